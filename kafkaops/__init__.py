@@ -1,0 +1,1 @@
+"""kafkaops: operate Apache Kafka clusters on AWS."""

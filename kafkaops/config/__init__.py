@@ -1,0 +1,1 @@
+"""Configuration: one YAML file a pair of clusters."""

@@ -1,0 +1,165 @@
+"""The schema of a config file: one pair of clusters, how clients move, and what is accepted.
+
+Invariant: unknown keys are errors, and no value here is read from the environment except
+through a named reference (`env:`, `file:`, `secretsmanager:`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+SecretRef = Annotated[str, StringConstraints(pattern=r"^(env|file|secretsmanager):.+$")]
+HostPort = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HostSpec(Strict):
+    """One broker host. `via` chooses the adapter; `target` is the SSH destination or the
+    instance id, default the address."""
+
+    name: Name
+    node_id: int | None = None
+    address: str
+    via: Literal["lab", "local", "ssh", "ssm"] = "ssh"
+    target: str = ""
+
+
+class Security(Strict):
+    """How this tool speaks to the REPL listener."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
+    username: str = ""
+    password: SecretRef | None = None
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class ClusterSpec(Strict):
+    """One cluster. `bootstrap` is on the REPL listener, which is never fenced."""
+
+    name: Name
+    bootstrap: tuple[HostPort, ...] = Field(min_length=1)
+    client_port: int = Field(9092, ge=1, le=65535)
+    repl_port: int = Field(9094, ge=1, le=65535)
+    client_listener: str = "CLIENT"
+    security: Security = Security()
+    hosts: tuple[HostSpec, ...] = Field(min_length=1)
+    protected: bool = False
+    service: str = "kafka"
+
+
+class Mirror(Strict):
+    """MirrorMaker 2 as connectors on a Connect worker, run on `host` (a green host's name)
+    forward and on `back_host` (a blue host's name) for the way back. Ports are of the
+    workers' REST interfaces, bound to the host's own address."""
+
+    host: Name
+    back_host: Name
+    rest_port: int = 8083
+    back_rest_port: int = 8084
+    heap_mib: int = Field(256, ge=128)
+    tasks: int = Field(2, ge=1)
+    exactly_once: bool = True
+    exclude: tuple[str, ...] = ()
+    java: str = "java"
+    kafka_home: str = "/opt/kafka/current"
+    work_dir: str = "/var/lib/kafkaops/mirror"
+
+
+class Cutover(Strict):
+    """Names and the pause. TTLs and durations in seconds; `broker_names` maps a node id to
+    the name that both clusters advertise; empty means alias only."""
+
+    hosted_zone: str
+    alias: str
+    broker_names: dict[int, str] = {}
+    ttl: int = Field(60, ge=1, le=86400)
+    cut_ttl: int = Field(5, ge=1, le=300)
+    resolver: HostPort | None = None
+    fence: Literal["firewall", "clients"] = "firewall"
+    forward: Literal["forward", "refuse"] = "forward"
+    max_write_pause: float = Field(20.0, ge=2, le=45)
+    drain_window: float = Field(1.5, ge=0, le=10)
+
+
+class ClientGroup(Strict):
+    """Clients that move alike. `groups` and `client_ids` are glob patterns; `stop` and `start`
+    are argument lists, run on `host` (default: where kafkaops runs)."""
+
+    name: Name
+    moves: Literal["follows-names", "rebootstrap", "hooks"]
+    groups: tuple[str, ...] = ()
+    client_ids: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    host: Name | None = None
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    timeout: float = 60.0
+
+
+class Gates(Strict):
+    """What must hold, for how long (seconds), before the names move and before the fence."""
+
+    hold: float = Field(5.0, ge=0)
+    mirror_lag: int = Field(1000, ge=0, description="source records not yet on green")
+    verify_behind: int = Field(5000, ge=0, description="records not yet compared")
+    timeout: float = Field(900.0, ge=1)
+    bake: float = Field(0.0, ge=0, description="seconds between the cut and finalize")
+
+
+class State(Strict):
+    """Where runs, journals and the lease live. `lease` is `file` (beside the runs) or
+    `s3://bucket/prefix` (conditional writes)."""
+
+    dir: str = "state"
+    lease: Annotated[str, StringConstraints(pattern=r"^(file|s3://[^/]+(/.*)?)$")] = "file"
+    lease_ttl: float = Field(30.0, ge=5)
+
+
+class Aws(Strict):
+    """`endpoint_url` is for the lab or a proxy; `profile` is one of the AWS config's."""
+
+    region: str = "eu-west-1"
+    profile: str = ""
+    endpoint_url: str = ""
+
+
+class Provision(Strict):
+    """Where green comes from: `existing` (checked against blue) or `lab`."""
+
+    kind: Literal["existing", "lab"] = "existing"
+
+
+class LabRef(Strict):
+    """Commands with this config enter the lab's private network first. `dir` is relative to
+    the config file."""
+
+    dir: str
+
+
+class Config(Strict):
+    """The whole file."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    state: State = State()
+    aws: Aws = Aws()
+    lab: LabRef | None = None
+    blue: ClusterSpec
+    green: ClusterSpec
+    provision: Provision = Provision()
+    mirror: Mirror
+    cutover: Cutover
+    clients: tuple[ClientGroup, ...] = ()
+    gates: Gates = Gates()
+    accept: tuple[str, ...] = Field(
+        (), description="findings accepted by name, as `code` or `code:subject` (globs)"
+    )

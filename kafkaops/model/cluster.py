@@ -1,0 +1,130 @@
+"""A cluster as seen at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kafkaops.model.partition import Topic, TopicPartition
+
+
+@dataclass(frozen=True)
+class Listener:
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Broker:
+    """`version` is the release that its API versions match (`3.9`), "" when unknown; `host` and
+    `port` are what metadata advertises on the listener that we use."""
+
+    id: int
+    host: str
+    port: int
+    rack: str | None
+    version: str = ""
+    listeners: tuple[Listener, ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class Acl:
+    """One binding, in the names of Kafka's own tools (TOPIC, LITERAL, User:x, *, WRITE, ALLOW)."""
+
+    resource_type: str
+    resource_name: str
+    pattern_type: str
+    principal: str
+    host: str
+    operation: str
+    permission: str
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One client quota. `entity` maps entity type to name, None meaning the default entity."""
+
+    entity: tuple[tuple[str, str | None], ...]
+    values: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    member_id: str
+    client_id: str
+    host: str
+    assignment: tuple[TopicPartition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """A consumer group. `kind` is `classic`, `consumer` (KIP-848), `share`, `streams` or `simple`
+    (offsets only, no members ever). `state` is Kafka's word (Stable, Empty, Dead, ...).
+    `protocol` is the assignor, or `stream` for Kafka Streams on the classic protocol."""
+
+    id: str
+    kind: str
+    state: str
+    protocol: str
+    members: tuple[Member, ...]
+    offsets: Mapping[TopicPartition, int] = field(default_factory=dict)
+    static_members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProducerState:
+    """An active idempotent or transactional producer on a partition (DescribeProducers).
+    `txn_start` is -1 when no transaction is open; times in ms since the epoch."""
+
+    tp: TopicPartition
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    last_timestamp: int
+    txn_start: int
+
+
+@dataclass(frozen=True)
+class Transaction:
+    transactional_id: str
+    producer_id: int
+    state: str
+    started: int = -1
+    partitions: tuple[TopicPartition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """KRaft's own figures. `leader` -1 when there is none; lag of each voter in records."""
+
+    leader: int
+    epoch: int
+    high_watermark: int
+    voters: Mapping[int, int]  # node id -> log end offset
+    observers: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """Everything that planners read of one cluster, at one moment. `taken` is epoch seconds.
+    `features` maps a finalized feature to its level. `reassigning` lists partitions on the move.
+    """
+
+    cluster_id: str
+    taken: float
+    controller: int
+    brokers: tuple[Broker, ...]
+    topics: Mapping[str, Topic]
+    acls: tuple[Acl, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    scram_users: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    transactions: tuple[Transaction, ...] = ()
+    quorum: Quorum | None = None
+    features: Mapping[str, int] = field(default_factory=dict)
+    reassigning: tuple[TopicPartition, ...] = ()
+    broker_config: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
+    acls_enabled: bool = True
+    log_dir_bytes: Mapping[int, int] = field(default_factory=dict)  # broker -> bytes of replicas
+    log_dir_free: Mapping[int, int] = field(default_factory=dict)  # broker -> usable bytes

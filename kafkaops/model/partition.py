@@ -1,0 +1,60 @@
+"""Topics, partitions and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class TopicPartition(NamedTuple):
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition as its leader's metadata says. `leader` is -1 when there is none;
+    `replicas` in preferred order."""
+
+    tp: TopicPartition
+    leader: int
+    leader_epoch: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    offline: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TopicConfig:
+    """Effective values of a topic's configs by name, and where each comes from
+    (`topic`, `broker-dynamic`, `broker-default-dynamic`, `static`, `default`).
+    A sensitive value is None."""
+
+    values: Mapping[str, str | None]
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    topic_id: str
+    internal: bool
+    partitions: tuple[Partition, ...]
+    config: TopicConfig = field(default_factory=lambda: TopicConfig({}, {}))
+
+    @property
+    def rf(self) -> int:
+        return max((len(p.replicas) for p in self.partitions), default=0)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Offsets of one partition at one reading: log start, high watermark, LSO."""
+
+    start: int
+    high_watermark: int
+    stable: int

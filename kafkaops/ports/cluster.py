@@ -1,0 +1,109 @@
+"""A Kafka cluster, seen over its REPL listener: what we read and what we change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from kafkaops.model.cluster import Acl, ClusterState, Group, ProducerState, Quota, Transaction
+from kafkaops.model.partition import Ends, Topic, TopicPartition
+from kafkaops.ports.marks import mutates
+
+
+class Cluster(Protocol):
+    """Errors: `Unreachable` (which brokers, how long tried), `ConfigError` (credentials, ACLs)."""
+
+    name: str
+
+    def snapshot(self, *, full: bool = True) -> ClusterState:
+        """The whole state; `full=False` leaves out configs, ACLs, quotas, groups, log dirs."""
+
+    def cluster_id(self) -> str: ...
+
+    def brokers_up(self) -> tuple[int, ...]:
+        """Node ids that metadata lists now."""
+
+    def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
+        """Fresh metadata of every topic, internal ones included."""
+
+    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
+        """Log start, high watermark and last stable offset, asked of each leader."""
+
+    def groups(self, *, offsets: bool = True) -> tuple[Group, ...]: ...
+
+    def committed(self, group: str) -> Mapping[TopicPartition, int]: ...
+
+    def producers(self, partitions: Collection[TopicPartition]) -> tuple[ProducerState, ...]: ...
+
+    def transactions(self) -> tuple[Transaction, ...]: ...
+
+    @mutates
+    def create_topic(
+        self, topic: str, assignment: Mapping[int, Sequence[int]], configs: Mapping[str, str]
+    ) -> None:
+        """Create with explicit replicas (partition -> node ids); existing is an error."""
+
+    @mutates
+    def delete_topics(self, topics: Collection[str]) -> None: ...
+
+    @mutates
+    def create_partitions(self, topic: str, assignment: Mapping[int, Sequence[int]]) -> None:
+        """Add the partitions named, with their replicas."""
+
+    @mutates
+    def alter_topic_config(
+        self, topic: str, set: Mapping[str, str], delete: Collection[str] = ()
+    ) -> None:
+        """Incremental; read back before returning."""
+
+    @mutates
+    def alter_broker_config(
+        self, broker: int | None, set: Mapping[str, str], delete: Collection[str] = ()
+    ) -> None:
+        """Dynamic broker config; None is the cluster-wide default."""
+
+    @mutates
+    def create_acls(self, acls: Collection[Acl]) -> None: ...
+
+    @mutates
+    def delete_acls(self, acls: Collection[Acl]) -> None: ...
+
+    @mutates
+    def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None: ...
+
+    @mutates
+    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit without member or leader epoch, and read every commit back (StepFailed)."""
+
+    @mutates
+    def delete_groups(self, groups: Collection[str]) -> None: ...
+
+    @mutates
+    def seed_consumer_group(self, group: str, topic: str) -> None:
+        """Join and leave with a KIP-848 client, so the group exists as one."""
+
+    @mutates
+    def init_producer_ids(self, broker: int, count: int) -> int:
+        """Take `count` producer ids from one broker (InitProducerId); returns the highest."""
+
+    @mutates
+    def abort_transaction(self, state: ProducerState) -> None:
+        """Abort the open transaction of that producer on that partition (WriteTxnMarkers)."""
+
+    @mutates
+    def fence_transactional_id(self, transactional_id: str) -> None:
+        """InitProducerId for the id: a zombie with an older epoch can commit nothing more."""
+
+    @mutates
+    def produce(
+        self, tp: TopicPartition, records: Sequence[tuple[bytes | None, bytes | None]]
+    ) -> tuple[int, ...]:
+        """Write records (key, value), acks=all; their offsets. For scratch topics only."""
+
+    def consume(self, tp: TopicPartition, start: int, count: int) -> tuple[tuple[int, bytes], ...]:
+        """Up to `count` records (offset, value), read_committed. For scratch topics only."""
+
+    @mutates
+    def elect_preferred(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,37 @@
+"""The world as steps see it: ports, by name, built in `kafkaops.wiring` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kafkaops.engine.clock import Clock
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.connect import Connect
+from kafkaops.ports.facts import Facts
+from kafkaops.ports.host import Host
+from kafkaops.ports.names import Names
+from kafkaops.ports.verification import Verification
+
+if TYPE_CHECKING:
+    from kafkaops.config.schema import Config
+
+
+@dataclass(frozen=True)
+class World:
+    """`clusters` by colour (`blue`, `green`); `hosts` by host name; `connect` by direction
+    (`forward`: worker at green, `back`: worker at blue); `verification` by direction
+    (`forward` blue to green, `back` green to blue). `local` runs hooks where kafkaops runs.
+    `say` shows one line of news to the operator."""
+
+    config: Config
+    clock: Clock
+    clusters: Mapping[str, Cluster]
+    hosts: Mapping[str, Host]
+    local: Host
+    names: Names
+    connect: Mapping[str, Connect]
+    verification: Mapping[str, Verification]
+    facts: Facts
+    say: Callable[[str], None]
