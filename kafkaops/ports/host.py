@@ -68,3 +68,8 @@ class Host(Protocol):
     @mutates
     def service_stop(self, name: str, *, timeout: float = 330.0, kill: bool = False) -> None:
         """Stop it (TERM, then KILL past `timeout`; `kill` at once); absent is success."""
+
+    @mutates
+    def service_restart(self, name: str, *, timeout: float = 330.0) -> None:
+        """Stop (TERM, waited for) and start again a unit that the host already knows, such as
+        the broker's own. StepFailed when it does not end in time or is unknown."""

@@ -12,6 +12,7 @@ from kafkaops.ports.connect import Connect
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.names import Names
+from kafkaops.ports.probe import Probe
 from kafkaops.ports.verification import Verification
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class World:
     """`clusters` by colour (`blue`, `green`); `hosts` by host name; `connect` by direction
     (`forward`: worker at green, `back`: worker at blue); `verification` by direction
-    (`forward` blue to green, `back` green to blue). `local` runs hooks where kafkaops runs.
+    (`forward` blue to green, `back` green to blue). `connect_command` begins the command of a
+    Connect worker on its host (java and the class path). `local` runs hooks where kafkaops runs.
     `say` shows one line of news to the operator."""
 
     config: Config
@@ -31,6 +33,8 @@ class World:
     hosts: Mapping[str, Host]
     local: Host
     names: Names
+    probe: Probe
+    connect_command: tuple[str, ...]
     connect: Mapping[str, Connect]
     verification: Mapping[str, Verification]
     facts: Facts

@@ -1,0 +1,1 @@
+"""Moving live clients from one cluster to the other, and back."""

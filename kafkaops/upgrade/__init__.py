@@ -1,0 +1,1 @@
+"""Upgrades: planners and steps, one package a strategy."""

@@ -1,0 +1,262 @@
+"""The critical section: from the first hook to the moment the target takes writes.
+
+Order and figures were measured on real clusters; see docs/blue-green.md. Invariant: at no moment do
+both clusters take writes from clients, and until `Opened` the source's own kernel timers
+bring writes back if nobody acts any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkaops.cutover import fence, hooks, positions, standstill
+from kafkaops.engine.errors import GuardRefused, StepFailed
+from kafkaops.engine.step import Blocked, State
+from kafkaops.mirror import flow
+from kafkaops.ports.world import World
+from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.move import (
+    Move,
+    Once,
+    cluster_spec,
+    moved,
+    offsets_in,
+    offsets_out,
+    partitions_of,
+)
+
+
+class HooksStopped(Once):
+    """Groups that cannot move by themselves were stopped by their own commands."""
+
+    def act(self, world: World) -> None:
+        self.finish(world, hooks.stop(world))
+
+    def undo(self, world: World) -> None:
+        if self.get(world, self.fact) is not None:
+            hooks.start(world)
+            self.forget(world)
+
+
+class Observed(Once):
+    """Who consumes and which topics advance just before the fence: the baseline for `settle`."""
+
+    def act(self, world: World) -> None:
+        source = self.source(world)
+        parts = partitions_of(moved(source.topics()))
+        first = source.ends(parts)
+        begun = world.clock.monotonic()
+        groups = source.groups()
+        world.clock.sleep(max(0.0, 1.0 - (world.clock.monotonic() - begun)))
+        second = source.ends(parts)
+        growing = sorted(
+            {tp.topic for tp in parts if second[tp].high_watermark > first[tp].high_watermark}
+        )
+        consuming = sorted(g.id for g in groups if g.members)
+        self.put(world, "before", {"growing": growing, "consuming": consuming})
+        self.finish(world)
+
+    def undo(self, world: World) -> None:
+        self.forget(world)
+
+
+class Fenced(Move):
+    """The source's CLIENT listener is closed on every host at one moment, in two phases, each
+    host's kernel holding the timer that opens it again."""
+
+    def check(self, world: World) -> State:
+        states = fence.states(self.hosts(world, self.src))
+        shut = [s.kind in {"timed", "permanent"} for s in states.values()]
+        return State.DONE if all(shut) else State.TODO
+
+    def act(self, world: World) -> None:
+        cut = world.config.cutover
+        self.stamp(world, "fence.fired")
+        report = fence.fire(
+            self.hosts(world, self.src),
+            port=cluster_spec(world, self.src).client_port,
+            budget=cut.max_write_pause,
+            drain=cut.drain_window,
+            clock=world.clock,
+        )
+        self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})
+        self.stamp(world, "fence.closed")
+
+    def undo(self, world: World) -> None:
+        fence.lift(self.hosts(world, self.src), cluster_spec(world, self.src).client_port)
+        self.stamp(world, "fence.lifted")
+
+
+class StandsStill(Move):
+    """Open transactions are aborted, and two readings of every end offset are equal."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.get(world, "ends") is None else State.DONE
+
+    def act(self, world: World) -> None:
+        source, target = self.source(world), self.target(world)
+        topics = moved(source.topics())
+        left = sorted(set(topics) - set(target.topics()))
+        if left:
+            raise StepFailed(
+                "KO-TOPIC-LEFT-BEHIND",
+                f"created on {self.src} too late to be carried: {left}",
+                hint="run the same command again: it will be carried then",
+            )
+        parts = partitions_of(topics)
+        ends, aborted = standstill.reach(source, parts, world.clock)
+        self.put(
+            world,
+            "ends",
+            offsets_out({tp: [e.start, e.high_watermark, e.stable] for tp, e in ends.items()}),
+        )
+        self.put(world, "aborted", [str(p) for p in aborted])
+        self.stamp(world, "stands-still")
+
+    def undo(self, world: World) -> None:
+        self.put(world, "ends", None)
+
+
+class Proven(Move):
+    """Every visible record of the source is on the target, equal and in order, and nothing else."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.get(world, "proof") is None else State.DONE
+
+    def act(self, world: World) -> None:
+        ends = offsets_in(self.get(world, "ends") or {})
+        stable = {tp: int(values[2]) for tp, values in ends.items()}
+        proofs = self.verification(world).seal(stable, timeout=world.config.cutover.max_write_pause)
+        self.put(
+            world, "proof", offsets_out({tp: vars(p) | {"tp": str(tp)} for tp, p in proofs.items()})
+        )
+        self.stamp(world, "proven")
+
+    def undo(self, world: World) -> None:
+        self.put(world, "proof", None)
+
+
+class MirrorStopped(Move):
+    """The mirror is stopped, and its transactional ids are fenced so that no task of it can
+    commit anything more (a killed exactly-once mirror held the target's LSO for 64 s)."""
+
+    def check(self, world: World) -> State:
+        stopped = flow.is_stopped(self.connect(world), self.flow)
+        return State.DONE if stopped and self.get(world, "mirror.fenced") else State.TODO
+
+    def act(self, world: World) -> None:
+        flow.stop(self.connect(world), self.flow, world.clock)
+        flow.fence_ids(self.target(world), self.flow, world.config.mirror)
+        self.put(world, "mirror.fenced", True)
+        self.stamp(world, "mirror.stopped")
+
+    def undo(self, world: World) -> None:
+        self.put(world, "mirror.fenced", None)
+        flow.resume(self.connect(world), self.flow)
+
+
+class GroupsMoved(Move):
+    """Every group's position is committed on the target, translated exactly, and read back."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.get(world, "groups") is None else State.DONE
+
+    def act(self, world: World) -> None:
+        plan = positions.plan(
+            self.source(world).groups(),
+            offsets_in(self.get(world, "ends") or {}),
+            self.verification(world),
+        )
+        positions.commit(plan, self.target(world))
+        self.put(world, "groups", positions.to_json(plan))
+        self.stamp(world, "committed")
+
+    def undo(self, world: World) -> None:
+        self.put(world, "groups", None)
+
+
+class DeferredConfigs(Move):
+    """What had to differ until the cut (timestamps) is set now."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.get(world, "deferred.set") is None else State.DONE
+
+    def act(self, world: World) -> None:
+        parity.apply_deferred(self.get(world, "parity.deferred") or [], self.target(world))
+        self.put(world, "deferred.set", True)
+
+    def undo(self, world: World) -> None:
+        parity.reopen_deferred(self.get(world, "parity.deferred") or [], self.target(world))
+        self.put(world, "deferred.set", None)
+
+
+class TimersDisarmed(Move):
+    """The fence on every source host no longer ends by itself. A host that does not confirm,
+    because its timer ran out first or it cannot be reached, means going back."""
+
+    def check(self, world: World) -> State:
+        states = fence.states(self.hosts(world, self.src))
+        done = all(s.kind == "permanent" for s in states.values())
+        return State.DONE if done else State.TODO
+
+    def act(self, world: World) -> None:
+        port = cluster_spec(world, self.src).client_port
+        confirmed = fence.disarm(self.hosts(world, self.src), port)
+        refused = sorted(name for name, ok in confirmed.items() if not ok)
+        if refused:
+            raise StepFailed(
+                "KO-FENCE-NOT-CONFIRMED",
+                f"the fence ended before it was made permanent on {refused}",
+            )
+        self.stamp(world, "disarmed")
+
+    def undo(self, world: World) -> None:
+        fence.lift(self.hosts(world, self.src), cluster_spec(world, self.src).client_port)
+        self.stamp(world, "fence.lifted")
+
+
+class Opened(Move):
+    """The target takes writes: its forward off, its fence lifted, on every host."""
+
+    def check(self, world: World) -> State:
+        states = fence.states(self.hosts(world, self.dst))
+        done = all(s.kind == "open" and not s.forward for s in states.values())
+        return State.DONE if done else State.TODO
+
+    def safe(self, world: World) -> Blocked | None:
+        states = fence.states(self.hosts(world, self.src))
+        loose = sorted(n for n, s in states.items() if s.kind != "permanent")
+        if loose:
+            return Blocked(
+                "KO-SOURCE-NOT-FENCED",
+                f"{loose} would take writes beside {self.dst}",
+                transient=False,
+            )
+        return None
+
+    def act(self, world: World) -> None:
+        fence.open_(self.hosts(world, self.dst), cluster_spec(world, self.dst).client_port)
+        self.stamp(world, "opened")
+
+    def undo(self, world: World) -> None:
+        """Close again; refused when a client may already have written, for then going back
+        would lose it and only forward is right."""
+        pairs = self._pairs(world)
+        fence.close_and_forward(pairs, cluster_spec(world, self.dst).client_port)
+        proof: dict[str, Any] = self.get(world, "proof") or {}
+        sealed = {tp: int(p["target_end"]) for tp, p in offsets_in(proof).items()}
+        now = self.target(world).ends(sealed)
+        written = sorted(str(tp) for tp in sealed if now[tp].high_watermark > sealed[tp])
+        if written and self.get(world, "time.opened"):
+            fence.open_(self.hosts(world, self.dst), cluster_spec(world, self.dst).client_port)
+            raise GuardRefused(
+                "KO-TARGET-WRITTEN",
+                f"{self.dst} already took records ({written[:5]}); going back would lose them",
+                hint="resume the run; then roll back with `kafkaops run rollback`",
+            )
+
+    def _pairs(self, world: World) -> list[tuple[Any, str]]:
+        source = {h.node_id: h.address for h in cluster_spec(world, self.src).hosts}
+        return [
+            (world.hosts[h.name], source[h.node_id]) for h in cluster_spec(world, self.dst).hosts
+        ]

@@ -1,0 +1,130 @@
+"""What every blue/green step knows: from which colour, to which, and where its facts lie.
+
+A rollback after the cut is the same machine with the colours exchanged, so no step says
+"blue" or "green" itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafkaops.config.schema import ClusterSpec
+from kafkaops.engine.step import Blocked, Spec, State
+from kafkaops.model.partition import Topic, TopicPartition
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.connect import Connect
+from kafkaops.ports.host import Host
+from kafkaops.ports.verification import Verification
+from kafkaops.ports.world import World
+
+OURS = ("kafkaops-", "mm2-", "connect-", "__")
+
+
+def moved(topics: Mapping[str, Topic]) -> dict[str, Topic]:
+    """The topics that a migration carries: neither Kafka's own nor ours."""
+    return {
+        name: topic
+        for name, topic in topics.items()
+        if not topic.internal and not name.startswith(OURS)
+    }
+
+
+def partitions_of(topics: Mapping[str, Topic]) -> list[TopicPartition]:
+    return sorted(p.tp for topic in topics.values() for p in topic.partitions)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Base of the steps. `spec.args` holds `src` and `dst`, each `blue` or `green`."""
+
+    spec: Spec
+
+    @property
+    def src(self) -> str:
+        return str(self.spec.args.get("src", "blue"))
+
+    @property
+    def dst(self) -> str:
+        return str(self.spec.args.get("dst", "green"))
+
+    @property
+    def flow(self) -> str:
+        """`forward` for blue to green, `back` for the other way."""
+        return "forward" if self.src == "blue" else "back"
+
+    def safe(self, world: World) -> Blocked | None:
+        return None
+
+    def undo(self, world: World) -> None:
+        """Nothing to bring back, unless a step says otherwise."""
+
+    # what the world holds for this direction
+
+    def source(self, world: World) -> Cluster:
+        return world.clusters[self.src]
+
+    def target(self, world: World) -> Cluster:
+        return world.clusters[self.dst]
+
+    def connect(self, world: World) -> Connect:
+        return world.connect[self.flow]
+
+    def verification(self, world: World) -> Verification:
+        return world.verification[self.flow]
+
+    def hosts(self, world: World, colour: str) -> list[Host]:
+        return [world.hosts[h.name] for h in cluster_spec(world, colour).hosts]
+
+    # facts
+
+    def put(self, world: World, name: str, value: Any) -> None:
+        world.facts.put(f"{self.flow}.{name}", value)
+
+    def get(self, world: World, name: str) -> Any | None:
+        return world.facts.get(f"{self.flow}.{name}")
+
+    def stamp(self, world: World, name: str) -> None:
+        """Remember when something happened, for the timeline and the parts of the pause."""
+        self.put(
+            world,
+            f"time.{name}",
+            {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()},
+        )
+
+
+@dataclass(frozen=True)
+class Once(Move):
+    """A step that is done when it has left its fact: for work that proves and changes nothing
+    that could be looked up again."""
+
+    @property
+    def fact(self) -> str:
+        return f"done.{self.spec.id}"
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.get(world, self.fact) is not None else State.TODO
+
+    def finish(self, world: World, value: Any = True) -> None:
+        self.put(world, self.fact, value)
+
+    def forget(self, world: World) -> None:
+        world.facts.put(f"{self.flow}.{self.fact}", None)
+
+
+def cluster_spec(world: World, colour: str) -> ClusterSpec:
+    return world.config.blue if colour == "blue" else world.config.green
+
+
+def offsets_out(offsets: Mapping[TopicPartition, Any]) -> dict[str, Any]:
+    """Partition-keyed values as JSON: `{"topic/0": value}`."""
+    return {f"{tp.topic}/{tp.partition}": value for tp, value in sorted(offsets.items())}
+
+
+def offsets_in(stored: Mapping[str, Any]) -> dict[TopicPartition, Any]:
+    found: dict[TopicPartition, Any] = {}
+    for key, value in stored.items():
+        topic, _, partition = key.rpartition("/")
+        found[TopicPartition(topic, int(partition))] = value
+    return found

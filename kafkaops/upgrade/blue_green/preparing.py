@@ -1,0 +1,157 @@
+"""Steps before any data flows: TTL, the target closed to clients, parity, producer ids."""
+
+from __future__ import annotations
+
+from kafkaops.cutover import fence, names
+from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.step import Progress, State
+from kafkaops.ports.world import World
+from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.move import Move, moved, partitions_of
+
+
+class TtlLowered(Move):
+    """All our names have the short TTL of the cut; what they had before is remembered."""
+
+    def check(self, world: World) -> State:
+        cut = world.config.cutover
+        found = world.names.records(names.wanted_names(cut))
+        return State.DONE if all(r.ttl == cut.cut_ttl for r in found) else State.TODO
+
+    def act(self, world: World) -> None:
+        cut = world.config.cutover
+        found = world.names.records(names.wanted_names(cut))
+        kept = world.facts.get("ttl.before") or {r.name: r.ttl for r in found}
+        world.facts.put("ttl.before", kept)
+        batch = names.with_ttl(found, {r.name: cut.cut_ttl for r in found})
+        world.names.change(batch.delete, batch.create, comment="kafkaops: lower TTL")
+        world.facts.put(
+            "ttl.changed", {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()}
+        )
+
+    def undo(self, world: World) -> None:
+        kept = world.facts.get("ttl.before")
+        if not kept:
+            return
+        found = world.names.records(names.wanted_names(world.config.cutover))
+        batch = names.with_ttl(found, kept)
+        if batch.create:
+            world.names.change(batch.delete, batch.create, comment="kafkaops: restore TTL")
+
+
+class TtlWaited(Move):
+    """One old TTL has passed since it was lowered, so no cache holds the old answer for longer."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self._left(world) <= 0 else State.PENDING
+
+    def act(self, world: World) -> None:
+        """Nothing to do but wait."""
+
+    def progress(self, world: World) -> Progress | None:
+        old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
+        return Progress(old - self._left(world), old, "s waited")
+
+    def _left(self, world: World) -> float:
+        changed = world.facts.get("ttl.changed")
+        if changed is None:
+            return 0.0
+        old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
+        gone = world.clock.monotonic() - changed["monotonic"]
+        if gone < 0:  # another boot: only the wall clock spans it, and it may have jumped back
+            gone = max(0.0, world.clock.wall() - changed["wall"])
+        return old - gone
+
+
+class ClosedToClients(Move):
+    """The CLIENT listener of every target host is fenced for good, proven by the rules in force."""
+
+    def check(self, world: World) -> State:
+        states = fence.states(self.hosts(world, self.dst))
+        return State.DONE if all(s.kind == "permanent" for s in states.values()) else State.TODO
+
+    def act(self, world: World) -> None:
+        hosts = self.hosts(world, self.dst)
+        port = self._port(world)
+        fence.prepare(hosts, port)
+        fence.close(hosts, port)
+
+    def undo(self, world: World) -> None:
+        hosts = self.hosts(world, self.dst)
+        fence.lift(hosts, self._port(world))
+        fence.forget(hosts)
+
+    def _port(self, world: World) -> int:
+        spec = world.config.blue if self.dst == "blue" else world.config.green
+        return spec.client_port
+
+
+class FenceReady(Move):
+    """The source hosts hold our firewall table, with nothing fenced yet."""
+
+    def check(self, world: World) -> State:
+        states = fence.states(self.hosts(world, self.src))
+        return State.TODO if any(s.kind == "absent" for s in states.values()) else State.DONE
+
+    def act(self, world: World) -> None:
+        spec = world.config.blue if self.src == "blue" else world.config.green
+        fence.prepare(self.hosts(world, self.src), spec.client_port)
+
+    def undo(self, world: World) -> None:
+        fence.remove(self.hosts(world, self.src))
+
+
+class Parity(Move):
+    """Topics, partitions, effective configs, ACLs and quotas: the difference is zero."""
+
+    def check(self, world: World) -> State:
+        diff = parity.between(self.source(world), self.target(world), world.config)
+        return State.DONE if diff.empty else State.TODO
+
+    def act(self, world: World) -> None:
+        diff = parity.between(self.source(world), self.target(world), world.config)
+        known = self.get(world, "parity.created") or []
+        created = sorted({*known, *(t.name for t in diff.create)})
+        self.put(world, "parity.created", created)  # before creating: an undo must know them
+        self.put(world, "parity.deferred", [list(d) for d in diff.deferred])
+        parity.apply(diff, self.target(world))
+
+    def undo(self, world: World) -> None:
+        """Delete what we created on the target, as long as clients have never written there."""
+        created = self.get(world, "parity.created") or []
+        present = [t for t in created if t in self.target(world).topics()]
+        if present:
+            self.target(world).delete_topics(present)
+
+
+class ProducerIdsRaised(Move):
+    """Every broker of the target hands out ids above the source's highest.
+
+    Both clusters count from 0; a moved idempotent producer whose id the target already knows on
+    that partition dies of OUT_OF_ORDER_SEQUENCE_NUMBER.
+    """
+
+    def check(self, world: World) -> State:
+        raised = self.get(world, f"ids.{self.spec.id}")
+        return State.TODO if raised is None else State.DONE
+
+    def act(self, world: World) -> None:
+        source, target = self.source(world), self.target(world)
+        seen = source.producers(partitions_of(moved(source.topics())))
+        highest = max((p.producer_id for p in seen), default=-1)
+        # the source goes on handing out ids from the blocks its brokers hold (1,000 each)
+        goal = highest + int(self.spec.args.get("margin", 0))
+        reached = {}
+        for broker in target.brokers_up():
+            last = target.init_producer_ids(broker, 1)
+            rounds = 0
+            while last <= goal:
+                rounds += 1
+                if rounds > 10_000:
+                    raise StepFailed("KO-PRODUCER-IDS", f"broker {broker} stays at id {last}")
+                last = target.init_producer_ids(broker, min(1000, goal - last + 1))
+            reached[str(broker)] = last
+        self.put(world, f"ids.{self.spec.id}", {"source": highest, "target": reached})
+
+    def undo(self, world: World) -> None:
+        self.put(world, f"ids.{self.spec.id}", None)

@@ -1,0 +1,112 @@
+"""Steps that prove the target serves before any client is moved to it."""
+
+from __future__ import annotations
+
+import json
+
+from kafkaops.engine.errors import StepFailed, TimedOut
+from kafkaops.engine.step import Blocked
+from kafkaops.model.partition import Topic, TopicPartition
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import Once, cluster_spec, moved
+
+SCRATCH = "kafkaops-sanity"
+
+
+def rack_faults(topics: dict[str, Topic], racks: dict[int, str | None]) -> list[str]:
+    """Partitions whose replicas share a rack although there are enough racks, by name."""
+    known = {rack for rack in racks.values() if rack is not None}
+    faults = []
+    for topic in topics.values():
+        for part in topic.partitions:
+            used = {racks.get(node) for node in part.replicas}
+            if len(used) < min(len(part.replicas), len(known)):
+                faults.append(f"{part.tp}: replicas {list(part.replicas)} in {len(used)} rack(s)")
+    return faults
+
+
+class Serves(Once):
+    """A scratch topic is written and read through every broker of the target, every carried
+    partition has a leader, and replicas are spread over racks."""
+
+    def act(self, world: World) -> None:
+        cluster = self.target(world)
+        state = cluster.snapshot(full=False)
+        topics = moved(cluster.topics())
+        leaderless = [str(p.tp) for t in topics.values() for p in t.partitions if p.leader < 0]
+        if leaderless:
+            raise StepFailed(
+                "KO-NO-LEADER", f"{self.dst} has partitions without a leader: {leaderless[:10]}"
+            )
+        faults = rack_faults(topics, {b.id: b.rack for b in state.brokers})
+        accepted = [a for a in world.config.accept if a.startswith("KO-RACK-SPREAD")]
+        if faults and not accepted:
+            raise StepFailed(
+                "KO-RACK-SPREAD",
+                f"{len(faults)} partitions on {self.dst} do not span the racks: {faults[:5]}",
+                hint="move them, or accept KO-RACK-SPREAD in the config",
+            )
+        roundtrip(cluster, sorted(b.id for b in state.brokers), world)
+        self.finish(world, {"brokers": len(state.brokers), "rack_faults": faults})
+
+    def undo(self, world: World) -> None:
+        if SCRATCH in self.target(world).topics():
+            self.target(world).delete_topics([SCRATCH])
+        self.forget(world)
+
+
+def roundtrip(cluster: Cluster, brokers: list[int], world: World) -> None:
+    """One partition led by each broker; a record in, the same record out."""
+    if SCRATCH not in cluster.topics():
+        rest = {i: [n, *[b for b in brokers if b != n]][:3] for i, n in enumerate(brokers)}
+        cluster.create_topic(SCRATCH, rest, {"min.insync.replicas": "1"})
+    for index, node in enumerate(brokers):
+        tp = TopicPartition(SCRATCH, index)
+        value = json.dumps({"node": node, "at": world.clock.wall()}).encode()
+        (offset,) = cluster.produce(tp, [(None, value)])
+        seen = cluster.consume(tp, offset, 1)
+        if not seen or seen[0][1] != value:
+            raise StepFailed(
+                "KO-SANITY-READ", f"wrote a record through broker {node}, read back {seen!r}"
+            )
+
+
+class RestartsUnderRead(Once):
+    """One broker of the target is restarted; the scratch topic stays writable and readable, and
+    the broker comes back into every ISR."""
+
+    def safe(self, world: World) -> Blocked | None:
+        topics = self.target(world).topics()
+        thin = [
+            str(p.tp) for t in topics.values() for p in t.partitions if len(p.isr) < len(p.replicas)
+        ]
+        if thin:
+            return Blocked("KO-UNDER-REPLICATED", f"{self.dst} is still catching up: {thin[:5]}")
+        return None
+
+    def act(self, world: World) -> None:
+        spec = cluster_spec(world, self.dst)
+        chosen = min((h for h in spec.hosts if h.node_id is not None), key=lambda h: h.node_id or 0)
+        host, cluster = world.hosts[chosen.name], self.target(world)
+        others = [h.node_id for h in spec.hosts if h.node_id not in (None, chosen.node_id)]
+        host.service_restart(spec.service)
+        tp = TopicPartition(SCRATCH, 0)
+        deadline = world.clock.monotonic() + 120
+        reads = 0
+        while True:
+            (offset,) = cluster.produce(tp, [(None, b"while restarting")])
+            if not cluster.consume(tp, offset, 1):
+                raise StepFailed("KO-SANITY-READ", "the scratch topic could not be read back")
+            reads += 1
+            if chosen.node_id in cluster.brokers_up() and self.safe(world) is None:
+                break
+            if world.clock.monotonic() > deadline:
+                raise TimedOut(
+                    "KO-SANITY-RESTART",
+                    f"{chosen.name} did not come back into every ISR within 120 s",
+                    hint=f"look at its log: kafkaops lab logs {chosen.name}",
+                )
+            world.clock.sleep(0.5)
+        self.finish(world, {"restarted": chosen.name, "others": others, "round_trips": reads})
+        cluster.delete_topics([SCRATCH])

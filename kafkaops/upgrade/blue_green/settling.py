@@ -1,0 +1,234 @@
+"""Steps after the target is open: every client seen, the way back kept warm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkaops.cutover import fence, hooks
+from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.step import Blocked, Progress, State
+from kafkaops.mirror import flow
+from kafkaops.ports.verification import Difference
+from kafkaops.ports.world import World
+from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.mirroring import both_ways, opposite
+from kafkaops.upgrade.blue_green.move import (
+    Move,
+    Once,
+    cluster_spec,
+    moved,
+    offsets_in,
+    partitions_of,
+)
+
+
+class FencePersistent(Move):
+    """The source's fence survives a reboot of its hosts."""
+
+    def check(self, world: World) -> State:
+        kept = fence.persistent(self.hosts(world, self.src))
+        return State.DONE if all(kept.values()) else State.TODO
+
+    def act(self, world: World) -> None:
+        fence.persist(self.hosts(world, self.src), cluster_spec(world, self.src).client_port)
+        fence.forget(self.hosts(world, self.dst))
+
+    def undo(self, world: World) -> None:
+        fence.forget(self.hosts(world, self.src))
+
+
+class HooksStarted(Once):
+    """Groups that were stopped by hooks are started again."""
+
+    def act(self, world: World) -> None:
+        self.finish(world, hooks.start(world))
+
+    def undo(self, world: World) -> None:
+        self.forget(world)
+
+
+class ClientsSeen(Move):
+    """Every group that was consuming is seen consuming on the target, and every topic that
+    advanced before the fence is seen growing; the others are listed as silent."""
+
+    def check(self, world: World) -> State:
+        if self.get(world, "clients.seen") is not None:
+            return State.DONE
+        missing = self.missing(world)
+        if not missing["consuming"] and not missing["growing"]:
+            self.stamp(world, "clients.seen")
+            before = self.get(world, "before") or {}
+            topics = sorted(moved(self.target(world).topics()))
+            silent = sorted(set(topics) - set(before.get("growing", [])))
+            self.put(world, "clients.seen", {"silent_topics": silent, **before})
+            return State.DONE
+        return State.PENDING
+
+    def act(self, world: World) -> None:
+        """Clients move by themselves."""
+
+    def progress(self, world: World) -> Progress | None:
+        missing = self.missing(world)
+        wanted = self.get(world, "before") or {"growing": [], "consuming": []}
+        total = len(wanted["growing"]) + len(wanted["consuming"])
+        left = len(missing["growing"]) + len(missing["consuming"])
+        words = [f"group {g} not seen" for g in missing["consuming"]]
+        words += [f"topic {t} not growing" for t in missing["growing"]]
+        return Progress(total - left, total, "seen", "; ".join(words[:4]))
+
+    def missing(self, world: World) -> dict[str, list[str]]:
+        before = self.get(world, "before") or {"growing": [], "consuming": []}
+        target = self.target(world)
+        topics = moved(target.topics())
+        sealed = {
+            tp: int(p["target_end"]) for tp, p in offsets_in(self.get(world, "proof") or {}).items()
+        }
+        parts = [tp for tp in partitions_of(topics) if tp in sealed]
+        now = target.ends(parts)
+        grown = {tp.topic for tp in parts if now[tp].high_watermark > sealed[tp]}
+        live = {g.id for g in target.groups(offsets=False) if g.members}
+        return {
+            "growing": sorted(set(before["growing"]) & set(topics) - grown),
+            "consuming": sorted(set(before["consuming"]) - live),
+        }
+
+
+class ReadyForReturn(Move):
+    """The idle source forgets the producers it knew, or an idempotent librdkafka producer would
+    die on a rollback: `producer.id.expiration.ms=1000`, then one restart after another."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.get(world, "return.ready") is None else State.DONE
+
+    def act(self, world: World) -> None:
+        source = self.source(world)
+        source.alter_broker_config(None, {"producer.id.expiration.ms": "1000"})
+        self.put(world, "return.setting", True)
+        spec = cluster_spec(world, self.src)
+        done: list[str] = list(self.get(world, "return.restarted") or [])
+        for chosen in spec.hosts:
+            if chosen.name in done:
+                continue
+            world.hosts[chosen.name].service_restart(spec.service)
+            self._back_in_sync(world, chosen.node_id)
+            done.append(chosen.name)
+            self.put(world, "return.restarted", done)
+        self.put(world, "return.ready", True)
+
+    def undo(self, world: World) -> None:
+        if self.get(world, "return.setting"):
+            self.source(world).alter_broker_config(None, {}, ["producer.id.expiration.ms"])
+        for name in ("return.setting", "return.restarted", "return.ready"):
+            self.put(world, name, None)
+
+    def _back_in_sync(self, world: World, node: int | None) -> None:
+        deadline = world.clock.monotonic() + 300
+        source = self.source(world)
+        while world.clock.monotonic() < deadline:
+            if node in source.brokers_up():
+                topics = source.topics().values()
+                if all(len(p.isr) == len(p.replicas) for t in topics for p in t.partitions):
+                    return
+            world.clock.sleep(0.3)
+        raise StepFailed(
+            "KO-NOT-IN-SYNC", f"broker {node} of {self.src} is not back in every ISR after 300 s"
+        )
+
+
+class DeltaMirror(Move):
+    """The mirror the other way, from the cut: only what is new flows. `src` is where clients
+    write now. The offsets are the cut's own ends, minus one, for Connect keeps the last one."""
+
+    def check(self, world: World) -> State:
+        return flow.state(self.connect(world), self.flow, world.config)
+
+    def safe(self, world: World) -> Blocked | None:
+        return both_ways(world, self.flow)
+
+    def act(self, world: World) -> None:
+        start = {tp: offset for tp, (offset, _) in cut_of(world, self.flow).items()}
+        flow.start_from(
+            self.connect(world),
+            self.flow,
+            world.config,
+            self.src,
+            start,
+            world.clock,
+        )
+
+    def undo(self, world: World) -> None:
+        flow.remove(self.connect(world), self.flow)
+
+
+def cut_of(world: World, direction: str) -> dict[Any, tuple[int, int]]:
+    """Where this direction starts: per partition (source offset, target offset), taken from the
+    proof of the cut that went the other way."""
+    proof = offsets_in(world.facts.get(f"{opposite(direction)}.proof") or {})
+    return {tp: (int(p["target_end"]), int(p["source_end"])) for tp, p in proof.items()}
+
+
+class NoStrangers(Move):
+    """The mirror back and its comparison run, and the old cluster holds nothing the mirror did not
+    write: a record there that came another way is an alarm."""
+
+    def check(self, world: World) -> State:
+        verification = self.verification(world)
+        if self.get(world, "verify.started") is None:
+            return State.TODO
+        verification.start()
+        status = verification.status()
+        strangers = [d for d in status.differences if d.kind == "extra"]
+        if strangers:
+            raise StepFailed("KO-STRANGER", stranger_words(strangers, self.dst))
+        close = status.behind <= world.config.gates.verify_behind and status.partitions > 0
+        return State.DONE if close and not status.error else State.PENDING
+
+    def act(self, world: World) -> None:
+        self.put(world, "verify.started", True)
+        self.verification(world).start()
+
+    def undo(self, world: World) -> None:
+        self.verification(world).stop()
+        self.put(world, "verify.started", None)
+
+
+def stranger_words(found: list[Difference], colour: str) -> str:
+    places = ", ".join(f"{d.tp}@{d.target_offset}" for d in found[:5])
+    return f"{len(found)} records on {colour} were not written by the mirror: {places}"
+
+
+class CarriedBack(Move):
+    """What was created on the new cluster since the cut exists on the old one too."""
+
+    def check(self, world: World) -> State:
+        diff = parity.between(self.source(world), self.target(world), world.config)
+        return State.DONE if diff.empty else State.TODO
+
+    def act(self, world: World) -> None:
+        parity.apply(
+            parity.between(self.source(world), self.target(world), world.config),
+            self.target(world),
+        )
+
+
+class Baked(Move):
+    """The new cluster has served for `gates.bake` seconds."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self._left(world) <= 0 else State.PENDING
+
+    def act(self, world: World) -> None:
+        """Nothing to do but wait."""
+
+    def progress(self, world: World) -> Progress | None:
+        bake = world.config.gates.bake
+        return Progress(bake - self._left(world), bake, "s baked")
+
+    def _left(self, world: World) -> float:
+        opened = self.get(world, "time.opened")
+        if opened is None:
+            return world.config.gates.bake
+        gone = world.clock.monotonic() - opened["monotonic"]
+        if gone < 0:
+            gone = max(0.0, world.clock.wall() - opened["wall"])
+        return world.config.gates.bake - gone

@@ -1,0 +1,130 @@
+"""Steps that watch: the verification catching up, and gates that must hold for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkaops.engine.errors import DataGap, Mismatch
+from kafkaops.engine.step import Progress, State
+from kafkaops.mirror import flow
+from kafkaops.ports.verification import Difference, VerifyStatus
+from kafkaops.ports.world import World
+from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.move import Move
+
+
+def refuse_differences(differences: tuple[Difference, ...]) -> None:
+    """Raise what the found differences mean: a gap (21) or a mismatch (20), each named."""
+    if not differences:
+        return
+    first = differences[0]
+    words = "; ".join(
+        f"{d.kind} in {d.tp} at source offset {d.source_offset}, target offset {d.target_offset}"
+        for d in differences[:5]
+    )
+    more = f" (and {len(differences) - 5} more)" if len(differences) > 5 else ""
+    if first.kind == "gap":
+        raise DataGap("KO-VERIFY-GAP", f"records expired before they were compared: {words}{more}")
+    raise Mismatch("KO-VERIFY-DIFFERS", f"the clusters differ: {words}{more}")
+
+
+class Verified(Move):
+    """The background comparison has caught up to within `gates.verify_behind` records."""
+
+    def check(self, world: World) -> State:
+        if self.get(world, "verify.started") is None:
+            return State.TODO
+        verification = self.verification(world)
+        verification.start()  # in a new process the comparison goes on from its checkpoint
+        status = verification.status()
+        refuse_differences(status.differences)
+        caught_up = status.behind <= world.config.gates.verify_behind and status.partitions > 0
+        return State.DONE if caught_up and not status.error else State.PENDING
+
+    def act(self, world: World) -> None:
+        self.put(world, "verify.started", True)
+        self.verification(world).start()
+
+    def undo(self, world: World) -> None:
+        self.verification(world).stop()
+        self.put(world, "verify.started", None)
+
+    def progress(self, world: World) -> Progress | None:
+        status = self.verification(world).status()
+        return Progress(
+            status.records,
+            status.records + status.behind,
+            "records",
+            status.error or f"{status.rate:,.0f} records/s a side",
+        )
+
+
+class GatesHeld(Move):
+    """Parity is zero, the mirror keeps up, no task has failed and the comparison is close, all
+    of it for `gates.hold` seconds. A topic created on the source meanwhile is carried here."""
+
+    def check(self, world: World) -> State:
+        if self.get(world, "gates.passed") is not None:
+            return State.DONE
+        why = self.open_gates(world)
+        now = world.clock.monotonic()
+        since = self.get(world, "gates.since")
+        if why:
+            self.put(world, "gates.since", None)
+            return State.TODO if any(w.startswith("parity") for w in why) else State.PENDING
+        if since is None or since > now:
+            self.put(world, "gates.since", now)
+            return State.PENDING
+        if now - since >= world.config.gates.hold:
+            self.put(world, "gates.passed", world.clock.wall())
+            return State.DONE
+        return State.PENDING
+
+    def act(self, world: World) -> None:
+        diff = parity.between(self.source(world), self.target(world), world.config)
+        parity.apply(diff, self.target(world))
+
+    def undo(self, world: World) -> None:
+        self.put(world, "gates.passed", None)
+        self.put(world, "gates.since", None)
+
+    def progress(self, world: World) -> Progress | None:
+        since = self.get(world, "gates.since")
+        held = 0.0 if since is None else world.clock.monotonic() - since
+        return Progress(
+            max(0.0, held),
+            world.config.gates.hold,
+            "s held",
+            "; ".join(self.open_gates(world)) or "all gates hold",
+        )
+
+    def open_gates(self, world: World) -> list[str]:
+        """What does not hold yet, in words; empty when everything does."""
+        gates = world.config.gates
+        status: VerifyStatus = self.verification(world).status()
+        refuse_differences(status.differences)
+        why: list[str] = []
+        diff = parity.between(self.source(world), self.target(world), world.config)
+        if not diff.empty:
+            why.append("parity: " + "; ".join(diff.lines()[:3]))
+        if status.behind > gates.verify_behind:
+            why.append(
+                f"comparison {status.behind:,} records behind (at most {gates.verify_behind:,})"
+            )
+        lag = flow.lag(self.connect(world), self.source(world), self.flow)
+        if lag > gates.mirror_lag:
+            why.append(f"mirror {lag:,} records behind (at most {gates.mirror_lag:,})")
+        failed = flow.failed_tasks(self.connect(world), self.flow)
+        if failed:
+            why.append("mirror tasks failed: " + "; ".join(failed))
+        return why
+
+
+def summary(status: VerifyStatus) -> dict[str, Any]:
+    """The comparison's figures for facts and reports."""
+    return {
+        "partitions": status.partitions,
+        "records": status.records,
+        "behind": status.behind,
+        "rate": status.rate,
+    }
