@@ -23,11 +23,11 @@ class HostSpec(Strict):
     """One broker host. `via` chooses the adapter; `target` is the SSH destination or the
     instance id, default the address."""
 
-    name: Name
-    node_id: int | None = None
-    address: str
-    via: Literal["lab", "local", "ssh", "ssm"] = "ssh"
-    target: str = ""
+    name: Name = Field(description="unique over both clusters")
+    node_id: int | None = Field(None, description="the broker's node.id; required for shared names")
+    address: str = Field(description="address of its CLIENT and REPL listeners")
+    via: Literal["lab", "local", "ssh", "ssm"] = Field("ssh", description="how it is reached")
+    target: str = Field("", description="SSH destination or instance id; default the address")
 
 
 class Security(Strict):
@@ -36,8 +36,10 @@ class Security(Strict):
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
     username: str = ""
-    password: SecretRef | None = None
-    ca_file: str = ""
+    password: SecretRef | None = Field(
+        None, description="a reference: env:NAME, file:PATH or secretsmanager:ID[#KEY]"
+    )
+    ca_file: str = Field("", description="PEM; relative to the config file, as are the next two")
     cert_file: str = ""
     key_file: str = ""
 
@@ -46,14 +48,16 @@ class ClusterSpec(Strict):
     """One cluster. `bootstrap` is on the REPL listener, which is never fenced."""
 
     name: Name
-    bootstrap: tuple[HostPort, ...] = Field(min_length=1)
-    client_port: int = Field(9092, ge=1, le=65535)
-    repl_port: int = Field(9094, ge=1, le=65535)
-    client_listener: str = "CLIENT"
+    bootstrap: tuple[HostPort, ...] = Field(min_length=1, description="on the REPL listener")
+    client_port: int = Field(9092, ge=1, le=65535, description="what the fence closes")
+    repl_port: int = Field(
+        9094, ge=1, le=65535, description="brokers, mirror and kafkaops; never fenced"
+    )
+    client_listener: str = Field("CLIENT", description="the CLIENT listener's name")
     security: Security = Security()
     hosts: tuple[HostSpec, ...] = Field(min_length=1)
-    protected: bool = False
-    service: str = "kafka"
+    protected: bool = Field(False, description="every change asks for the cluster's name")
+    service: str = Field("kafka", description="the broker's service on its host")
 
 
 class Mirror(Strict):
@@ -61,14 +65,14 @@ class Mirror(Strict):
     forward and on `back_host` (a blue host's name) for the way back. Ports are of the
     workers' REST interfaces, bound to the host's own address."""
 
-    host: Name
-    back_host: Name
+    host: Name = Field(description="the green host that mirrors blue to green")
+    back_host: Name = Field(description="the blue host that mirrors green back to blue")
     rest_port: int = 8083
     back_rest_port: int = 8084
     heap_mib: int = Field(256, ge=128)
     tasks: int = Field(2, ge=1)
     exactly_once: bool = True
-    exclude: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = Field((), description="topics left out, as globs")
     java: str = "java"
     kafka_home: str = "/opt/kafka/current"
     work_dir: str = "/var/lib/kafkaops/mirror"
@@ -78,16 +82,26 @@ class Cutover(Strict):
     """Names and the pause. TTLs and durations in seconds; `broker_names` maps a node id to
     the name that both clusters advertise; empty means alias only."""
 
-    hosted_zone: str
-    alias: str
-    broker_names: dict[int, str] = {}
-    ttl: int = Field(60, ge=1, le=86400)
-    cut_ttl: int = Field(5, ge=1, le=300)
-    resolver: HostPort | None = None
-    fence: Literal["firewall", "clients"] = "firewall"
-    forward: Literal["forward", "refuse"] = "forward"
-    max_write_pause: float = Field(20.0, ge=2, le=45)
-    drain_window: float = Field(1.5, ge=0, le=10)
+    hosted_zone: str = Field(description="Route 53 hosted zone, by id or name")
+    alias: str = Field(description="the name that clients bootstrap from")
+    broker_names: dict[int, str] = Field(
+        {}, description="node id to the name that both clusters advertise"
+    )
+    ttl: int = Field(60, ge=1, le=86400, description="seconds, outside the move")
+    cut_ttl: int = Field(5, ge=1, le=300, description="seconds, during the move")
+    resolver: HostPort | None = Field(None, description="whom to ask; default the system's")
+    fence: Literal["firewall", "clients"] = Field(
+        "firewall", description="nftables on the hosts, or clients stopped by hooks"
+    )
+    forward: Literal["forward", "refuse"] = Field(
+        "forward", description="what green's CLIENT port does until the cut"
+    )
+    max_write_pause: float = Field(
+        20.0, ge=2, le=45, description="seconds; past it blue takes writes again"
+    )
+    drain_window: float = Field(
+        1.5, ge=0, le=10, description="seconds in which the fence lets acknowledgements out"
+    )
 
 
 class ClientGroup(Strict):
@@ -96,22 +110,22 @@ class ClientGroup(Strict):
 
     name: Name
     moves: Literal["follows-names", "rebootstrap", "hooks"]
-    groups: tuple[str, ...] = ()
-    client_ids: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    host: Name | None = None
-    stop: tuple[str, ...] = ()
-    start: tuple[str, ...] = ()
-    timeout: float = 60.0
+    groups: tuple[str, ...] = Field((), description="consumer groups, as globs")
+    client_ids: tuple[str, ...] = Field((), description="client ids, as globs")
+    topics: tuple[str, ...] = Field((), description="topics they use, as globs")
+    host: Name | None = Field(None, description="where hooks run; default where kafkaops runs")
+    stop: tuple[str, ...] = Field((), description="argument list: flush, commit, stop")
+    start: tuple[str, ...] = Field((), description="argument list: start again")
+    timeout: float = Field(60.0, description="seconds for each hook")
 
 
 class Gates(Strict):
     """What must hold, for how long (seconds), before the names move and before the fence."""
 
-    hold: float = Field(5.0, ge=0)
+    hold: float = Field(5.0, ge=0, description="seconds for which all must hold")
     mirror_lag: int = Field(1000, ge=0, description="source records not yet on green")
     verify_behind: int = Field(5000, ge=0, description="records not yet compared")
-    timeout: float = Field(900.0, ge=1)
+    timeout: float = Field(900.0, ge=1, description="seconds to wait for the gates")
     bake: float = Field(0.0, ge=0, description="seconds between the cut and finalize")
 
 
@@ -119,9 +133,9 @@ class State(Strict):
     """Where runs, journals and the lease live. `lease` is `file` (beside the runs) or
     `s3://bucket/prefix` (conditional writes)."""
 
-    dir: str = "state"
+    dir: str = Field("state", description="relative to the config file")
     lease: Annotated[str, StringConstraints(pattern=r"^(file|s3://[^/]+(/.*)?)$")] = "file"
-    lease_ttl: float = Field(30.0, ge=5)
+    lease_ttl: float = Field(30.0, ge=5, description="seconds")
 
 
 class Aws(Strict):
@@ -142,14 +156,14 @@ class LabRef(Strict):
     """Commands with this config enter the lab's private network first. `dir` is relative to
     the config file."""
 
-    dir: str
+    dir: str = Field(description="relative to the config file")
 
 
 class Config(Strict):
     """The whole file."""
 
     schema_version: Literal[1] = 1
-    name: Name
+    name: Name = Field(description="of the pair; runs and the lease carry it")
     state: State = State()
     aws: Aws = Aws()
     lab: LabRef | None = None
