@@ -59,8 +59,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """A consumer group. `kind` is `classic`, `consumer` (KIP-848), `share`, `streams` or `simple`
-    (offsets only, no members ever). `state` is Kafka's word (Stable, Empty, Dead, ...).
+    """A consumer group. `kind` is `classic`, `consumer` (KIP-848), `share`, `streams`, `simple`
+    (offsets only, no members ever), or another protocol type as it is (`connect`). `state` is
+    Kafka's word (Stable, Empty, Dead, ...).
     `protocol` is the assignor, or `stream` for Kafka Streams on the classic protocol."""
 
     id: str
@@ -75,7 +76,8 @@ class Group:
 @dataclass(frozen=True)
 class ProducerState:
     """An active idempotent or transactional producer on a partition (DescribeProducers).
-    `txn_start` is -1 when no transaction is open; times in ms since the epoch."""
+    `txn_start` is the offset where the open transaction began, -1 when none is open;
+    times in ms since the epoch."""
 
     tp: TopicPartition
     producer_id: int
@@ -83,15 +85,20 @@ class ProducerState:
     last_sequence: int
     last_timestamp: int
     txn_start: int
+    coordinator_epoch: int = -1
 
 
 @dataclass(frozen=True)
 class Transaction:
+    """A transactional id that a coordinator knows. `state` is Kafka's word (Ongoing, Empty,
+    CompleteCommit, ...), `started` ms since the epoch or -1, `timeout` ms or -1."""
+
     transactional_id: str
     producer_id: int
     state: str
     started: int = -1
     partitions: tuple[TopicPartition, ...] = ()
+    timeout: int = -1
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,193 @@
+"""`ports.cluster.Cluster` on real brokers: kafka-python for administration, librdkafka for data.
+
+Invariant: one warm client a cluster, safe from any thread, every call bounded in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from kafkaops.adapters import (
+    kafka_acls,
+    kafka_alter,
+    kafka_data,
+    kafka_groups,
+    kafka_producers,
+    kafka_snapshot,
+    kafka_topics,
+)
+from kafkaops.adapters.kafka_security import kafka_python_settings, librdkafka_settings
+from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.config.schema import ClusterSpec
+from kafkaops.engine.clock import Clock, SystemClock
+from kafkaops.model.cluster import Acl, ClusterState, Group, ProducerState, Quota, Transaction
+from kafkaops.model.partition import Ends, Topic, TopicPartition
+
+_IDS_A_SECOND = 500  # pessimistic: bounds the wait for producer ids
+
+
+class KafkaCluster:
+    """One cluster over its REPL listener. `password` is already resolved; `timeout` (seconds)
+    bounds each call. Connects at the first call."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        password: str | None = None,
+        *,
+        clock: Clock | None = None,
+        timeout: float = 12.0,
+    ) -> None:
+        self.name: str = spec.name
+        self._clock = clock or SystemClock()
+        self._timeout = timeout
+        self._librdkafka = librdkafka_settings(spec, password)
+        self._wire = Wire(
+            spec.name,
+            spec.bootstrap,
+            kafka_python_settings(spec, password),
+            clock=self._clock,
+            timeout=timeout,
+        )
+
+    # -- reads ---------------------------------------------------------------
+
+    def snapshot(self, *, full: bool = True) -> ClusterState:
+        taken = self._clock.wall()
+        work = partial(kafka_snapshot.snapshot, self._wire, taken, full=full)
+        return self._wire.run("read the cluster's state", work, self._timeout * 2)
+
+    def cluster_id(self) -> str:
+        answer = self._wire.run("read its id", lambda: self._wire.metadata([]))
+        return str(answer.cluster_id or "")
+
+    def brokers_up(self) -> tuple[int, ...]:
+        answer = self._wire.run("list brokers", lambda: self._wire.metadata([]))
+        return tuple(sorted(broker.node_id for broker in answer.brokers))
+
+    def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
+        return self._wire.run("list topics", partial(self._topics, configs))
+
+    async def _topics(self, configs: bool) -> Mapping[str, Topic]:
+        metadata = await self._wire.metadata(None)
+        names = [row.name for row in metadata.topics if row.partitions] if configs else []
+        return kafka_topics.topics_of(metadata, await kafka_topics.topic_configs(self._wire, names))
+
+    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
+        return self._wire.run(
+            "read end offsets", partial(kafka_topics.ends, self._wire, partitions)
+        )
+
+    def groups(self, *, offsets: bool = True) -> tuple[Group, ...]:
+        return self._wire.run(
+            "read groups", partial(kafka_groups.groups, self._wire, offsets=offsets)
+        )
+
+    def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        work = partial(kafka_groups.committed, self._wire, [group])
+        return self._wire.run(f"read the offsets of group {group}", work).get(group, {})
+
+    def producers(self, partitions: Collection[TopicPartition]) -> tuple[ProducerState, ...]:
+        return self._wire.run(
+            "describe producers", partial(kafka_producers.producers, self._wire, partitions)
+        )
+
+    def transactions(self) -> tuple[Transaction, ...]:
+        return self._wire.run(
+            "list transactions", partial(kafka_producers.transactions, self._wire)
+        )
+
+    # -- topics and configs --------------------------------------------------
+
+    def create_topic(
+        self, topic: str, assignment: Mapping[int, Sequence[int]], configs: Mapping[str, str]
+    ) -> None:
+        work = partial(kafka_alter.create_topic, self._wire, topic, assignment, configs)
+        self._wire.run(f"create topic {topic}", work, self._timeout * 2)
+
+    def delete_topics(self, topics: Collection[str]) -> None:
+        work = partial(kafka_alter.delete_topics, self._wire, topics)
+        self._wire.run("delete topics", work, self._timeout * 2)
+
+    def create_partitions(self, topic: str, assignment: Mapping[int, Sequence[int]]) -> None:
+        work = partial(kafka_alter.create_partitions, self._wire, topic, assignment)
+        self._wire.run(f"add partitions to {topic}", work, self._timeout * 2)
+
+    def alter_topic_config(
+        self, topic: str, set: Mapping[str, str], delete: Collection[str] = ()
+    ) -> None:
+        work = partial(kafka_alter.alter_topic_config, self._wire, topic, set, delete)
+        self._wire.run(f"alter the config of topic {topic}", work, self._timeout * 2)
+
+    def alter_broker_config(
+        self, broker: int | None, set: Mapping[str, str], delete: Collection[str] = ()
+    ) -> None:
+        work = partial(kafka_alter.alter_broker_config, self._wire, broker, set, delete)
+        who = "all brokers" if broker is None else f"broker {broker}"
+        self._wire.run(f"alter the config of {who}", work, self._timeout * 2)
+
+    def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
+        work = partial(kafka_alter.elect_preferred, self._wire, partitions)
+        self._wire.run("elect preferred leaders", work)
+
+    # -- access --------------------------------------------------------------
+
+    def create_acls(self, acls: Collection[Acl]) -> None:
+        self._wire.run("create ACLs", partial(kafka_acls.create, self._wire, acls))
+
+    def delete_acls(self, acls: Collection[Acl]) -> None:
+        self._wire.run("delete ACLs", partial(kafka_acls.delete, self._wire, acls))
+
+    def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None:
+        work = partial(kafka_acls.alter_quotas, self._wire, set, delete)
+        self._wire.run("alter quotas", work)
+
+    # -- groups and producers ------------------------------------------------
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        if offsets:
+            work = partial(kafka_groups.commit, self._wire, group, offsets)
+            self._wire.run(f"commit offsets of group {group}", work, self._timeout * 2)
+
+    def commit_all(self, positions: Mapping[str, Mapping[TopicPartition, int]]) -> None:
+        """`commit` of several groups, all at once: one round trip's time, not one a group."""
+        todo = {group: offsets for group, offsets in positions.items() if offsets}
+        work = partial(kafka_groups.commit_all, self._wire, todo)
+        self._wire.run("commit offsets of groups", work, self._timeout * 2)
+
+    def delete_groups(self, groups: Collection[str]) -> None:
+        self._wire.run("delete groups", partial(kafka_groups.delete_groups, self._wire, groups))
+
+    def seed_consumer_group(self, group: str, topic: str) -> None:
+        kafka_data.seed_consumer_group(
+            self.name, self._librdkafka, group, topic, self._timeout, self._clock
+        )
+
+    def init_producer_ids(self, broker: int, count: int) -> int:
+        work = partial(kafka_producers.init_producer_ids, self._wire, broker, count)
+        limit = self._timeout + count / _IDS_A_SECOND
+        return self._wire.run(f"take producer ids from broker {broker}", work, limit)
+
+    def abort_transaction(self, state: ProducerState) -> None:
+        work = partial(kafka_producers.abort_transaction, self._wire, state)
+        self._wire.run(f"abort the transaction of producer {state.producer_id}", work)
+
+    def fence_transactional_id(self, transactional_id: str) -> None:
+        work = partial(kafka_producers.fence_transactional_id, self._wire, transactional_id)
+        self._wire.run(f"fence transactional id {transactional_id}", work, self._timeout * 2)
+
+    # -- records of scratch topics -------------------------------------------
+
+    def produce(
+        self, tp: TopicPartition, records: Sequence[tuple[bytes | None, bytes | None]]
+    ) -> tuple[int, ...]:
+        return kafka_data.produce(self.name, self._librdkafka, tp, records, self._timeout)
+
+    def consume(self, tp: TopicPartition, start: int, count: int) -> tuple[tuple[int, bytes], ...]:
+        return kafka_data.consume(
+            self.name, self._librdkafka, tp, start, count, self._timeout, self._clock
+        )
+
+    def close(self) -> None:
+        self._wire.close()

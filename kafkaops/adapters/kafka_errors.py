@@ -1,0 +1,98 @@
+"""Kafka's errors in an operator's words: which broker, what was asked, what is missing.
+
+Invariant: no error of kafka-python or librdkafka leaves the adapter untranslated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import kafka.errors as k
+
+from kafkaops.engine.errors import ConfigError, OpsError, StepFailed, Unreachable
+
+# Answers that a fresh look at metadata, or a moment, cures.
+STALE_LEADER = frozenset({3, 5, 6, 9, 13, 56, 72, 74, 75, 78, 100})
+STALE_COORDINATOR = frozenset({14, 15, 16})
+CONCURRENT_TRANSACTIONS = 51
+NOT_CONTROLLER = 41
+NOT_YET = frozenset({7, 88})  # request timed out, unstable offset commit
+
+_AUTHENTICATION = (
+    k.SaslAuthenticationFailedError,
+    k.UnsupportedSaslMechanismError,
+    k.IllegalSaslStateError,
+)
+
+
+class KafkaAnswer(Exception):
+    """A broker's error code for one thing that was asked."""
+
+    def __init__(self, code: int, subject: str = "", message: str | None = None) -> None:
+        self.code = code
+        self.subject = subject
+        self.detail = message or ""
+        super().__init__(f"{self.name} {subject} {self.detail}".strip())
+
+    @property
+    def name(self) -> str:
+        if self.code == 0:
+            return "none"
+        return str(k.for_code(self.code).__name__)
+
+
+def check(code: int, subject: str = "", message: str | None = None) -> None:
+    """Raise KafkaAnswer unless the code is 0."""
+    if code:
+        raise KafkaAnswer(code, subject, message)
+
+
+def translate(
+    error: BaseException, *, cluster: str, what: str, servers: Sequence[str], tried: float
+) -> BaseException:
+    """The error to raise instead. `what` is what was being done, `tried` seconds."""
+    if isinstance(error, OpsError):
+        return error
+    where = f"{cluster} ({', '.join(servers)})"
+    if isinstance(error, KafkaAnswer):
+        kind = k.for_code(error.code)
+        subject = f" on {error.subject}" if error.subject else ""
+        if issubclass(kind, k.AuthorizationError):
+            return ConfigError(
+                "KO-CLUSTER-PERMISSION",
+                f"{cluster} refused to {what}{subject}: {error.name}",
+                where=where,
+                hint=f"grant this tool's principal what it needs to {what} on {cluster}",
+            )
+        detail = f": {error.detail}" if error.detail else ""
+        return StepFailed(
+            "KO-CLUSTER-KAFKA",
+            f"{cluster} failed to {what}{subject}: {error.name}{detail}",
+            where=where,
+        )
+    if isinstance(error, _AUTHENTICATION):
+        return ConfigError(
+            "KO-CLUSTER-CREDENTIALS",
+            f"{cluster} did not accept the credentials: {error}",
+            where=where,
+            hint=f"check {cluster}.security (mechanism, username, password)",
+        )
+    if isinstance(error, k.AuthorizationError):
+        return ConfigError(
+            "KO-CLUSTER-PERMISSION", f"{cluster} refused to {what}: {error}", where=where
+        )
+    if isinstance(error, (k.IncompatibleBrokerVersion, k.UnsupportedVersionError)):
+        return ConfigError(
+            "KO-CLUSTER-VERSION", f"{cluster} is too old or too new to {what}: {error}", where=where
+        )
+    if isinstance(error, (k.RetriableError, k.UnknownBrokerIdError, OSError)):
+        return Unreachable(
+            "KO-CLUSTER-UNREACHABLE",
+            f"{cluster} did not answer to {what}: tried {', '.join(servers)} for {tried:.0f} s"
+            f" ({error or type(error).__name__})",
+            where=where,
+            hint="are the brokers up, and is the REPL listener open to this machine?",
+        )
+    if isinstance(error, k.KafkaError):
+        return StepFailed("KO-CLUSTER-KAFKA", f"{cluster} failed to {what}: {error}", where=where)
+    return error

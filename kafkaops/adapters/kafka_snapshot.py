@@ -1,0 +1,220 @@
+"""A whole cluster at one moment: everything that planners read, asked in parallel.
+
+Invariant: what a broker cannot answer for lack of a feature (no authorizer, ZooKeeper mode)
+is an empty value, and what it may not answer is an error that names what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kafka import __version__ as library_version
+from kafka.protocol.admin import (
+    DescribeAclsRequest,
+    DescribeClientQuotasRequest,
+    DescribeLogDirsRequest,
+    DescribeQuorumRequest,
+    DescribeUserScramCredentialsRequest,
+    ListPartitionReassignmentsRequest,
+)
+from kafka.protocol.broker_version_data import infer_broker_version_from_api_versions
+from kafka.protocol.metadata import ApiVersionsRequest
+
+from kafkaops.adapters import kafka_acls, kafka_groups, kafka_producers, kafka_topics
+from kafkaops.adapters.kafka_errors import KafkaAnswer, check
+from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum, Quota
+from kafkaops.model.partition import TopicPartition
+
+_UNSUPPORTED, _SECURITY_DISABLED, _NO_SUCH_USER = 35, 54, 91
+_FEATURE_OFF = frozenset({_UNSUPPORTED, 42})
+
+
+async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
+    """`full=False` leaves out configs, ACLs, quotas, users, groups, transactions, log dirs."""
+    metadata = await wire.metadata(None)
+    names = [row.name for row in metadata.topics if row.partitions]
+    ids = [b.node_id for b in metadata.brokers]
+    work: dict[str, Callable[[], Awaitable[Any]]] = {
+        "versions": lambda: wire.everywhere(_api_versions, ids),
+        "quorum": lambda: _quorum(wire),
+        "reassigning": lambda: _reassigning(wire),
+    }
+    if full:
+        work |= {
+            "configs": lambda: kafka_topics.topic_configs(wire, names),
+            "brokers": lambda: wire.together({i: _config_of(wire, i) for i in ids}),
+            "acls": lambda: _acls(wire),
+            "quotas": lambda: quotas(wire),
+            "users": lambda: _scram_users(wire),
+            "groups": lambda: kafka_groups.groups(wire, offsets=True),
+            "transactions": lambda: kafka_producers.transactions(wire),
+            "dirs": lambda: _log_dirs(wire, ids),
+        }
+    got = await wire.together(work)
+    versions = got["versions"]
+    configs = got.get("brokers", {})
+    quorum: Quorum | None = got["quorum"]
+    acls = got.get("acls", ())
+    dirs = got.get("dirs", {})
+    return ClusterState(
+        cluster_id=metadata.cluster_id or "",
+        taken=taken,
+        controller=quorum.leader if quorum else metadata.controller_id,
+        brokers=tuple(
+            Broker(
+                b.node_id, b.host, b.port, b.rack, _version(versions[b.node_id]),
+                _listeners(configs.get(b.node_id, {})),
+            )
+            for b in sorted(metadata.brokers, key=lambda b: b.node_id)
+        ),
+        topics=kafka_topics.topics_of(metadata, got.get("configs", {})),
+        acls=acls or (),
+        quotas=got.get("quotas", ()),
+        scram_users=got.get("users", ()),
+        groups=got.get("groups", ()),
+        transactions=got.get("transactions", ()),
+        quorum=quorum,
+        features=_features(versions),
+        reassigning=got["reassigning"],
+        broker_config=configs,
+        acls_enabled=acls is not None,
+        log_dir_bytes={broker: used for broker, (used, _) in dirs.items()},
+        log_dir_free={broker: free for broker, (_, free) in dirs.items() if free >= 0},
+    )  # fmt: skip
+
+
+def _api_versions() -> Any:
+    return ApiVersionsRequest(
+        client_software_name="kafka-python", client_software_version=library_version, max_version=3
+    )
+
+
+def _version(answer: Any) -> str:
+    check(answer.error_code, "ApiVersions")
+    ranges = {row.api_key: (row.min_version, row.max_version) for row in answer.api_keys}
+    return ".".join(map(str, infer_broker_version_from_api_versions(ranges)))
+
+
+def _features(versions: dict[int, Any]) -> dict[str, int]:
+    newest = max(versions.values(), key=lambda a: a.finalized_features_epoch, default=None)
+    rows = (newest.finalized_features or ()) if newest is not None else ()
+    return {row.name: row.max_version_level for row in rows}
+
+
+def _listeners(config: dict[str, str | None]) -> tuple[Listener, ...]:
+    """From `advertised.listeners` (or `listeners` where that is not set)."""
+    text = config.get("advertised.listeners") or config.get("listeners") or ""
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, address = item.partition("://")
+        host, _, port = address.rpartition(":")
+        if port.isdigit():
+            found.append(Listener(name, host.strip("[]"), int(port)))
+    return tuple(found)
+
+
+def _config_of(wire: Wire, broker: int) -> Callable[[], Awaitable[dict[str, str | None]]]:
+    return lambda: kafka_topics.broker_config(wire, broker)
+
+
+async def _quorum(wire: Wire) -> Quorum | None:
+    if not wire.supports(DescribeQuorumRequest):
+        return None
+    topic = DescribeQuorumRequest.TopicData
+    row = topic.PartitionData
+    answer = await wire.to_controller(
+        lambda: DescribeQuorumRequest(
+            topics=[topic(topic_name="__cluster_metadata", partitions=[row(partition_index=0)])]
+        ),
+        lambda a: a.error_code,
+    )
+    if answer.error_code in _FEATURE_OFF:
+        return None
+    check(answer.error_code, "the metadata quorum")
+    [found] = answer.topics[0].partitions
+    check(found.error_code, "the metadata quorum")
+    return Quorum(
+        found.leader_id,
+        found.leader_epoch,
+        found.high_watermark,
+        {v.replica_id: v.log_end_offset for v in found.current_voters},
+        {o.replica_id: o.log_end_offset for o in found.observers},
+    )
+
+
+async def _reassigning(wire: Wire) -> tuple[TopicPartition, ...]:
+    answer = await wire.to_controller(
+        lambda: ListPartitionReassignmentsRequest(timeout_ms=10_000, topics=None),
+        lambda a: a.error_code,
+    )
+    check(answer.error_code, "reassignments", answer.error_message)
+    return tuple(
+        sorted(
+            TopicPartition(topic.name, p.partition_index)
+            for topic in answer.topics
+            for p in topic.partitions
+        )
+    )
+
+
+async def _acls(wire: Wire) -> tuple[Any, ...] | None:
+    """None where the cluster has no authorizer."""
+    answer = await wire.send(
+        lambda: DescribeAclsRequest(
+            resource_type_filter=1, resource_name_filter=None, pattern_type_filter=1,
+            principal_filter=None, host_filter=None, operation=1, permission_type=1,
+        )
+    )  # fmt: skip
+    if answer.error_code == _SECURITY_DISABLED:
+        return None
+    check(answer.error_code, "ACLs", answer.error_message)
+    return tuple(sorted(kafka_acls.from_rows(answer.resources)))
+
+
+async def quotas(wire: Wire) -> tuple[Quota, ...]:
+    """All client quotas: users, client ids, both, IP addresses, and the defaults."""
+    if not wire.supports(DescribeClientQuotasRequest):
+        return ()
+    answer = await wire.send(lambda: DescribeClientQuotasRequest(components=[], strict=False))
+    if answer.error_code in _FEATURE_OFF:
+        return ()
+    check(answer.error_code, "quotas", answer.error_message)
+    found = [
+        Quota(
+            tuple(sorted(((e.entity_type, e.entity_name) for e in row.entity), key=str)),
+            tuple(sorted((v.key, float(v.value)) for v in row.values)),
+        )
+        for row in answer.entries or ()
+    ]
+    return tuple(sorted(found, key=str))
+
+
+async def _scram_users(wire: Wire) -> tuple[str, ...]:
+    if not wire.supports(DescribeUserScramCredentialsRequest):
+        return ()
+    answer = await wire.to_controller(
+        lambda: DescribeUserScramCredentialsRequest(users=None), lambda a: a.error_code
+    )
+    if answer.error_code in _FEATURE_OFF or answer.error_code == _NO_SUCH_USER:
+        return ()
+    check(answer.error_code, "SCRAM users", answer.error_message)
+    return tuple(sorted(row.user for row in answer.results if row.error_code == 0))
+
+
+async def _log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[int, int]]:
+    """Bytes of replicas and usable bytes (-1 unknown) by broker, over its log directories."""
+    answers = await wire.everywhere(lambda: DescribeLogDirsRequest(topics=None), ids)
+    found: dict[int, tuple[int, int]] = {}
+    for broker, answer in answers.items():
+        check(answer.error_code, f"log dirs of broker {broker}")
+        used, free = 0, 0
+        for row in answer.results:
+            if row.error_code:
+                raise KafkaAnswer(row.error_code, f"{row.log_dir} of broker {broker}")
+            used += sum(p.partition_size for topic in row.topics for p in topic.partitions)
+            free += max(0, row.usable_bytes)
+        known = any(row.usable_bytes >= 0 for row in answer.results)
+        found[broker] = (used, free if known else -1)
+    return found

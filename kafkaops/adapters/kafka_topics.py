@@ -1,0 +1,166 @@
+"""Topics, partitions, offsets and configs: read over a `Wire`.
+
+Invariant: metadata never creates a topic, and config sources are named as in `TopicConfig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from kafka.protocol.admin import DescribeConfigsRequest
+from kafka.protocol.consumer import ListOffsetsRequest
+
+from kafkaops.adapters.kafka_errors import STALE_LEADER, KafkaAnswer, check
+from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
+
+TOPIC, BROKER = 2, 4
+_SOURCES = {
+    1: "topic",
+    2: "broker-dynamic",
+    3: "broker-default-dynamic",
+    4: "static",
+    5: "default",
+}
+_EARLIEST, _LATEST = -2, -1
+_READS = {"start": (_EARLIEST, 0), "high_watermark": (_LATEST, 0), "stable": (_LATEST, 1)}
+
+
+def topics_of(metadata: Any, configs: Mapping[str, TopicConfig]) -> dict[str, Topic]:
+    """Our topics from a Metadata answer; topics on their way out are left out."""
+    topics: dict[str, Topic] = {}
+    for row in metadata.topics:
+        if row.error_code in STALE_LEADER and not row.partitions:
+            continue
+        if row.error_code not in STALE_LEADER:
+            check(row.error_code, row.name)
+        partitions = tuple(
+            Partition(
+                TopicPartition(row.name, p.partition_index),
+                p.leader_id,
+                p.leader_epoch,
+                tuple(p.replica_nodes),
+                tuple(p.isr_nodes),
+                tuple(p.offline_replicas or ()),
+            )
+            for p in sorted(row.partitions, key=lambda p: p.partition_index)
+        )
+        topics[row.name] = Topic(
+            row.name,
+            str(row.topic_id),
+            bool(row.is_internal),
+            partitions,
+            configs.get(row.name, TopicConfig({}, {})),
+        )
+    return topics
+
+
+async def topic_configs(wire: Wire, names: Collection[str]) -> dict[str, TopicConfig]:
+    """Effective configs of topics, as one broker sees them; a topic deleted meanwhile is absent."""
+    if not names:
+        return {}
+    found: dict[str, TopicConfig] = {}
+    for row in await _describe_configs(wire, TOPIC, sorted(names), None):
+        if row.error_code in STALE_LEADER:
+            continue
+        check(row.error_code, row.resource_name, row.error_message)
+        found[row.resource_name] = _topic_config(row)
+    return found
+
+
+def _topic_config(row: Any) -> TopicConfig:
+    values = {c.name: (None if c.is_sensitive else c.value) for c in row.configs}
+    return TopicConfig(values, {c.name: _SOURCES.get(c.config_source, "") for c in row.configs})
+
+
+async def broker_config(wire: Wire, broker: int | None) -> dict[str, str | None]:
+    """One broker's effective config, asked of itself; None: the cluster-wide dynamic default."""
+    resource = "" if broker is None else str(broker)
+    [row] = await _describe_configs(wire, BROKER, [resource], broker)
+    check(row.error_code, f"broker {resource}", row.error_message)
+    return {c.name: (None if c.is_sensitive else c.value) for c in row.configs}
+
+
+async def _describe_configs(wire: Wire, kind: int, names: list[str], node: int | None) -> list[Any]:
+    resource = DescribeConfigsRequest.DescribeConfigsResource
+
+    def make() -> Any:
+        return DescribeConfigsRequest(
+            resources=[
+                resource(resource_type=kind, resource_name=name, configuration_keys=None)
+                for name in names
+            ],
+            include_synonyms=False,
+            include_documentation=False,
+        )
+
+    return list((await wire.send(make, node)).results)
+
+
+async def ends(wire: Wire, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Ends]:
+    """Log start, high watermark and last stable offset: three pipelined requests a leader."""
+
+    async def ask(
+        leader: int, tps: list[TopicPartition]
+    ) -> Mapping[TopicPartition, Ends | KafkaAnswer]:
+        rows = _by_topic(tps)
+        answers = await wire.together(
+            {
+                name: _list_offsets(wire, leader, rows, timestamp, isolation)
+                for name, (timestamp, isolation) in _READS.items()
+            }
+        )
+        read = {name: _offsets(answer) for name, answer in answers.items()}
+        result: dict[TopicPartition, Ends | KafkaAnswer] = {}
+        for tp in tps:
+            values = {name: found[tp] for name, found in read.items()}
+            wrong = next((v for v in values.values() if isinstance(v, KafkaAnswer)), None)
+            result[tp] = wrong or Ends(**{n: v for n, v in values.items() if isinstance(v, int)})
+        return result
+
+    return await wire.at_leaders(partitions, ask)
+
+
+def _list_offsets(
+    wire: Wire,
+    leader: int,
+    rows: Mapping[str, list[int]],
+    timestamp: int,
+    isolation: int,
+) -> Callable[[], Any]:
+    topic = ListOffsetsRequest.ListOffsetsTopic
+    partition = topic.ListOffsetsPartition
+
+    def make() -> Any:
+        return ListOffsetsRequest(
+            replica_id=-1,
+            isolation_level=isolation,
+            topics=[
+                topic(
+                    name=name,
+                    partitions=[partition(partition_index=p, timestamp=timestamp) for p in ids],
+                )
+                for name, ids in rows.items()
+            ],
+            timeout_ms=5000,
+        )
+
+    return lambda: wire.direct(make, leader)
+
+
+def _offsets(answer: Any) -> dict[TopicPartition, int | KafkaAnswer]:
+    found: dict[TopicPartition, int | KafkaAnswer] = {}
+    for topic in answer.topics:
+        for row in topic.partitions:
+            tp = TopicPartition(topic.name, row.partition_index)
+            code = row.error_code
+            found[tp] = KafkaAnswer(code, str(tp)) if code else row.offset
+    return found
+
+
+def _by_topic(tps: Iterable[TopicPartition]) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = {}
+    for tp in tps:
+        rows.setdefault(tp.topic, []).append(tp.partition)
+    return rows

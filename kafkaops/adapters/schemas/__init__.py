@@ -1,0 +1,1 @@
+"""Wire formats that kafka-python lacks, as data."""
