@@ -63,8 +63,13 @@ REASONS: Mapping[str, str] = {
 def of_validation(error: ValidationError, origins: Mapping[Path, str]) -> list[Fault]:
     """One Fault per error that pydantic found."""
     faults: list[Fault] = []
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
         path: Path = tuple(str(part) for part in item["loc"] if part != "[key]")
+        if item["type"] == "too_short" and any(
+            other["loc"][: len(item["loc"])] == item["loc"] and other is not item for other in items
+        ):
+            continue  # only short because elements of it are wrong, and those are named
         key = ".".join(path)
         kind = item["type"]
         if kind == "extra_forbidden":

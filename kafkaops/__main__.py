@@ -1,0 +1,5 @@
+"""`python -m kafkaops`."""
+
+from kafkaops.cli.main import main
+
+main()

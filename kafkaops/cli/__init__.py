@@ -1,0 +1,1 @@
+"""The command line: parse flags, call one operation, render. The only room that prints."""

@@ -1,0 +1,74 @@
+"""Consent in three tiers: none for reads, y/N for the disruptive, the name typed for the severe.
+
+Invariant: prompts go to stderr; where no terminal can answer nothing is asked, and the error
+names the flag that answers.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+
+from kafkaops.engine.errors import Exit, OpsError, UsageFault
+
+
+class Tier(Enum):
+    READ = "read"
+    DISRUPTIVE = "disruptive"
+    SEVERE = "severe"
+
+
+def tier_of(*, changes: bool, severe: bool = False, protected: bool = False) -> Tier:
+    """`protected` clusters make every change severe."""
+    if not changes:
+        return Tier.READ
+    return Tier.SEVERE if severe or protected else Tier.DISRUPTIVE
+
+
+def require(tier: Tier, what: str, *, name: str, yes: bool, confirm: str | None) -> None:
+    """Return when the operator agrees to `what` on `name`; else raise.
+
+    `yes` is `--yes`, which never satisfies SEVERE; `confirm` is `--confirm NAME`. Raises
+    UsageFault (no terminal, flag missing; a wrong name) or the decline (exit 3).
+    """
+    if confirm is not None and confirm != name:
+        raise UsageFault(
+            "KO-CONSENT-NAME",
+            f"--confirm {confirm} does not name what would change: {name}",
+            hint=f"--confirm {name}, if that is what you mean",
+        )
+    if tier is Tier.READ or confirm == name or (tier is Tier.DISRUPTIVE and yes):
+        return
+    flag = f"--confirm {name}" if tier is Tier.SEVERE else "--yes"
+    if not interactive():
+        raise UsageFault(
+            "KO-CONSENT-MISSING",
+            f"{what} needs consent, and there is no terminal to ask at",
+            where=name,
+            hint=f"repeat the command with {flag}",
+        )
+    if tier is Tier.SEVERE:
+        agreed = ask(f"{what}\nType the name {name} to go on: ") == name
+    else:
+        agreed = ask(f"{what}\nGo on? [y/N] ").lower() in ("y", "yes")
+    if not agreed:
+        raise declined(what)
+
+
+def declined(what: str) -> OpsError:
+    return OpsError(
+        "KO-DECLINED", f"not agreed to: {what}", hint="nothing was changed", exit=Exit.DECLINED
+    )
+
+
+def interactive() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """One line from the terminal; the question on stderr; end of input is an empty answer."""
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip()
