@@ -94,7 +94,9 @@ def _pretty(parts: Iterable[Table | Text]) -> None:
 
     session = current()
     colour = session.colours()
-    console = Console(no_color=not colour, highlight=False, emoji=False, markup=False)
+    console = Console(
+        color_system="auto" if colour else None, highlight=False, emoji=False, markup=False
+    )
     for part in parts:
         if isinstance(part, Text):
             console.print(RichText(part.text))
