@@ -1,0 +1,258 @@
+"""The fence on a cluster's CLIENT listener: closed on all its hosts at one moment.
+
+Figures behind the two phases: a reset at once left 4 to 22 duplicates a topic; dropping packets
+that carry data for 1.5 s first, then resetting, left none in 11 moves.
+
+Invariant: until `disarm` has confirmed, the kernel of every host opens again by itself after
+the budget. A fence is never assumed to hold: `standstill` proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kafkaops.cutover import forward, ruleset
+from kafkaops.cutover.ruleset import FenceState
+from kafkaops.engine.clock import Clock
+from kafkaops.engine.errors import OpsError, StepFailed, Unreachable
+from kafkaops.ports.host import Host
+
+T = TypeVar("T")
+
+DIRECTORY = "/etc/nftables.d"
+NOTHING = b"# kafkaops fences nothing on this host\n"
+GRACE = 5.0
+"""How long (seconds) past its drain a hold may last before its timer lifts it."""
+
+# Waits until a moment of the host's own clock, runs phase A, waits, runs phase B, and says
+# when each was done (ns). One command, so that no round trip lies between the phases.
+FIRE = """\
+PATH=$PATH:/usr/sbin:/sbin
+wait_ns() { [ "$1" -gt 0 ] && sleep "$(printf '%d.%09d' $(($1 / 1000000000)) $(($1 % 1000000000)))"
+true; }
+wait_ns $(($1 - $(date +%s%N)))
+printf %s "$3" | nft -f - || exit 11
+a=$(date +%s%N)
+wait_ns $((a + $2 - $(date +%s%N)))
+printf %s "$4" | nft -f - || exit 12
+echo "$a $(date +%s%N)"
+"""
+
+
+@dataclass(frozen=True)
+class FireReport:
+    """When each host held and shut, in epoch seconds of this machine's clock; `skew` is the
+    greatest difference between hosts in either phase, in seconds."""
+
+    held: Mapping[str, float] = field(default_factory=dict)
+    fired: Mapping[str, float] = field(default_factory=dict)
+    skew: float = 0.0
+
+
+def _each(hosts: Sequence[Host], work: Callable[[Host], T]) -> dict[str, T]:
+    """Run on all hosts at once; every one is tried before the first error is raised."""
+    if not hosts:
+        return {}
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        futures = {host.name: pool.submit(work, host) for host in hosts}
+    errors = [error for f in futures.values() if (error := f.exception()) is not None]
+    if errors:
+        raise errors[0]
+    return {name: f.result() for name, f in futures.items()}
+
+
+def _load(host: Host, script: str) -> None:
+    ran = host.firewall(script)
+    if ran.code != 0:
+        raise StepFailed(
+            "KO-NFT",
+            f"nft refused a ruleset ({ran.code}): {ran.err.strip() or ran.out.strip()}",
+            where=host.name,
+            hint="nftables and the right to change it are needed on every broker host",
+        )
+
+
+def states(hosts: Sequence[Host]) -> dict[str, FenceState]:
+    """What each host's rules say now, by host name."""
+    return _each(hosts, lambda h: ruleset.state(h.firewall_show(ruleset.table(h.name))))
+
+
+def prepare(hosts: Sequence[Host], port: int) -> None:
+    """Put our table on every host, nothing fenced; what is fenced stays so."""
+    _each(hosts, lambda h: _load(h, ruleset.prepare(h.name, h.address)))
+
+
+def close(hosts: Sequence[Host], port: int) -> None:
+    """Fence the port for good on every host."""
+    _each(hosts, lambda h: _load(h, ruleset.close(h.name, h.address, port)))
+
+
+def lift(hosts: Sequence[Host], port: int) -> None:
+    """No fence on any host; every host is tried even if one cannot be reached."""
+    _each(hosts, lambda h: _load(h, ruleset.lift(h.name)))
+
+
+def open_(hosts: Sequence[Host], port: int) -> None:
+    """Forward off and fence lifted in one transaction a host: clients reach its own broker."""
+    _each(hosts, lambda h: _load(h, ruleset.forward_off(h.name) + ruleset.lift(h.name)))
+
+
+def close_and_forward(pairs: Sequence[tuple[Host, str]], port: int) -> None:
+    """The reverse of `open_`: closed for good, new clients passed on to the paired address."""
+    target = {host.name: address for host, address in pairs}
+
+    def shut(host: Host) -> None:
+        forward.allow(host, target[host.name])
+        _load(
+            host,
+            ruleset.close(host.name, host.address, port)
+            + ruleset.forward_on(host.name, host.address, port, target[host.name]),
+        )
+
+    _each([host for host, _ in pairs], shut)
+
+
+def remove(hosts: Sequence[Host]) -> None:
+    """Take our table off every host, the forward with it."""
+    _each(hosts, lambda h: _load(h, ruleset.remove(h.name)))
+
+
+def fire(
+    hosts: Sequence[Host], *, port: int, budget: float, drain: float, clock: Clock
+) -> FireReport:
+    """Close the port on all hosts at one moment: data held back for `drain` s, then reset until
+    `budget` s have passed since the start. Returns when all are shut, which takes `drain` and
+    two or three round trips. If a host fails, all are lifted and StepFailed names it.
+    """
+    readings = _each(hosts, lambda h: _read_clock(h, clock))
+    trip = max((r.trip for r in readings.values()), default=0.0)
+    at = clock.wall() + 0.05 + 1.5 * trip
+    late = at - clock.wall() + drain + GRACE
+
+    def one(host: Host) -> tuple[float, float]:
+        ahead = readings[host.name].ahead
+        argv = (
+            *("sh", "-c", FIRE, "kafkaops-fire"),
+            str(round((at + ahead) * 1e9)),
+            str(round(drain * 1e9)),
+            ruleset.hold(host.name, port, seconds=min(budget, drain + GRACE)),
+            ruleset.shut(host.name, port, seconds=max(0.1, budget - drain)),
+        )
+        ran = host.run(argv, timeout=late)
+        if ran.code != 0:
+            raise StepFailed(
+                "KO-FENCE-NOT-FIRED",
+                f"the fence did not close ({ran.code}): {ran.err.strip() or 'no reason given'}",
+                where=host.name,
+                hint="nothing is fenced now; the run can be repeated",
+            )
+        held, shut = ran.out.split()[-2:]
+        return int(held) / 1e9 - ahead, int(shut) / 1e9 - ahead
+
+    try:
+        times = _each(hosts, one)
+    except BaseException:
+        # The kernels' own timers lift what cannot be reached now; the first error tells more.
+        with suppress(OpsError):
+            lift(hosts, port)
+        raise
+    held = {name: t[0] for name, t in times.items()}
+    shut = {name: t[1] for name, t in times.items()}
+    skew = max((max(p.values()) - min(p.values()) for p in (held, shut) if p), default=0.0)
+    return FireReport(held, shut, skew)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A host's clock against ours: seconds ahead, and the round trip it took to ask."""
+
+    ahead: float
+    trip: float
+
+
+def _read_clock(host: Host, clock: Clock) -> _Reading:
+    """Two readings, the quicker one kept: half its round trip bounds the error."""
+    best: _Reading | None = None
+    for _ in range(2):
+        wall, begun = clock.wall(), clock.monotonic()
+        ran = host.run(("date", "+%s%N"))
+        trip = clock.monotonic() - begun
+        if ran.code != 0:
+            raise StepFailed("KO-HOST-CLOCK", f"date failed: {ran.err.strip()}", where=host.name)
+        reading = _Reading(int(ran.out) / 1e9 - (wall + trip / 2), trip)
+        if best is None or reading.trip < best.trip:
+            best = reading
+    assert best is not None
+    return best
+
+
+def disarm(hosts: Sequence[Host], port: int) -> dict[str, bool]:
+    """Make a standing fence permanent. False for a host whose timer had lifted it already, or
+    which did not answer: then the cutover must go back."""
+
+    def one(host: Host) -> bool:
+        try:
+            return host.firewall(ruleset.disarm(host.name, port)).code == 0
+        except Unreachable:
+            return False
+
+    return _each(hosts, one)
+
+
+def remaining(host: Host) -> float | None:
+    """Whole seconds until the host's timer lifts its fence; None when no timer runs."""
+    return ruleset.state(host.firewall_show(ruleset.table(host.name))).expires
+
+
+def knocks(hosts: Sequence[Host], *, within: float = 60.0) -> dict[str, list[str]]:
+    """Addresses that tried to connect to a fenced port in the last `within` seconds, by host;
+    hosts where nobody did are left out. Behind a forward it is the forwarding host's address."""
+
+    def one(host: Host) -> list[str]:
+        found = ruleset.knocks(host.firewall_show(ruleset.table(host.name)))
+        return sorted(who for who, ago in found.items() if ago <= within)
+
+    return {name: found for name, found in _each(hosts, one).items() if found}
+
+
+def forget_knocks(hosts: Sequence[Host]) -> None:
+    """Start counting anew, once every client has been seen on the other cluster."""
+    _each(hosts, lambda h: _load(h, ruleset.forget_knocks(h.name)))
+
+
+def _path(host: Host) -> str:
+    return f"{DIRECTORY}/{ruleset.table(host.name)}.nft"
+
+
+def persist(hosts: Sequence[Host], port: int) -> None:
+    """Write the permanent fence where `nftables.service` reads it at boot. The distribution's
+    own file must include `/etc/nftables.d/*.nft`, and the service must be enabled; a replaced
+    host gets the same file from its user data."""
+    _each(
+        hosts,
+        lambda h: h.put(_path(h), ruleset.close(h.name, h.address, port).encode()),
+    )
+
+
+def persistent(hosts: Sequence[Host]) -> dict[str, bool]:
+    """Whether the file that keeps the fence over a reboot is there."""
+
+    def one(host: Host) -> bool:
+        found = host.read(_path(host))
+        return bool(found) and b"add element" in (found or b"")
+
+    return _each(hosts, one)
+
+
+def forget(hosts: Sequence[Host]) -> None:
+    """The fence of these hosts no longer survives a reboot; the rules in force stay."""
+
+    def one(host: Host) -> None:
+        if host.read(_path(host)) not in (None, NOTHING):
+            host.put(_path(host), NOTHING)
+
+    _each(hosts, one)
