@@ -1,0 +1,95 @@
+"""Entering a lab's private network: the same command, the same process id, another world.
+
+`nsenter` joins the user, network and mount namespaces and not the pid namespace: it then
+need not fork, so a process that enters keeps its pid, its terminal and its signals.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from kafkaops.lab import control
+from kafkaops.lab.layout import AWS, REGION, Layout, not_up
+from kafkaops.lab.needs import missing_tool
+
+INSIDE = "KAFKAOPS_LAB_INSIDE"
+
+
+def inside() -> str:
+    """The directory of the lab that this process is in; empty outside."""
+    return os.environ.get(INSIDE, "")
+
+
+def enter(lab_dir: str | Path) -> None:
+    """Be inside: returns at once if so, else replaces this process by itself, inside.
+
+    ConfigError when no lab is up there, or when `nsenter` is missing.
+    """
+    layout = Layout.of(lab_dir)
+    if inside():
+        return
+    argv = [sys.executable, *sys.orig_argv[1:]]
+    os.execvpe("nsenter", command(layout, argv), environment(layout))
+
+
+def run_inside(
+    lab_dir: str | Path,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[Any] | None = None,
+    stdout: int | IO[Any] | None = None,
+    stderr: int | IO[Any] | None = None,
+    text: bool = True,
+) -> subprocess.Popen[Any]:
+    """Start a command inside the lab, in the current directory; its pid is the command's."""
+    layout = Layout.of(lab_dir)
+    line = list(argv) if inside() else command(layout, argv)
+    return subprocess.Popen(
+        line,
+        env={**environment(layout), **(env or {})},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=text,
+    )
+
+
+def command(layout: Layout, argv: Sequence[str]) -> list[str]:
+    """The command line that runs `argv` inside, by way of `exec` all along."""
+    if shutil.which("nsenter") is None:
+        raise missing_tool("nsenter")
+    pid = control.listener_pid(layout.socket)
+    if pid is None:
+        raise not_up(layout.root)
+    # Joining a mount namespace moves to its root, so the shell goes back where we were.
+    return [
+        *("nsenter", "--target", str(pid), "--user", "--net", "--mount"),
+        *("--preserve-credentials", "--"),
+        *("sh", "-c", 'cd "$0" && exec "$@"', os.getcwd(), *argv),
+    ]
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """This environment for inside: emulated AWS, and never the operator's own credentials."""
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("AWS_") and not key.lower().endswith("_proxy")
+    }
+    return env | {
+        INSIDE: str(layout.root),
+        "AWS_ACCESS_KEY_ID": "lab",
+        "AWS_SECRET_ACCESS_KEY": "lab",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": f"http://{AWS[0]}:{AWS[1]}",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }

@@ -1,0 +1,148 @@
+"""The one AWS endpoint of the lab: Route 53 is ours and strict, the rest goes on to moto.
+
+Denied actions answer as AWS does, so that a missing permission can be tried.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from kafkaops.lab import route53_rest
+from kafkaops.lab.route53_rest import ACCOUNT, Api
+
+HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "te", "trailer", "upgrade"}
+S3_ACTIONS = {
+    "GET": "s3:GetObject",
+    "HEAD": "s3:GetObject",
+    "PUT": "s3:PutObject",
+    "POST": "s3:PutObject",
+    "DELETE": "s3:DeleteObject",
+}
+OPTIONS = "/lab/options"
+
+
+class Front:
+    """The HTTP server; `options` is what `lab set` changed."""
+
+    def __init__(self, api: Api, address: tuple[str, int], backend: tuple[str, int]) -> None:
+        self.api = api
+        self.backend = backend
+        front = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_any(self) -> None:
+                front.answer(self)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_any
+            do_PATCH = do_OPTIONS = do_any
+
+            def log_message(self, format: str, *args: Any) -> None:
+                print(f"{self.command} {self.path} {args[1] if len(args) > 1 else ''}", flush=True)
+
+        self.server = ThreadingHTTPServer(address, Handler)
+        self.server.daemon_threads = True
+
+    def start(self) -> None:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        body = _body(request)
+        if request.path.startswith(route53_rest.PREFIX):
+            status, document = self.api.handle(request.command, request.path, body)
+            _send(request, status, {"Content-Type": "text/xml"}, document)
+        elif request.path == OPTIONS:
+            status, document = self._options(request.command, body)
+            _send(request, status, {"Content-Type": "application/json"}, document)
+        elif action := self._denied(request):
+            message = f"User: {ACCOUNT} is not authorized to perform: {action}"
+            text = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+            _send(request, 403, {"Content-Type": "application/xml"}, text.encode())
+        else:
+            self._forward(request, body)
+
+    def _denied(self, request: BaseHTTPRequestHandler) -> str:
+        if "/s3/aws4_request" not in request.headers.get("Authorization", ""):
+            return ""
+        path = urllib.parse.urlsplit(request.path).path.strip("/")
+        action = S3_ACTIONS.get(request.command, "") if "/" in path else "s3:ListBucket"
+        return action if {action, "s3:*"} & self.api.denied else ""
+
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP}
+        headers["Content-Length"] = str(len(body))
+        link = http.client.HTTPConnection(*self.backend, timeout=60)
+        try:
+            link.request(request.command, request.path, body, headers)
+            answer = link.getresponse()
+            content = answer.read()
+            kept = {k: v for k, v in answer.getheaders() if k.lower() not in HOP}
+            _send(request, answer.status, kept, content)
+        except OSError as error:
+            text = f"<Error><Code>ServiceUnavailable</Code><Message>{error}</Message></Error>"
+            _send(request, 503, {"Content-Type": "application/xml"}, text.encode())
+        finally:
+            link.close()
+
+    def _options(self, method: str, body: bytes) -> tuple[int, bytes]:
+        """GET shows them, POST changes: `insync_delay` (seconds), `deny` (IAM actions, comma
+        between), `throttle` (how many Route 53 calls to refuse)."""
+        if method == "POST":
+            try:
+                self.set(json.loads(body))
+            except (ValueError, TypeError) as error:
+                return 400, json.dumps({"error": str(error)}).encode()
+        return 200, json.dumps(self.options()).encode()
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "insync_delay": self.api.zone.delay,
+            "deny": sorted(self.api.denied),
+            "throttle": self.api.throttle,
+        }
+
+    def set(self, values: dict[str, Any]) -> None:
+        """ValueError for an unknown option or value, and then nothing is changed."""
+        unknown = set(values) - set(self.options())
+        if unknown:
+            known = ", ".join(self.options())
+            raise ValueError(f"no option {', '.join(sorted(unknown))} (there are {known})")
+        delay = float(values.get("insync_delay", self.api.zone.delay))
+        throttle = int(values.get("throttle", self.api.throttle))
+        deny = values.get("deny", sorted(self.api.denied))
+        actions = deny.split(",") if isinstance(deny, str) else list(deny)
+        self.api.zone.set_delay(delay)
+        self.api.throttle = throttle
+        self.api.denied = frozenset(a.strip() for a in actions if a.strip())
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        parts = []
+        while size := int(request.rfile.readline().split(b";")[0], 16):
+            parts.append(request.rfile.read(size))
+            request.rfile.readline()
+        while request.rfile.readline().strip():  # trailers
+            pass
+        return b"".join(parts)
+    return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+
+
+def _send(
+    request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    request.send_response(status)
+    for key, value in headers.items():
+        if key.lower() != "content-length" and key.lower() not in ("date", "server"):
+            request.send_header(key, value)
+    length = headers.get("Content-Length", str(len(body)))  # of a HEAD: what GET would send
+    request.send_header("Content-Length", length if request.command == "HEAD" else str(len(body)))
+    request.end_headers()
+    if request.command != "HEAD":
+        request.wfile.write(body)
