@@ -51,6 +51,16 @@ class Topic:
         return max((len(p.replicas) for p in self.partitions), default=0)
 
 
+def is_carried(topic: Topic) -> bool:
+    """Whether a migration carries this topic: neither Kafka's own, nor MirrorMaker's bookkeeping,
+    nor this tool's. A Connect cluster's own topics are its users' data and are carried."""
+    name = topic.name
+    bookkeeping = (name.startswith("mm2-") and name.endswith(".internal")) or name.endswith(
+        ".checkpoints.internal"
+    )
+    return not (topic.internal or bookkeeping or name.startswith(("__", "kafkaops-")))
+
+
 @dataclass(frozen=True)
 class Ends:
     """Offsets of one partition at one reading: log start, high watermark, LSO."""
