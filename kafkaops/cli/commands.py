@@ -166,6 +166,8 @@ class OpsGroup(TyperGroup):
             try:
                 module = importlib.import_module(entry.module)
             except ModuleNotFoundError as error:
+                if (error.name or "").startswith("kafkaops"):
+                    raise  # ours: a bug, not a missing extra
                 raise _missing(error, cmd_name) from error
             app = getattr(module, entry.attribute)
             found = typer.main.get_command(app)

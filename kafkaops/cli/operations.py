@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kafkaops.engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kafkaops.config.schema import Config
+    from kafkaops.config.schema import ClusterSpec, Config
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.world import World
 
@@ -35,10 +35,17 @@ def enter_lab(directory: Path) -> None:
 
 
 def cluster(config: Config, colour: str) -> Cluster:
-    """One cluster of the config, over its REPL listener."""
+    """One cluster of the config, over its REPL listener; connects at the first call."""
     from kafkaops import wiring
 
     return wiring.cluster(config, colour)
+
+
+def cluster_at(spec: ClusterSpec) -> Cluster:
+    """A cluster known by address alone (PLAINTEXT)."""
+    from kafkaops import wiring
+
+    return wiring.cluster_at(spec)
 
 
 def world(config: Config, *, run_dir: Path | None, say: Say) -> World:
