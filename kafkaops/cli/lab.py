@@ -157,7 +157,7 @@ def set_(
     from kafkaops.lab import control
     from kafkaops.lab.layout import Layout
 
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:

@@ -86,7 +86,7 @@ def _resource(record: RecordSet) -> list[RR]:
         return []
     return [
         RR(record.name, getattr(QTYPE, record.type), ttl=record.ttl or 0, rdata=make(value))
-        for value in record.values
+        for value in random.sample(record.values, len(record.values))
     ]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from kafkaops.engine.errors import UsageFault
 from kafkaops.lab import control
 from kafkaops.lab.layout import AWS, REGION, Layout, not_up
 from kafkaops.lab.needs import missing_tool
@@ -36,6 +37,16 @@ def enter(lab_dir: str | Path) -> None:
         return
     argv = [sys.executable, *sys.orig_argv[1:]]
     os.execvpe("nsenter", command(layout, argv), environment(layout))
+
+
+def become(lab_dir: str | Path, argv: Sequence[str]) -> None:
+    """Replace this process by `argv`, inside."""
+    layout = Layout.of(lab_dir)
+    line = list(argv) if inside() else command(layout, argv)
+    try:
+        os.execvpe(line[0], line, environment(layout))
+    except FileNotFoundError:
+        raise UsageFault("KO-USAGE", f"no such command: {line[0]}") from None
 
 
 def run_inside(

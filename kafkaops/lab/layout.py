@@ -122,6 +122,17 @@ class Layout:
     def java(self) -> Path:
         return self.root / "bin" / "java"
 
+    def log_files(self) -> dict[str, str]:
+        """Logs by process name, of a lab that is up or was."""
+        found = {"lab/supervisor": self.root / "supervisor.log"}
+        found |= {f"lab/{log.stem}": log for log in self.logs.glob("*.log")}
+        for log in self.root.glob("hosts/*/**/*.log"):
+            # Kafka's own data directories end in no `.log`; the segment files in them do.
+            host, *inner = log.relative_to(self.root / "hosts").parts
+            if inner[0] != "data":
+                found[f"{host}/{log.stem}"] = log
+        return {name: str(path) for name, path in found.items() if path.exists()}
+
     def save(self, settings: Settings) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         self.mark.write_text(json.dumps(asdict(settings), indent=1) + "\n")

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+RESTART_SEC = 2.0
+
 
 @dataclass
 class Entry:
@@ -32,6 +34,8 @@ class Entry:
     started: float = 0.0
     starts: int = 0
     paused: bool = False
+    restart: bool = False
+    wanted: bool = True
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -67,15 +71,20 @@ class Table:
         env: Mapping[str, str],
         cwd: Path,
         log: Path,
+        restart: bool = False,
     ) -> Entry:
-        """Start it; a process of that name that is running already is left alone. OSError
-        (no such command, no such directory) where it cannot be started."""
+        """Start it; a process of that name that is running already is left alone. With
+        `restart` it is started again if it fails, as systemd does with Restart=on-failure.
+        OSError (no such command, no such directory) where it cannot be started."""
         with self._lock:
             entry = self._entries.get(name)
             if entry is not None and entry.active:
                 return entry
             starts = entry.starts if entry is not None else 0
+            if entry is not None:
+                entry.wanted = False
             entry = Entry(name, list(argv), dict(env), str(cwd), str(log), starts=starts)
+            entry.restart = restart
             self._start(entry)
             self._entries[name] = entry
             return entry
@@ -102,8 +111,18 @@ class Table:
             )
         entry.popen, entry.outer_pid = popen, outer_pid(popen.pid)
         entry.exit_code, entry.paused, entry.ended = None, False, threading.Event()
-        entry.started, entry.starts = time.time(), entry.starts + 1
-        threading.Thread(target=_watch, args=(entry, popen, entry.ended), daemon=True).start()
+        entry.started, entry.starts, entry.wanted = time.time(), entry.starts + 1, True
+        threading.Thread(target=self._watch, args=(entry, popen, entry.ended), daemon=True).start()
+
+    def _watch(self, entry: Entry, popen: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        entry.exit_code = popen.wait()
+        ended.set()
+        if not (entry.restart and entry.exit_code):
+            return
+        time.sleep(RESTART_SEC)
+        with self._lock:
+            if entry.wanted and not entry.active:
+                self._start(entry)
 
     def get(self, name: str) -> Entry:
         with self._lock:
@@ -135,7 +154,10 @@ class Table:
     def stop(self, name: str, *, timeout: float, kill: bool = False) -> Entry | None:
         """TERM, then KILL past `timeout` seconds; `kill` at once. Absent or ended is success."""
         entry = self.find(name)
-        if entry is None or not entry.active:
+        if entry is None:
+            return None
+        entry.wanted = False
+        if not entry.active:
             return entry
         self.kill(name, signal.SIGKILL if kill else signal.SIGTERM)
         self.kill(name, signal.SIGCONT)  # a paused process cannot act on TERM
@@ -153,11 +175,6 @@ class Table:
             thread.start()
         for thread in threads:
             thread.join()
-
-
-def _watch(entry: Entry, popen: subprocess.Popen[bytes], ended: threading.Event) -> None:
-    entry.exit_code = popen.wait()
-    ended.set()
 
 
 def outer_pid(pid: int) -> int:

@@ -157,16 +157,20 @@ class Supervisor:
         }
 
     def _spawn(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`name` is HOST/SERVICE; `log` absolute or under the host's directory."""
+        """`name` is OWNER/SERVICE. `cwd` is by default the owner's directory: a host's, or one
+        beside the hosts; `log` is absolute or under it."""
         name = str(request["name"])
-        host = self.settings.host(name.split("/", 1)[0])
-        home = self.layout.host(host.name)
+        owner = name.split("/", 1)[0]
+        hosts = {host.name for host in self.settings.hosts()}
+        home = self.layout.host(owner) if owner in hosts else self.layout.root / owner
+        home.mkdir(parents=True, exist_ok=True)
         entry = self.table.spawn(
             name,
             [str(a) for a in request["argv"]],
             env={str(k): str(v) for k, v in request.get("env", {}).items()},
             cwd=Path(request.get("cwd") or home),
             log=home / str(request["log"]),
+            restart=bool(request.get("restart")),
         )
         return entry.view()
 
@@ -193,7 +197,7 @@ class Supervisor:
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         name = str(request["name"])
-        timeout = float(request.get("timeout", 60.0))
+        timeout = float(request.get("stop_timeout", 60.0))
         entry = self.table.stop(name, timeout=timeout, kill=bool(request.get("kill")))
         return entry.view() if entry is not None else {"name": name, "active": False}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from kafkaops.engine.errors import Exit, OpsError, TimedOut, UsageFault
 from kafkaops.lab import broker, control, kit, needs
+from kafkaops.lab.enter import environment
 from kafkaops.lab.layout import COLOURS, MARK, Layout, Settings
 
 Say = Callable[[str], None]
@@ -52,18 +54,24 @@ def down(directory: str | Path, say: Say) -> bool:
     pid = control.listener_pid(layout.socket)
     if pid is None:
         return False
-    watch = os.pidfd_open(pid)
+    # The pid namespace's first process ends last, when every other one is gone.
+    watch = os.pidfd_open(_parent(pid))
     try:
         control.call(layout.socket, "shutdown")
         say("ending the lab")
-        import select
-
         if not select.select([watch], [], [], DOWN_TIMEOUT)[0]:
             os.kill(pid, 9)  # the namespace goes with it
             raise TimedOut("KO-LAB-STUCK", f"the lab did not end in {DOWN_TIMEOUT:.0f} s: killed")
     finally:
         os.close(watch)
     return True
+
+
+def _parent(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("PPid:"):
+            return int(line.split()[1])
+    raise ValueError(f"no parent of {pid}")
 
 
 def _already(layout: Layout, settings: Settings, say: Say) -> dict[str, Any]:
@@ -95,7 +103,8 @@ def _claim(layout: Layout) -> None:
 
 
 def _launch(layout: Layout) -> subprocess.Popen[bytes]:
-    env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{needs.SBIN}"}
+    env = environment(layout)
+    env["PATH"] = f"{env.get('PATH', '')}:{needs.SBIN}"
     with open(layout.root / "supervisor.log", "wb") as log:
         return subprocess.Popen(
             [*needs.NAMESPACE, sys.executable, "-m", "kafkaops.lab.supervisor", str(layout.root)],
