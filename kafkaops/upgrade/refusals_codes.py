@@ -1,0 +1,110 @@
+"""Findings: their stable codes, whether each can be accepted, and what to do about it. Data.
+
+Invariant: every code that a finding carries is in `CODES`; codes are published and never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from fnmatch import fnmatchcase
+
+
+class Kind(Enum):
+    """`NO` cannot be accepted, `ASK` goes ahead once accepted by name, `NOTE` only informs."""
+
+    NO = "no"
+    ASK = "ask"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason against the upgrade. `subject` is what `accept: [CODE:SUBJECT]` matches."""
+
+    code: str
+    subject: str
+    reason: str
+    hint: str = ""
+    acceptable: bool = False
+    accepted: bool = False
+    note: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        return not (self.accepted or self.note)
+
+    def __str__(self) -> str:
+        return f"{self.code}:{self.subject}: {self.reason}"
+
+
+CODES: dict[str, tuple[Kind, str]] = {
+    "KO-VERSION-OLDER": (Kind.NO, "green must run blue's version or a later one"),
+    "KO-VERSION-TOO-OLD": (Kind.NO, "upgrade blue to 2.8 or later first, broker by broker"),
+    "KO-VERSION-UNKNOWN": (Kind.NOTE, "check that its release is supported"),
+    "KO-SAME-CLUSTER": (Kind.NO, "blue.bootstrap and green.bootstrap reach the same cluster"),
+    "KO-LISTENER-CLIENT": (Kind.NO, "give every broker a CLIENT listener on client_port"),
+    "KO-LISTENER-REPL": (Kind.NO, "bootstrap on a second listener, which is never fenced"),
+    "KO-HOST-MISSING": (Kind.NO, "name the host, with its node_id, in the config's hosts"),
+    "KO-NODE-IDS": (Kind.NO, "give green the node ids of blue, so that it can forward"),
+    "KO-NAMES-NOT-SHARED": (
+        Kind.NO,
+        "green must advertise blue's broker names, or leave cutover.broker_names empty",
+    ),
+    "KO-NAMES-NOT-LISTED": (Kind.NO, "list the shared names in cutover.broker_names"),
+    "KO-CLIENTS-CANNOT-FOLLOW": (Kind.NO, "alias only: use moves: rebootstrap or hooks"),
+    "KO-CLIENTS-NO-HOOKS": (Kind.NO, "moves: hooks needs the commands stop and start"),
+    "KO-NAME-MISSING": (Kind.NO, "create the record, pointing to blue"),
+    "KO-NAME-TYPE": (Kind.NO, "only plain A records can be moved"),
+    "KO-NAME-ROUTING": (Kind.NO, "make it a simple record; weighted DNS would split a key"),
+    "KO-NAME-NOT-BLUE": (Kind.NO, "point it to blue's hosts first"),
+    "KO-NAME-TTL": (Kind.ASK, "lower it, raise cutover.ttl, or accept the wait of one old TTL"),
+    "KO-GREEN-RECORDS": (Kind.NO, "delete the topic on green; it is made again empty"),
+    "KO-GREEN-PRODUCERS": (Kind.NO, "delete the topic on green; its producer state goes with it"),
+    "KO-GREEN-AUTO-CREATE": (Kind.ASK, "set auto.create.topics.enable=false on green"),
+    "KO-PARITY": (Kind.NO, "see the reason"),
+    "KO-SCRAM-USERS": (Kind.ASK, "create them on green: passwords cannot be read from blue"),
+    "KO-ACL-SURPLUS": (Kind.NOTE, "check that green should allow or deny more than blue"),
+    "KO-TIERED": (Kind.ASK, "green must have the same remote storage, or take the whole log"),
+    "KO-TOPIC-LEFT-OUT": (Kind.NOTE, "not carried: made by tools, or excluded in the config"),
+    "KO-CONFIG-NOT-CARRIED": (Kind.NOTE, "green's own value holds"),
+    "KO-BROKERS-DIFFER": (Kind.NOTE, "topic defaults differ between blue's brokers"),
+    "KO-RF-ONE": (Kind.ASK, "one failed host stops it; raise the replication factor"),
+    "KO-RF-MIN-ISR": (Kind.ASK, "one host away stops acks=all writes; lower min.insync.replicas"),
+    "KO-REASSIGNING": (Kind.NO, "wait until the reassignment has ended, or cancel it"),
+    "KO-PARTITION-OFFLINE": (Kind.NO, "bring its brokers back"),
+    "KO-UNDER-MIN-ISR": (Kind.NO, "wait until its replicas have caught up"),
+    "KO-UNDER-REPLICATED": (Kind.NOTE, "best begun when every replica is in sync"),
+    "KO-TXN-HANGING": (Kind.NO, "abort it with kafka-transactions.sh abort"),
+    "KO-TXN-IDS": (Kind.ASK, "the producer's transaction fails at the cut; see what it does then"),
+    "KO-STREAMS": (Kind.ASK, "wipe its local state after the move, or stop it by hooks"),
+    "KO-GROUP-KIP848": (Kind.ASK, "it is joined and left on green first, so that it exists there"),
+    "KO-GROUP-SHARE": (Kind.ASK, "its progress cannot be carried"),
+    "KO-GROUP-CONNECT": (Kind.ASK, "Connect workers were not tried; stop and start them by hooks"),
+    "KO-GROUP-ASSIGNS": (
+        Kind.ASK,
+        "stop it by hooks; give it `kafkaops offsets translate` if it keeps its own offsets",
+    ),
+    "KO-GROUP-STATIC": (Kind.NOTE, "static members were not tried in a move"),
+    "KO-GROUP-UNDECLARED": (Kind.ASK, "say in clients how it moves"),
+    "KO-GROUP-EMPTY": (Kind.NOTE, "its positions are carried; its clients cannot be watched"),
+    "KO-ACKS": (Kind.NOTE, "brokers cannot tell acks; below all, a failure can lose records"),
+    "KO-DISK": (Kind.ASK, "give green room for all of blue's logs"),
+}  # fmt: skip
+
+
+def finding(code: str, subject: str, reason: str, hint: str = "") -> Finding:
+    """A finding of a known code."""
+    kind, default = CODES[code]
+    return Finding(code, subject, reason, hint or default, kind is Kind.ASK, note=kind is Kind.NOTE)
+
+
+def accept(findings: Iterable[Finding], globs: Sequence[str]) -> tuple[Finding, ...]:
+    """Mark acceptable findings that a glob (`CODE` or `CODE:SUBJECT`) names as accepted."""
+
+    def named(found: Finding) -> bool:
+        names = (found.code, f"{found.code}:{found.subject}")
+        return any(fnmatchcase(name, glob) for name in names for glob in globs)
+
+    return tuple(replace(f, accepted=True) if f.acceptable and named(f) else f for f in findings)
