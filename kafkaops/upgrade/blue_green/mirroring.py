@@ -10,17 +10,13 @@ from kafkaops.engine.step import Blocked, State
 from kafkaops.mirror import flow, worker
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import Move
+from kafkaops.upgrade.blue_green.move import Move, opposite
 
 
 def worker_host(world: World, direction: str) -> Host:
     """The host whose Connect worker mirrors in this direction: always one of the target."""
     mirror = world.config.mirror
     return world.hosts[mirror.host if direction == "forward" else mirror.back_host]
-
-
-def opposite(direction: str) -> str:
-    return "back" if direction == "forward" else "forward"
 
 
 def both_ways(world: World, direction: str) -> Blocked | None:

@@ -12,23 +12,18 @@ from typing import Any
 
 from kafkaops.config.schema import ClusterSpec
 from kafkaops.engine.step import Blocked, Spec, State
-from kafkaops.model.partition import Topic, TopicPartition
+from kafkaops.model.partition import Topic, TopicPartition, is_carried
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.connect import Connect
+from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 
-OURS = ("kafkaops-", "mm2-", "connect-", "__")
-
 
 def moved(topics: Mapping[str, Topic]) -> dict[str, Topic]:
     """The topics that a migration carries: neither Kafka's own nor ours."""
-    return {
-        name: topic
-        for name, topic in topics.items()
-        if not topic.internal and not name.startswith(OURS)
-    }
+    return {name: topic for name, topic in topics.items() if is_carried(topic)}
 
 
 def partitions_of(topics: Mapping[str, Topic]) -> list[TopicPartition]:
@@ -128,3 +123,14 @@ def offsets_in(stored: Mapping[str, Any]) -> dict[TopicPartition, Any]:
         topic, _, partition = key.rpartition("/")
         found[TopicPartition(topic, int(partition))] = value
     return found
+
+
+def opposite(direction: str) -> str:
+    return "back" if direction == "forward" else "forward"
+
+
+def cut_of(facts: Facts, direction: str) -> dict[TopicPartition, tuple[int, int]]:
+    """Where this direction starts: per partition (source offset, target offset), taken from the
+    proof of the cut that went the other way; empty when there was none."""
+    proof = offsets_in(facts.get(f"{opposite(direction)}.proof") or {})
+    return {tp: (int(p["target_end"]), int(p["source_end"])) for tp, p in proof.items()}

@@ -6,7 +6,7 @@ from kafkaops.cutover import fence, names
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
-from kafkaops.upgrade import parity
+from kafkaops.upgrade import parity, parity_producers
 from kafkaops.upgrade.blue_green.move import Move, moved, partitions_of
 
 
@@ -138,20 +138,22 @@ class ProducerIdsRaised(Move):
     def act(self, world: World) -> None:
         source, target = self.source(world), self.target(world)
         seen = source.producers(partitions_of(moved(source.topics())))
-        highest = max((p.producer_id for p in seen), default=-1)
-        # the source goes on handing out ids from the blocks its brokers hold (1,000 each)
-        goal = highest + int(self.spec.args.get("margin", 0))
-        reached = {}
-        for broker in target.brokers_up():
-            last = target.init_producer_ids(broker, 1)
-            rounds = 0
-            while last <= goal:
-                rounds += 1
-                if rounds > 10_000:
-                    raise StepFailed("KO-PRODUCER-IDS", f"broker {broker} stays at id {last}")
-                last = target.init_producer_ids(broker, min(1000, goal - last + 1))
-            reached[str(broker)] = last
-        self.put(world, f"ids.{self.spec.id}", {"source": highest, "target": reached})
+        taken = {broker: source.init_producer_ids(broker, 1) for broker in source.brokers_up()}
+        goal = parity_producers.goal(seen, taken, margin=int(self.spec.args.get("margin", 0)))
+        reached = {broker: target.init_producer_ids(broker, 1) for broker in target.brokers_up()}
+        for _ in range(10_000):
+            wanted = parity_producers.needed(reached, goal)
+            if not wanted:
+                break
+            for broker, count in wanted.items():
+                reached[broker] = target.init_producer_ids(broker, count)
+        else:
+            raise StepFailed("KO-PRODUCER-IDS", f"ids of {self.dst} stay below {goal}: {reached}")
+        self.put(
+            world,
+            f"ids.{self.spec.id}",
+            {"goal": goal, "reached": {str(b): last for b, last in reached.items()}},
+        )
 
     def undo(self, world: World) -> None:
         self.put(world, f"ids.{self.spec.id}", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kafkaops.cutover import fence, hooks
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
@@ -11,11 +9,12 @@ from kafkaops.mirror import flow
 from kafkaops.ports.verification import Difference
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
-from kafkaops.upgrade.blue_green.mirroring import both_ways, opposite
+from kafkaops.upgrade.blue_green.mirroring import both_ways
 from kafkaops.upgrade.blue_green.move import (
     Move,
     Once,
     cluster_spec,
+    cut_of,
     moved,
     offsets_in,
     partitions_of,
@@ -146,7 +145,7 @@ class DeltaMirror(Move):
         return both_ways(world, self.flow)
 
     def act(self, world: World) -> None:
-        start = {tp: offset for tp, (offset, _) in cut_of(world, self.flow).items()}
+        start = {tp: offset for tp, (offset, _) in cut_of(world.facts, self.flow).items()}
         flow.start_from(
             self.connect(world),
             self.flow,
@@ -158,13 +157,6 @@ class DeltaMirror(Move):
 
     def undo(self, world: World) -> None:
         flow.remove(self.connect(world), self.flow)
-
-
-def cut_of(world: World, direction: str) -> dict[Any, tuple[int, int]]:
-    """Where this direction starts: per partition (source offset, target offset), taken from the
-    proof of the cut that went the other way."""
-    proof = offsets_in(world.facts.get(f"{opposite(direction)}.proof") or {})
-    return {tp: (int(p["target_end"]), int(p["source_end"])) for tp, p in proof.items()}
 
 
 class NoStrangers(Move):

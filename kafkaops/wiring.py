@@ -1,0 +1,181 @@
+"""The only place that builds adapters and hands them over, as one `World`.
+
+Invariant: everything is imported when it is built, so that no command pays for an adapter it
+does not use; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kafkaops.engine.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+    from kafkaops.ports.cluster import Cluster
+    from kafkaops.ports.connect import Connect
+    from kafkaops.ports.facts import Facts
+    from kafkaops.ports.host import Host
+    from kafkaops.ports.verification import Verification
+    from kafkaops.ports.world import World
+
+T = TypeVar("T")
+
+
+class Built(Mapping[str, T]):
+    """A mapping whose values are built when first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], T]]) -> None:
+        self._makers = makers
+        self._built: dict[str, T] = {}
+
+    def __getitem__(self, key: str) -> T:
+        if key not in self._built:
+            self._built[key] = self._makers[key]()
+        return self._built[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def password(spec: ClusterSpec) -> str | None:
+    """The cluster's password, resolved now and not before."""
+    if spec.security.password is None:
+        return None
+    from kafkaops.adapters.secrets_manager import fetch
+    from kafkaops.config.secrets import Secrets
+
+    return Secrets(fetch=fetch).resolve(spec.security.password)
+
+
+def colour_spec(config: Config, colour: str) -> ClusterSpec:
+    return config.blue if colour == "blue" else config.green
+
+
+def cluster(config: Config, colour: str) -> Cluster:
+    """One cluster over its REPL listener; connects at the first call."""
+    from kafkaops.adapters.kafka_cluster import KafkaCluster
+
+    spec = colour_spec(config, colour)
+    return KafkaCluster(spec, password(spec))
+
+
+def host(config: Config, spec: HostSpec) -> Host:
+    """The adapter that `via` names."""
+    if spec.via == "lab" and config.lab is not None:
+        from kafkaops.adapters.host_lab import LabHost
+
+        return LabHost(spec.name, spec.address, config.lab.dir)
+    if spec.via == "ssh":
+        from kafkaops.adapters.host_ssh import SshHost
+
+        control = Path(config.state.dir) / "ssh"
+        return SshHost(spec.name, spec.address, target=spec.target, control_dir=str(control))
+    if spec.via == "ssm":
+        from kafkaops.adapters.host_ssm import SsmHost
+
+        return SsmHost(spec.name, spec.address, instance=spec.target, aws=config.aws)
+    from kafkaops.adapters.host_local import LocalHost
+
+    return LocalHost(spec.name, spec.address)
+
+
+def log_reader(config: Config, colour: str) -> Any:
+    """A reader of raw record batches."""
+    from kafkaops.adapters.raw_log import RawLog
+
+    spec = colour_spec(config, colour)
+    return RawLog(spec, password(spec))
+
+
+def verification(config: Config, direction: str, facts: Facts, directory: Path) -> Verification:
+    """The comparison of one direction, checkpointed under the run's directory. The way back
+    starts where the cut ended."""
+    from kafkaops.adapters.verification import LogVerification
+    from kafkaops.upgrade.blue_green.move import cut_of, moved
+
+    source, target = ("blue", "green") if direction == "forward" else ("green", "blue")
+    watched = cluster(config, source)
+
+    def topics() -> Mapping[str, tuple[int, bool]]:
+        found = moved(watched.topics(configs=True))
+        return {
+            name: (
+                len(topic.partitions),
+                "compact" in (topic.config.values.get("cleanup.policy") or ""),
+            )
+            for name, topic in found.items()
+        }
+
+    return LogVerification(
+        log_reader(config, source),
+        log_reader(config, target),
+        topics,
+        directory / f"verify-{direction}",
+        SystemClock(),
+        start_at=lambda: cut_of(facts, direction),
+    )
+
+
+def connect(config: Config, direction: str) -> Connect:
+    from kafkaops.adapters.connect_rest import ConnectRest
+
+    mirror = config.mirror
+    name = mirror.host if direction == "forward" else mirror.back_host
+    port = mirror.rest_port if direction == "forward" else mirror.back_rest_port
+    hosts = {h.name: h.address for h in (*config.blue.hosts, *config.green.hosts)}
+    return ConnectRest(f"http://{hosts[name]}:{port}")
+
+
+def connect_command(config: Config) -> tuple[str, ...]:
+    """How the mirror's worker is started on its host: java and the class path. The lab brings
+    both from its own kit."""
+    if config.lab is None:
+        return (config.mirror.java, "-cp", f"{config.mirror.kafka_home}/libs/*")
+    from kafkaops.lab import kit
+
+    return (str(kit.java()), "-cp", kit.classpath("4.3.1"))
+
+
+def build(
+    config: Config,
+    *,
+    run_dir: Path | None,
+    say: Callable[[str], None],
+    clock: Clock | None = None,
+) -> World:
+    """The world of one run. `run_dir` None is a look that leaves no facts behind."""
+    from kafkaops.adapters.host_local import LocalHost
+    from kafkaops.adapters.probe import SocketProbe
+    from kafkaops.adapters.route53 import Route53
+    from kafkaops.engine.store import FileFacts, MemoryFacts
+    from kafkaops.ports.world import World
+
+    facts: Facts = MemoryFacts() if run_dir is None else FileFacts(run_dir / "facts")
+    directory = run_dir or Path(config.state.dir) / "look"
+    both = ("forward", "back")
+    every = (*config.blue.hosts, *config.green.hosts)
+    tls = config.blue.security.protocol.endswith("SSL")
+    return World(
+        config=config,
+        clock=clock or SystemClock(),
+        clusters=Built({c: _later(cluster, config, c) for c in ("blue", "green")}),
+        hosts=Built({spec.name: _later(host, config, spec) for spec in every}),
+        local=LocalHost("here", "127.0.0.1"),
+        names=Route53(config.cutover.hosted_zone, config.aws, resolver=config.cutover.resolver),
+        probe=SocketProbe(tls=tls),
+        connect_command=connect_command(config),
+        connect=Built({d: _later(connect, config, d) for d in both}),
+        verification=Built({d: _later(verification, config, d, facts, directory) for d in both}),
+        facts=facts,
+        say=say,
+    )
+
+
+def _later(maker: Callable[..., T], *args: Any) -> Callable[[], T]:
+    return lambda: maker(*args)
