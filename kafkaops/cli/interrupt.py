@@ -1,0 +1,50 @@
+"""Ctrl-C: the first asks the run to stop where it is safe, the second exits at once.
+
+Invariant: neither loses anything: the journal is on disk before each act, and what holds
+clients back has its own timer on the hosts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+FIRST = "\nstopping: the step at hand is finished first, a cutover's pause goes back; Ctrl-C again exits now\n"  # noqa: E501
+SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextmanager
+def stoppable(
+    request_stop: Callable[[], None],
+    farewell: str = "",
+    leave: Callable[[int], None] = os._exit,
+) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM call `request_stop`; a second one leaves with 130 after
+    showing `farewell` (the command that goes on)."""
+    asked = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            _tell(FIRST)
+            request_stop()
+        else:
+            cursor = SHOW_CURSOR if os.isatty(2) else ""
+            _tell(f"{cursor}\n{farewell}\n" if farewell else cursor + "\n")
+            leave(130)
+
+    kept = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, before in kept.items():
+            signal.signal(number, before)
+
+
+def _tell(text: str) -> None:
+    """Straight to the descriptor: a handler may interrupt a print half way."""
+    os.write(2, text.encode())

@@ -1,0 +1,190 @@
+"""Progress of a run on stderr: live at a terminal, one plain line a step elsewhere.
+
+Says what is going on, how far it is, how fast, and how long still. Invariant: it only shows;
+it may be called from any thread, and never fails a run.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kafkaops.cli.session import current
+from kafkaops.engine.clock import Clock, SystemClock
+from kafkaops.engine.events import Event, Kind
+
+if TYPE_CHECKING:
+    from kafkaops.engine.step import Progress
+
+PLAIN_EVERY = 30.0
+"""Seconds between plain lines of a step that takes long."""
+
+ENDS: Mapping[Kind, tuple[str, str, str]] = {
+    Kind.DONE: ("✓", "done", "green"),
+    Kind.SKIPPED: ("·", "already so", "dim"),
+    Kind.FAILED: ("✗", "failed", "bold red"),
+    Kind.UNDONE: ("↶", "undone", "yellow"),
+}
+"""Events that end a step: mark, word, style."""
+
+NEWS: Mapping[Kind, tuple[str, str]] = {
+    Kind.SECTION: ("clients wait from here: every second counts", "bold yellow"),
+    Kind.DECIDED: ("decided: from here only forward", "bold green"),
+    Kind.RETURNING: ("going back", "bold yellow"),
+    Kind.RETURNED: ("went back", "bold yellow"),
+    Kind.HELD: ("held, as asked", "bold"),
+    Kind.STOPPED: ("stopped, as asked", "bold"),
+    Kind.ROLLED_BACK: ("rolled back", "bold yellow"),
+    Kind.RUN_DONE: ("the run is done", "bold green"),
+}
+"""Events of the run itself: words, style."""
+
+
+@dataclass
+class Running:
+    """A step under way: since when, how far it was when first asked, how far it is."""
+
+    name: str
+    since: float
+    first: tuple[float, float] | None = None
+    last: tuple[float, Progress] | None = None
+    message: str = ""
+    told: float = 0.0
+
+    def note(self, now: float, progress: Progress | None, message: str) -> None:
+        self.message = message
+        if progress is not None:
+            if self.first is None or progress.done < self.first[1]:
+                self.first = (now, progress.done)
+            self.last = (now, progress)
+
+    def rate(self) -> float | None:
+        """Units a second since first asked; None while unknown."""
+        if self.first is None or self.last is None or self.last[0] - self.first[0] < 0.5:
+            return None
+        return (self.last[1].done - self.first[1]) / (self.last[0] - self.first[0])
+
+    def words(self) -> str:
+        """`1,200 of 9,000 records, 310 records/s, 25 s left: detail`."""
+        if self.last is None:
+            return self.message
+        seen = self.last[1]
+        total = f" of {seen.total:,.0f}" if seen.total is not None else ""
+        parts = [f"{seen.done:,.0f}{total} {seen.unit}".strip()] if seen.unit or seen.total else []
+        rate = self.rate()
+        # A unit such as "s held" is time itself: its rate says nothing.
+        if rate is not None and rate > 0 and not seen.unit.startswith("s "):
+            parts.append(f"{rate:,.0f} {seen.unit}/s")
+        if rate is not None and rate > 0 and seen.total is not None and seen.total > seen.done:
+            parts.append(f"{span((seen.total - seen.done) / rate)} left")
+        detail = seen.detail or self.message
+        shown = ", ".join(parts)
+        return f"{shown}: {detail}" if shown and detail else shown or detail
+
+
+def span(seconds: float) -> str:
+    """`0.2 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+class Board:
+    """Listens to a run's events and shows them. `total` is the number of steps; `titles` maps a
+    phase to its words."""
+
+    def __init__(
+        self, total: int, titles: Mapping[str, str] | None = None, clock: Clock | None = None
+    ) -> None:
+        self.total = total
+        self.titles = titles or {}
+        self.clock = clock or SystemClock()
+        self.running: dict[str, Running] = {}
+        self.ended: set[str] = set()
+        self._lock = threading.Lock()
+        self._console: Any = None
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if event.kind is Kind.PHASE:
+                self._line(f"== {self.titles.get(event.phase, event.phase)}", "bold")
+            elif event.kind in NEWS:
+                words, style = NEWS[event.kind]
+                self._line(f"-- {words}{f': {event.message}' if event.message else ''}", style)
+            elif event.kind in ENDS:
+                self._end(event)
+            elif event.step:
+                self._go_on(event)
+
+    def say(self, line: str) -> None:
+        """One line of news from a step."""
+        with self._lock:
+            self._line(f"   {line}")
+
+    @contextmanager
+    def shown(self) -> Iterator[Board]:
+        """While inside, a terminal shows the running steps live."""
+        if not current().colours(stderr=True):
+            yield self
+            return
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, highlight=False, emoji=False, markup=False)
+        with Live(get_renderable=self._live, console=console, refresh_per_second=4, transient=True):
+            self._console = console
+            try:
+                yield self
+            finally:
+                self._console = None
+
+    def _go_on(self, event: Event) -> None:
+        now = self.clock.monotonic()
+        step = self.running.get(event.step)
+        if step is None:
+            step = Running(_name(event), now - event.seconds, told=now)
+            self.running[event.step] = step
+        step.note(now, event.progress, event.message)
+        if self._console is None and now - step.told >= PLAIN_EVERY:
+            step.told = now
+            self._line(f"  {step.name}: {span(now - step.since)} so far; {step.words()}")
+
+    def _end(self, event: Event) -> None:
+        self.running.pop(event.step, None)
+        self.ended.add(event.step)
+        mark, words, style = ENDS[event.kind]
+        took = f" ({span(event.seconds)})" if event.seconds else ""
+        why = f": {event.message}" if event.message else ""
+        self._line(f"{mark} {_name(event)}: {words}{took}{why}", style)
+
+    def _line(self, text: str, style: str = "") -> None:
+        if self._console is not None:
+            self._console.print(text, style=style or None, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _live(self) -> Any:
+        from rich.text import Text
+
+        now = self.clock.monotonic()
+        lines = []
+        for step in list(self.running.values()):
+            words = step.words()
+            lines.append(
+                f"… {step.name}  {span(now - step.since)}{f'  {words}' if words else ''}"
+                f"  [{len(self.ended)}/{self.total} steps]"
+            )
+        return Text("\n".join(lines), style="cyan", overflow="ellipsis", no_wrap=True)
+
+
+def _name(event: Event) -> str:
+    return f"[{event.phase}] {event.title}"

@@ -1,0 +1,85 @@
+"""Progress lines: what, how far, how fast, how long still; and nothing live off a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafkaops.cli.progress import PLAIN_EVERY, Board, Running, span
+from kafkaops.engine.clock import FakeClock
+from kafkaops.engine.events import Event, Kind
+from kafkaops.engine.step import Progress
+
+NAME = "[verify] compare every record"
+
+
+def event(
+    kind: Kind, seconds: float = 0.0, progress: Progress | None = None, message: str = ""
+) -> Event:
+    title = "compare every record"
+    return Event(kind, "r1", 0.0, "verify", title, "verify", message, seconds, progress)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.21, "0.2 s"), (42.4, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_spans(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_rate_and_time_left() -> None:
+    step = Running(NAME, since=0.0)
+    step.note(1.0, Progress(100, 1100, "records"), "")
+    assert step.words() == "100 of 1,100 records"
+    step.note(3.0, Progress(300, 1100, "records", "a detail"), "")
+    assert step.words() == "300 of 1,100 records, 100 records/s, 8.0 s left: a detail"
+
+
+def test_a_count_that_starts_again_starts_its_rate_again() -> None:
+    step = Running(NAME, since=0.0)
+    step.note(1.0, Progress(1000, 2000, "records"), "")
+    step.note(2.0, Progress(10, 2000, "records"), "")
+    step.note(4.0, Progress(30, 2000, "records"), "")
+    assert step.rate() == 10
+
+
+def test_time_held_has_no_rate() -> None:
+    step = Running(NAME, since=0.0)
+    step.note(0.0, Progress(0, 5, "s held"), "")
+    step.note(2.0, Progress(2, 5, "s held", "all gates hold"), "")
+    assert step.words() == "2 of 5 s held, 3.0 s left: all gates hold"
+
+
+def test_off_a_terminal_one_plain_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    board = Board(1, {"verify": "compare both logs"}, clock=FakeClock())
+    with board.shown():
+        for kind in (Kind.PHASE, Kind.STARTED, Kind.WAITING, Kind.PROGRESS):
+            board(event(kind))
+        board(event(Kind.DONE, 3.2))
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert out.err == f"== compare both logs\n✓ {NAME}: done (3.2 s)\n"
+
+
+def test_a_long_step_is_heard_of_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = FakeClock()
+    board = Board(1, clock=clock)
+    for _ in range(int(PLAIN_EVERY * 2) + 1):
+        board(event(Kind.PROGRESS, progress=Progress(1, 2, "records")))
+        clock.sleep(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == f"  {NAME}: 30 s so far; 1 of 2 records"
+
+
+def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    board = Board(1, clock=FakeClock())
+    board(event(Kind.FAILED, 1.0, message="the clusters differ"))
+    assert capsys.readouterr().err == f"✗ {NAME}: failed (1.0 s): the clusters differ\n"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_event_can_be_shown(kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
+    Board(1, clock=FakeClock())(event(kind))
+    quiet = {Kind.RUN_STARTED, Kind.STARTED, Kind.WAITING, Kind.PROGRESS}
+    assert bool(capsys.readouterr().err) is (kind not in quiet)
