@@ -1,0 +1,381 @@
+"""The load's processes: started in the lab, stopped in order, paused, resumed, judged.
+
+A fleet's directory is `load/` in the lab's: `fleet.json`, and for each client its spec, its
+ledger and its log. The supervisor owns the processes, so they end with the lab. Functions that
+speak to Kafka (`start`, `report`) must run inside the lab's network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from kafkaops.engine.errors import OpsError, UsageFault
+from kafkaops.lab import control
+from kafkaops.lab.layout import Layout
+from kafkaops.lab.load import java
+from kafkaops.lab.load.client import next_number
+from kafkaops.lab.load.ledger import SUFFIX, Ledger, LedgerReader
+from kafkaops.lab.load.report import NS, Report, judge
+from kafkaops.lab.load.spec import TOPICS, ClientSpec, Mix, clients, mix
+from kafkaops.lab.load.spec import topics as parse_topics
+
+Say = Callable[[str], None]
+OWNER = "load"
+STOP_TIMEOUT = 90.0
+DRAIN_TIMEOUT = 60.0
+DRAIN_IDLE = 10.0
+READY_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What `fleet.json` holds. `cluster_id` is blue's: a load belongs to one life of a lab.
+    `drained` after a stop that let the groups read to the end."""
+
+    cluster_id: str
+    topics: dict[str, int]
+    clients: tuple[ClientSpec, ...]
+    drained: bool = False
+
+
+class LoadFault(OpsError):
+    """The load cannot do what was asked, and why."""
+
+
+def quiet(line: str) -> None:
+    """The default for progress lines: nothing."""
+
+
+def start(
+    lab: str | Path,
+    *,
+    chosen: Mix | None = None,
+    topics: str | dict[str, int] = TOPICS,
+    say: Say = quiet,
+    **options: Any,
+) -> Fleet:
+    """Create the topics on blue if missing, start the clients, wait until each has acted.
+
+    `options` are `ClientSpec` fields for all clients (rate, auto_commit, dns_cache, config...).
+    A load that was stopped goes on: sequence numbers and ledgers continue; new clients join.
+    LoadFault if a client ends or neither sends nor joins within a minute.
+    """
+    layout = Layout.of(lab)
+    wanted = parse_topics(topics) if isinstance(topics, str) else topics
+    specs = clients(chosen or mix("default"), tuple(wanted), **options)
+    home = layout.root / OWNER
+    known = _fresh_or_known(layout, home)
+    for version in dict.fromkeys(s.java for s in specs if s.java):
+        java.compiled(version, say)
+    _create_topics(layout, wanted, say)
+    merged = {c.name: c for c in (*(known.clients if known else ()), *specs)}
+    all_topics = {**(known.topics if known else {}), **wanted}
+    fleet = Fleet(_cluster_id(layout), all_topics, tuple(merged.values()))
+    _save(home, fleet)
+    say(f"starting {len(specs)} clients on {', '.join(f'{t}:{n}' for t, n in wanted.items())}")
+    for spec in specs:
+        _spawn(layout, spec)
+    _await_action(layout, specs)
+    return fleet
+
+
+def stop(lab: str | Path, *, drain: bool = True, say: Say = quiet) -> bool:
+    """End producers, let the groups read to the end, end consumers; whether all was read."""
+    layout = Layout.of(lab)
+    fleet = load(layout)
+    say("ending producers")
+    _end(layout, [c for c in fleet.clients if c.role == "producer"])
+    complete = _drain(layout, fleet, say) if drain else False
+    say("ending consumers")
+    _end(layout, [c for c in fleet.clients if c.role == "consumer"])
+    _save(layout.root / OWNER, Fleet(fleet.cluster_id, fleet.topics, fleet.clients, drain))
+    return complete
+
+
+def pause(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Stop clients as an operator's hook would: flush, commit, exit. Returns when they have
+    ended. `names` are clients or groups, or globs of them."""
+    layout = Layout.of(lab)
+    specs = _named(load(layout), names)
+    _end(layout, specs)
+    return tuple(s.name for s in specs)
+
+
+def resume(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Start clients again; producers go on with their sequence."""
+    layout = Layout.of(lab)
+    specs = _named(load(layout), names)
+    for spec in specs:
+        _spawn(layout, spec)
+    return tuple(s.name for s in specs)
+
+
+def status(lab: str | Path) -> list[dict[str, Any]]:
+    """A row a client: name, role, kind, active, pid, rss (bytes), events written so far."""
+    layout = Layout.of(lab)
+    fleet = load(layout)
+    services = _services(layout)
+    written = ledger(lab)
+    counts = {p.name: (len(p.acks), len(p.faults)) for p in written.producers}
+    counts |= {c.name: (len(c.deliveries), len(c.faults)) for c in written.consumers}
+    rows = []
+    for spec in fleet.clients:
+        service = services.get(_service(spec.name), {})
+        records, errors = counts.get(spec.name, (0, 0))
+        rows.append(
+            {
+                "name": spec.name,
+                "role": spec.role,
+                "kind": spec.kind,
+                "group": spec.group,
+                "active": bool(service.get("active")),
+                "exit_code": service.get("exit_code"),
+                "pid": service.get("pid", 0),
+                "rss": service.get("rss", 0),
+                "records": records,
+                "errors": errors,
+            }
+        )
+    return rows
+
+
+def ledger(lab: str | Path) -> Ledger:
+    """Everything written down so far."""
+    layout = Layout.of(lab)
+    fleet = load(layout)
+    services = _services(layout)
+    running = any(
+        services.get(_service(c.name), {}).get("active")
+        for c in fleet.clients
+        if c.role == "producer"
+    )
+    until = time.time_ns() if running else 0
+    return LedgerReader(layout.root / OWNER).read(drained=fleet.drained, until=until)
+
+
+def report(lab: str | Path, cluster: str = "blue") -> Report:
+    """The ledger against the log of one cluster (`blue` or `green`: the one that serves)."""
+    from kafkaops.lab.load.cluster_log import read
+
+    layout = Layout.of(lab)
+    fleet = load(layout)
+    if cluster not in ("blue", "green"):
+        raise UsageFault("KO-USAGE", f"--cluster is blue or green, not {cluster!r}")
+    # The ledger first: what is acknowledged after this moment is none of this report's.
+    written = ledger(lab)
+    return judge(written, read(layout.settings().bootstrap(cluster), sorted(fleet.topics)))
+
+
+def load(layout: Layout) -> Fleet:
+    """The fleet of this lab. LoadFault if no load was started in it."""
+    home = layout.root / OWNER
+    try:
+        data = json.loads((home / "fleet.json").read_text())
+    except FileNotFoundError:
+        raise _none(layout) from None
+    fleet = Fleet(
+        data["cluster_id"],
+        data["topics"],
+        tuple(ClientSpec.from_json(c) for c in data["clients"]),
+        data["drained"],
+    )
+    if fleet.cluster_id != _cluster_id(layout):
+        raise _none(layout)
+    return fleet
+
+
+def _none(layout: Layout) -> LoadFault:
+    return LoadFault(
+        "KO-LOAD-NONE",
+        "no load was started in this lab",
+        where=str(layout.root),
+        hint=f"kafkaops lab load start --dir {layout.root}",
+    )
+
+
+def _save(home: Path, fleet: Fleet) -> None:
+    scratch = home / ".fleet.json"
+    scratch.write_text(json.dumps(asdict(fleet), indent=1) + "\n")
+    os.replace(scratch, home / "fleet.json")
+
+
+def _fresh_or_known(layout: Layout, home: Path) -> Fleet | None:
+    """The load to go on with; what an earlier lab left in this directory is removed."""
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        return load(layout)
+    except LoadFault:
+        if (home / "fleet.json").exists():
+            shutil.rmtree(home)
+            home.mkdir()
+        return None
+
+
+def _cluster_id(layout: Layout) -> str:
+    """Blue's cluster id, from its first broker's storage: no broker need be up."""
+    meta = layout.host("blue-1") / "data" / "meta.properties"
+    found = re.search(r"(?m)^cluster\.id=(.+)$", meta.read_text()) if meta.exists() else None
+    return found[1] if found else ""
+
+
+def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+    settings = layout.settings()
+    factor = min(3, settings.brokers)
+    config = {"min.insync.replicas": str(max(1, factor - 1))}
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap("blue")})
+    new = [NewTopic(t, count, factor, config=config) for t, count in topics.items()]
+    for topic, future in admin.create_topics(new, operation_timeout=30).items():
+        try:
+            future.result(60)
+            say(f"topic {topic} created on blue")
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise LoadFault("KO-LOAD-TOPIC", f"topic {topic}: {error}") from error
+
+
+def _spawn(layout: Layout, spec: ClientSpec) -> None:
+    home = layout.root / OWNER
+    path = home / f"{spec.name}{SUFFIX}"
+    if _services(layout).get(_service(spec.name), {}).get("active"):
+        return
+    if spec.java:
+        spec_file = home / f"{spec.name}.properties"
+        spec_file.write_text(java.properties(spec, next_number(path)))
+        argv, env = java.command(spec, spec_file, path)
+    else:
+        spec_file = home / f"{spec.name}.json"
+        spec_file.write_text(json.dumps(spec.to_json()))
+        argv = [sys.executable, "-m", "kafkaops.lab.load.client", str(spec_file), str(path)]
+        env = {}
+    control.call(
+        layout.socket,
+        "spawn",
+        name=_service(spec.name),
+        argv=argv,
+        env=env,
+        log=str(home / f"{spec.name}.log"),
+    )
+
+
+def _end(layout: Layout, specs: Sequence[ClientSpec]) -> None:
+    """TERM to all at once; KILL to what has not ended in time (its ledger lacks the end)."""
+
+    def one(spec: ClientSpec) -> None:
+        control.call(
+            layout.socket,
+            "stop",
+            timeout=STOP_TIMEOUT,
+            name=_service(spec.name),
+        )
+
+    if specs:
+        with ThreadPoolExecutor(len(specs)) as pool:
+            list(pool.map(one, specs))
+
+
+def _drain(layout: Layout, fleet: Fleet, say: Say) -> bool:
+    """Wait until every group has received all that was acknowledged on its topics, or nothing
+    has come for a while."""
+    reader = LedgerReader(layout.root / OWNER)
+    began = last_news = time.monotonic()
+    before = -1
+    while True:
+        left, delivered = backlog(reader.read())
+        now = time.monotonic()
+        if delivered != before:
+            before, last_news = delivered, now
+        if not any(left.values()):
+            return True
+        if now - last_news > DRAIN_IDLE or now - began > DRAIN_TIMEOUT:
+            rest = ", ".join(f"{group} {count}" for group, count in left.items() if count)
+            say(f"groups that did not read to the end: {rest} records left")
+            return False
+        time.sleep(0.25)
+
+
+def backlog(written: Ledger) -> tuple[dict[str, int], int]:
+    """Records acknowledged and not yet received, by group; and deliveries in all."""
+    left: dict[str, int] = {}
+    delivered = 0
+    for group in written.groups():
+        members = written.members(group)
+        topics = {t for m in members for t in m.topics}
+        received = {(d.producer, d.seq) for m in members for d in m.deliveries}
+        delivered += sum(len(m.deliveries) for m in members)
+        left[group] = sum(
+            1
+            for p in written.producers
+            for a in p.acks
+            if a.topic in topics and (p.name, a.seq) not in received
+        )
+    return left, delivered
+
+
+def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:
+    """Until each producer has an acknowledgement and each group a delivery of this life."""
+    reader = LedgerReader(layout.root / OWNER)
+    since = time.time_ns() - NS
+    deadline = time.monotonic() + READY_TIMEOUT
+    groups = {s.group for s in specs if s.group}
+    producers = {s.name for s in specs if s.role == "producer"}
+    while True:
+        written = reader.read()
+        acting = {p.name for p in written.producers if p.acks and p.acks[-1].at > since}
+        reading = {
+            c.group for c in written.consumers if c.deliveries and c.deliveries[-1].at > since
+        }
+        missing = (producers - acting) | ((groups - reading) if producers else set())
+        if not missing:
+            return
+        services = _services(layout)
+        for spec in specs:
+            service = services.get(_service(spec.name), {})
+            if not service.get("active") or time.monotonic() > deadline:
+                if service.get("active") and not {spec.name, spec.group} & missing:
+                    continue
+                log = layout.root / OWNER / f"{spec.name}.log"
+                end = log.read_text(errors="replace")[-600:] if log.exists() else ""
+                raise LoadFault(
+                    "KO-LOAD-START",
+                    f"{spec.name} ({spec.kind}) ended or did nothing: {end.strip()}",
+                    where=str(log),
+                )
+        time.sleep(0.25)
+
+
+def _named(fleet: Fleet, names: Iterable[str]) -> tuple[ClientSpec, ...]:
+    found: dict[str, ClientSpec] = {}
+    for name in names:
+        matching = [
+            c
+            for c in fleet.clients
+            if fnmatchcase(c.name, name) or (c.group and fnmatchcase(c.group, name))
+        ]
+        if not matching:
+            there = ", ".join(c.name for c in fleet.clients)
+            raise UsageFault("KO-LOAD-NAME", f"no client or group {name!r} (there are {there})")
+        found |= {c.name: c for c in matching}
+    return tuple(found.values())
+
+
+def _service(name: str) -> str:
+    return f"{OWNER}/{name}"
+
+
+def _services(layout: Layout) -> dict[str, dict[str, Any]]:
+    processes = control.call(layout.socket, "status")["processes"]
+    return {p["name"]: p for p in processes}
