@@ -112,3 +112,7 @@ class Server:
         with _short(path) as short:
             self._server = Threaded(short, Link)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

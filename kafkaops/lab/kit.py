@@ -31,6 +31,8 @@ Say = Callable[[str], None]
 LIST = Path(__file__).with_name("jars.json")
 ECJ = "ecj-3.40.0"
 TRIES = 3
+# An address that only points elsewhere; the binding we add is what it points to.
+MOVED = {("org.slf4j", "slf4j-log4j12")}
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,8 @@ def _resolve(version: str, scratch: Path) -> list[str]:
         for dependency in [*inputs, *transitive]:
             if dependency.scope in (None, "compile", "runtime"):
                 key = (dependency.groupId, dependency.artifactId)
+                if key in MOVED:
+                    continue
                 found.setdefault(key, f"{key[0]}:{key[1]}:{dependency.version}")
     return sorted(found.values())
 
