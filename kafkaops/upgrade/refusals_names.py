@@ -70,13 +70,16 @@ def names(blue: ClusterState, green: ClusterState, config: Config) -> Iterator[F
     missing = sorted({b.id for b in blue.brokers} - {b.id for b in green.brokers})
     if missing and (wanted or config.cutover.forward == "forward"):
         yield finding("KO-NODE-IDS", "green", f"green has no broker {', '.join(map(str, missing))}")
-    for node in sorted({*wanted, *here} if wanted else ()):
+    for node in sorted({*wanted, *here, *there} if wanted else ()):
         name = wanted.get(node)
         if name is None:
-            yield finding(
-                "KO-NAMES-NOT-SHARED", f"blue-{node}", "cutover.broker_names has no name for it"
-            )
+            who = f"{'blue' if node in here else 'green'}-{node}"
+            yield finding("KO-NAMES-NOT-SHARED", who, "cutover.broker_names has no name for it")
             continue
+        if node not in {b.id for b in blue.brokers}:
+            yield finding(
+                "KO-NAMES-NOT-SHARED", f"blue-{node}", f"{name} is for it and it is not there"
+            )
         for colour, found in (("blue", here), ("green", there)):
             told = found.get(node)
             if told is not None and told != (name, config.blue.client_port):
