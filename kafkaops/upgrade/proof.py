@@ -239,16 +239,14 @@ def _pause(own: Mapping[str, Any], budget: float) -> Pause | None:
 
 
 def _between(own: Mapping[str, Any], start: str, end: str) -> float | None:
-    """Seconds between two stamps: by the monotonic clock, or by the wall clock where another
-    boot or machine went on (monotonic clocks then disagree with it by more than a second)."""
+    """Seconds between two stamps: by the monotonic clock, which no jump of the wall clock moves,
+    or by the wall clock where the monotonic one went back (another boot went on)."""
     first, last = own.get(f"time.{start}"), own.get(f"time.{end}")
     if first is None or last is None:
         return None
     steady = float(last["monotonic"]) - float(first["monotonic"])
     wall = float(last["wall"]) - float(first["wall"])
-    if steady >= 0 and abs(steady - wall) < 1.0:
-        return steady
-    return max(0.0, wall) if steady < 0 else steady
+    return steady if steady >= 0 else max(0.0, wall)
 
 
 def _partitions(proof: Mapping[str, Any], ends: Mapping[str, Any]) -> tuple[PartitionLine, ...]:

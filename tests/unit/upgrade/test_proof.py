@@ -1,0 +1,217 @@
+"""The proof bundle: from facts, into JSON and one page; nothing claimed that was not measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+from kafkaops.upgrade.proof import (
+    Bundle,
+    PhaseTiming,
+    StepTiming,
+    moves_of,
+    phases_of,
+)
+from kafkaops.upgrade.proof_page import report_html
+
+
+def stamp(seconds: float, *, steady: float | None = None) -> dict[str, float]:
+    return {"wall": 1000.0 + seconds, "monotonic": seconds if steady is None else steady}
+
+
+FACTS: dict[str, Any] = {
+    "ttl.before": {"kafka.test": 60},
+    "forward.before": {"consuming": ["g"], "growing": ["t"]},
+    "forward.time.fence.fired": stamp(10.0),
+    "forward.time.fence.closed": stamp(11.6),
+    "forward.time.stands-still": stamp(11.8),
+    "forward.time.proven": stamp(12.1),
+    "forward.time.committed": stamp(12.4),
+    "forward.time.opened": stamp(12.5),
+    "forward.time.clients.seen": stamp(14.5),
+    "forward.fence": {"skew": 0.012, "hosts": {"blue-1": 11.5}},
+    "forward.ends": {"t/0": [0, 42, 41], "t/1": [5, 10, 10], "a/b/0": [0, 0, 0]},
+    "forward.proof": {
+        "t/0": {
+            "tp": "t-0",
+            "records": 40,
+            "digest": "ab12",
+            "source_start": 0,
+            "source_end": 41,
+            "target_start": 0,
+            "target_end": 40,
+            "compacted": False,
+        },
+        "a/b/0": {
+            "tp": "a/b-0",
+            "records": 0,
+            "digest": "00",
+            "source_start": 0,
+            "source_end": 0,
+            "target_start": 0,
+            "target_end": 0,
+            "compacted": True,
+        },
+    },
+    "forward.groups": {
+        "positions": [
+            {
+                "group": "<g>",
+                "topic": "t",
+                "partition": 0,
+                "source": 30,
+                "target": 29,
+                "skipped": 0,
+                "replayed": 11,
+            }
+        ]
+    },
+    "forward.aborted": ["producer 7"],
+    "forward.clients.seen": {"silent_topics": ["quiet"], "consuming": ["g"], "growing": ["t"]},
+}
+
+STEPS = (
+    StepTiming("ttl", "ttl", "lower the TTL", "done", 1000.0, 1001.0),
+    StepTiming("fence", "cutover", "fence", "done", 1010.0, 1011.6),
+    StepTiming("open", "cutover", "open", "done", 1012.4, 1012.5),
+    StepTiming("bake", "bake", "bake", "todo"),
+)
+
+
+def bundle() -> Bundle:
+    return Bundle(
+        run="r1",
+        operation="blue-green",
+        cluster="orders",
+        outcome="done",
+        created=1000.0,
+        who="op@host",
+        reason="<script>alert(1)</script>",
+        phases=phases_of(STEPS, {"ttl": "lower the TTL", "cutover": "fence, prove, open"}),
+        steps=STEPS,
+        moves=moves_of(FACTS, budget=20.0),
+        accepted=("KO-RF1:scratch",),
+    )
+
+
+def test_phases_from_steps() -> None:
+    assert phases_of(STEPS, {"ttl": "T"}) == (
+        PhaseTiming("ttl", "T", 1000.0, 1001.0, True),
+        PhaseTiming("cutover", "cutover", 1010.0, 1012.5, True),
+    )
+
+
+def test_a_phase_that_did_not_end_is_not_done() -> None:
+    steps = [*STEPS[:2], replace(STEPS[2], state="intent", ended=None)]
+    assert phases_of(steps, {})[1] == PhaseTiming("cutover", "cutover", 1010.0, 1012.4, False)
+
+
+def test_the_pause_in_its_parts_adds_up() -> None:
+    (move,) = moves_of(FACTS, budget=20.0)
+    assert move.pause is not None
+    parts = {p.name: round(p.seconds, 6) for p in move.pause.parts}
+    assert parts == {"fence": 1.6, "drain": 0.2, "proof": 0.3, "commit": 0.3, "open": 0.1}
+    assert round(sum(parts.values()), 6) == round(move.pause.total, 6) == 2.5
+    assert move.pause.client_return == 2.0
+    assert move.pause.skew == 0.012
+
+
+def test_a_clock_that_jumps_does_not_lengthen_the_pause() -> None:
+    jumped = {**FACTS, "forward.time.opened": {"wall": 9999.0, "monotonic": 12.5}}
+    (move,) = moves_of(jumped, budget=20.0)
+    assert move.pause is not None
+    assert round(move.pause.total, 6) == 2.5
+
+
+def test_another_boot_is_timed_by_the_wall() -> None:
+    rebooted = {**FACTS, "forward.time.opened": stamp(40.0, steady=3.0)}
+    (move,) = moves_of(rebooted, budget=20.0)
+    assert move.pause is not None
+    assert move.pause.total == 30.0
+
+
+def test_what_was_not_measured_is_absent() -> None:
+    facts = {k: v for k, v in FACTS.items() if "time.opened" not in k and "clients" not in k}
+    (move,) = moves_of(facts, budget=20.0)
+    assert move.pause is None
+    assert moves_of({"ttl.before": {}}, budget=20.0) == ()
+    undone = {**FACTS, "forward.proof": None, "forward.ends": None}
+    assert moves_of(undone, budget=20.0) == ()
+
+
+def test_partitions_and_positions() -> None:
+    (move,) = moves_of(FACTS, budget=20.0)
+    assert [(p.topic, p.partition, p.fenced_stable) for p in move.partitions] == [
+        ("a/b", 0, 0),
+        ("t", 0, 41),
+    ]
+    assert (move.records, move.skipped, move.replayed) == (40, 0, 11)
+
+
+def test_json_is_whole_and_counts() -> None:
+    document = json.loads(json.dumps(bundle().to_json()))
+    assert document["schema_version"] == 1
+    assert document["moves"][0]["totals"] == {
+        "partitions": 2,
+        "records": 40,
+        "groups": 1,
+        "skipped": 0,
+        "replayed": 11,
+    }
+    assert document["moves"][0]["pause"]["total"] == 2.5
+
+
+class Page(HTMLParser):
+    """Checks that tags close, and gathers text and what would be fetched."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.fetched: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.fetched += [str(v) for k, v in attrs if k in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_stands_alone_and_escapes() -> None:
+    page = Page()
+    page.feed(report_html(bundle()))
+    assert page.open == []
+    assert page.fetched == []
+    assert "script" not in page.seen
+    for words in (
+        "<script>alert(1)</script>",
+        "2.50 s of at most 20.00 s",
+        "fence, prove, open",
+        "t-0",
+        "ab12",
+        "<g>",
+        "client return",
+        "quiet",
+        "KO-RF1:scratch",
+        "producer 7",
+    ):
+        assert words in page.text, words
+
+
+def test_a_page_of_a_run_that_did_not_come_far() -> None:
+    early = replace(bundle(), moves=(), phases=(), steps=(), outcome="failed")
+    page = Page()
+    page.feed(report_html(early))
+    assert "failed" in page.text
+    assert "Timeline" not in page.text
