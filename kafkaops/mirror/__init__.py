@@ -1,0 +1,1 @@
+"""MirrorMaker 2 driven: its configuration rendered, its worker run, its flow watched."""
