@@ -1,0 +1,250 @@
+"""Bringing about one step: look, guard, write the intent down, act, wait until it is done.
+
+Invariants: no act without its intent on disk; no act while the step is PENDING; no act without
+the lease; inside a critical section nothing begins or waits past the budget.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from kafkaops.engine import history as h
+from kafkaops.engine.clock import Clock
+from kafkaops.engine.errors import (
+    Exit,
+    GuardRefused,
+    OpsError,
+    StepFailed,
+    TimedOut,
+    Unreachable,
+)
+from kafkaops.engine.events import Announcer, Kind
+from kafkaops.engine.history import History
+from kafkaops.engine.lease import Lease
+from kafkaops.engine.step import Blocked, Critical, Progress, Spec, State, Step
+
+W = TypeVar("W")
+
+SLICE = 1.0  # seconds: the longest sleep that does not look for a stop request
+PROGRESS_EVERY = 1.0  # seconds
+
+
+class Interrupted(OpsError):
+    """The operator asked to stop, and the run stands where it can be resumed."""
+
+    exit = Exit.INTERRUPTED
+
+
+@dataclass
+class StopRequest:
+    """Set from a signal handler or another thread; a step under way may take `grace` seconds
+    more to be done."""
+
+    clock: Clock
+    grace: float
+    asked: float | None = None
+
+    def ask(self) -> None:
+        if self.asked is None:
+            self.asked = self.clock.monotonic()
+
+    @property
+    def expired(self) -> bool:
+        return self.asked is not None and self.clock.monotonic() >= self.asked + self.grace
+
+
+@dataclass
+class Budget:
+    """The time of a critical section; it runs from just before the first act."""
+
+    section: Critical
+    attempt: int
+    clock: Clock
+    begun: float | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self) -> None:
+        if self.begun is not None and self.clock.monotonic() - self.begun > self.section.budget:
+            raise TimedOut(
+                "KO-BUDGET",
+                f"{self.section.name} took longer than its {self.section.budget:g} s",
+            )
+
+
+@dataclass
+class Stepping(Generic[W]):
+    """What every step of a run needs. `confirm` puts a go/no-go question."""
+
+    world: W
+    history: History
+    lease: Lease
+    clock: Clock
+    announcer: Announcer
+    stop: StopRequest
+    confirm: Callable[[str], bool]
+    resume: str
+
+    def bring_about(self, spec: Spec, step: Step[W], budget: Budget | None = None) -> None:
+        """Return when the step is done, and written down as done.
+
+        Raises what the step raises, TimedOut past its deadline or the budget, GuardRefused or
+        StepFailed when a guard refuses for good, Interrupted on a stop request.
+        """
+        begun = self.clock.monotonic()
+        deadline = begun + spec.deadline
+        acted = pending = False
+        said = float("-inf")
+        while True:
+            self.lease.verify()
+            state, trouble = self._look(spec, step, inside=budget is not None)
+            if state is State.DONE:
+                return self._finish(spec, begun, waited=acted or pending)
+            if state is State.TODO and trouble is None and (pending or not acted):
+                if acted:  # it was on its way and fell back: begin again, within the deadline
+                    self._within(spec, deadline, "it fell back to its beginning")
+                self._until_safe(spec, step, budget)
+                self._act(spec, step, budget)
+                if not acted:
+                    deadline = self.clock.monotonic() + spec.deadline
+                acted, pending = True, False
+                continue
+            pending = pending or state is State.PENDING
+            self._within(spec, deadline, trouble or "it is not done yet")
+            now = self.clock.monotonic()
+            if now - said >= PROGRESS_EVERY:
+                said = now
+                self._progress(spec, step, now - begun, trouble)
+            self._pause(spec, budget, under_way=acted)
+
+    def _look(self, spec: Spec, step: Step[W], *, inside: bool) -> tuple[State, str | None]:
+        """The step's state; outside of critical sections an unreachable target is waited for."""
+        try:
+            return step.check(self.world), None
+        except Unreachable as error:
+            if inside:
+                raise
+            return State.TODO, error.message
+
+    def _until_safe(self, spec: Spec, step: Step[W], budget: Budget | None) -> None:
+        """Return when the guard passed `spec.guards` times in a row (once inside a section)."""
+        deadline = self.clock.monotonic() + spec.deadline
+        wanted = 1 if budget else max(1, spec.guards)
+        passed, said = 0, float("-inf")
+        while True:
+            blocked = self._guard(step, inside=budget is not None)
+            if blocked is None:
+                passed += 1
+                if passed >= wanted:
+                    return
+            else:
+                passed = 0
+                if budget or not blocked.transient:
+                    raise self._refusal(spec, blocked)
+                now = self.clock.monotonic()
+                if now >= deadline:
+                    raise TimedOut(
+                        blocked.code,
+                        f"{spec.title}: still blocked after {spec.deadline:g} s: {blocked.reason}",
+                        where=spec.id,
+                        hint=blocked.hint or self.resume,
+                    )
+                if now - said >= PROGRESS_EVERY:
+                    said = now
+                    self.announcer.say(
+                        Kind.WAITING, spec, message=blocked.reason, code=blocked.code
+                    )
+            self._pause(spec, budget, under_way=False)
+            self.lease.verify()
+
+    def _guard(self, step: Step[W], *, inside: bool) -> Blocked | None:
+        try:
+            return step.safe(self.world)
+        except Unreachable as error:
+            if inside:
+                raise
+            return Blocked(error.code, error.message, error.hint)
+
+    def _refusal(self, spec: Spec, blocked: Blocked) -> OpsError:
+        kind = StepFailed if self.history.acted else GuardRefused
+        return kind(
+            blocked.code,
+            f"{spec.title}: {blocked.reason}",
+            where=spec.id,
+            hint=blocked.hint or self.resume,
+        )
+
+    def _act(self, spec: Spec, step: Step[W], budget: Budget | None) -> None:
+        if spec.ask and not self.confirm(spec.ask):
+            raise OpsError(
+                "KO-DECLINED",
+                f"not agreed to: {spec.ask}",
+                where=spec.id,
+                hint=self.resume,
+                exit=Exit.DECLINED,
+            )
+        self._check_stop(budget, under_way=False)
+        self.lease.verify()
+        if budget:
+            self._open(budget)
+            budget.check()
+            self.history.note(h.INTENT, step=spec.id, attempt=budget.attempt)
+        else:
+            self.history.note(h.INTENT, step=spec.id)
+        self.announcer.say(Kind.STARTED, spec)
+        step.act(self.world)
+
+    def _open(self, budget: Budget) -> None:
+        with budget.lock:
+            if budget.begun is None:
+                name, limit = budget.section.name, budget.section.budget
+                self.history.note(h.SECTION, name=name, attempt=budget.attempt)
+                self.announcer.say(Kind.SECTION, message=name, budget=limit, attempt=budget.attempt)
+                budget.begun = self.clock.monotonic()
+
+    def _finish(self, spec: Spec, begun: float, *, waited: bool) -> None:
+        seconds = self.clock.monotonic() - begun
+        if waited:
+            self.history.note(h.DONE, step=spec.id, seconds=round(seconds, 3))
+            self.announcer.say(Kind.DONE, spec, seconds=seconds)
+        else:
+            if spec.id not in self.history.done:
+                self.history.note(h.SEEN_DONE, step=spec.id)
+            self.announcer.say(Kind.SKIPPED, spec)
+
+    def _progress(self, spec: Spec, step: Step[W], seconds: float, trouble: str | None) -> None:
+        found: Progress | None = None
+        ask = getattr(step, "progress", None)
+        if ask is not None and trouble is None:
+            try:
+                found = ask(self.world)
+            except Unreachable as error:
+                trouble = error.message
+        message = trouble or (found.detail if found else "")
+        self.announcer.say(Kind.PROGRESS, spec, message=message, seconds=seconds, progress=found)
+
+    def _within(self, spec: Spec, deadline: float, why: str) -> None:
+        if self.clock.monotonic() >= deadline:
+            raise TimedOut(
+                "KO-STEP-TIMEOUT",
+                f"{spec.title}: not done after {spec.deadline:g} s: {why}",
+                where=spec.id,
+                hint=self.resume,
+            )
+
+    def _pause(self, spec: Spec, budget: Budget | None, *, under_way: bool) -> None:
+        left = max(spec.poll, 0.001)
+        while left > 0:
+            if budget:
+                budget.check()
+            self._check_stop(budget, under_way=under_way)
+            self.clock.sleep(min(left, SLICE))
+            left -= SLICE
+
+    def _check_stop(self, budget: Budget | None, *, under_way: bool) -> None:
+        """Inside a section, and where nothing is under way, a stop request counts at once."""
+        asked = self.stop.asked is not None
+        if asked and (budget or not under_way or self.stop.expired):
+            raise Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self.resume)
