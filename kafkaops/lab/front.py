@@ -50,7 +50,7 @@ class Front:
         self.server.daemon_threads = True
 
     def start(self) -> None:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = _body(request)

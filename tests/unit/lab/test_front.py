@@ -39,7 +39,7 @@ def front() -> Iterator[Front]:
     zone = Zone("kafka.lab.", "Z0LAB")
     zone.seed(records(Settings()))
     backend = HTTPServer(("127.0.0.1", 0), Backend)
-    Thread(target=backend.serve_forever, daemon=True).start()
+    Thread(target=backend.serve_forever, args=(0.01,), daemon=True).start()
     front = Front(Api(zone), ("127.0.0.1", 0), ("127.0.0.1", backend.server_port))
     front.start()
     yield front

@@ -42,7 +42,7 @@ class Mirror(BaseHTTPRequestHandler):
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The list under test, an empty cache, and the mirror set in jgo's own settings file."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     Mirror.served.clear()
     (tmp_path / ".config").mkdir()
     settings = f"[repositories]\nmirror = http://127.0.0.1:{server.server_port}\n"
