@@ -47,8 +47,12 @@ def password(spec: ClusterSpec) -> str | None:
     """The cluster's password, resolved now and not before."""
     if spec.security.password is None:
         return None
-    from kafkaops.adapters.secrets_manager import fetch
     from kafkaops.config.secrets import Secrets
+
+    def fetch(name: str) -> str:
+        from kafkaops.adapters import secrets_manager
+
+        return secrets_manager.fetch(name)
 
     return Secrets(fetch=fetch).resolve(spec.security.password)
 
@@ -129,7 +133,7 @@ def connect(config: Config, direction: str) -> Connect:
     name = mirror.host if direction == "forward" else mirror.back_host
     port = mirror.rest_port if direction == "forward" else mirror.back_rest_port
     hosts = {h.name: h.address for h in (*config.blue.hosts, *config.green.hosts)}
-    return ConnectRest(f"http://{hosts[name]}:{port}")
+    return ConnectRest(f"http://{hosts[name]}:{port}", SystemClock())
 
 
 def connect_command(config: Config) -> tuple[str, ...]:

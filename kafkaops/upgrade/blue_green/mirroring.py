@@ -32,6 +32,15 @@ def both_ways(world: World, direction: str) -> Blocked | None:
     return None
 
 
+def tend(world: World, direction: str) -> None:
+    """Start a worker that died, and restart failed tasks a bounded number of times: a FAILED task
+    does not end its worker, and a killed worker tells nobody."""
+    worker.keep(worker_host(world, direction), world.config, direction, world.connect_command)
+    connect = world.connect[direction]
+    if connect.ready():
+        flow.mend(connect, direction, world.facts, world.clock)
+
+
 class WorkerUp(Move):
     """The Connect worker beside the target answers."""
 

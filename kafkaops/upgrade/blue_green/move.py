@@ -134,3 +134,10 @@ def cut_of(facts: Facts, direction: str) -> dict[TopicPartition, tuple[int, int]
     proof of the cut that went the other way; empty when there was none."""
     proof = offsets_in(facts.get(f"{opposite(direction)}.proof") or {})
     return {tp: (int(p["target_end"]), int(p["source_end"])) for tp, p in proof.items()}
+
+
+def since(world: World, stamp: Mapping[str, float]) -> float:
+    """Seconds since a stamp, at least 0. The monotonic clock where it can span it, so that a wall
+    clock that jumps neither hurries nor delays a wait; after a reboot only the wall clock can."""
+    gone = world.clock.monotonic() - float(stamp["monotonic"])
+    return gone if gone >= 0 else max(0.0, world.clock.wall() - float(stamp["wall"]))

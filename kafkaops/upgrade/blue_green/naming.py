@@ -7,7 +7,7 @@ from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import Move, cluster_spec
+from kafkaops.upgrade.blue_green.move import Move, cluster_spec, since
 
 
 class Forwarding(Move):
@@ -112,4 +112,4 @@ class NamesMoved(Move):
             return True
         moved = self.get(world, "time.names.moved")
         wait = max(world.config.cutover.cut_ttl, 30)
-        return bool(moved) and world.clock.monotonic() - moved["monotonic"] >= wait
+        return moved is not None and since(world, moved) >= wait

@@ -160,6 +160,7 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         created=created,
         specs=tuple(specs),
         criticals=critical(config),
+        config=config.model_dump(mode="json"),
         **more,
     )
 
@@ -207,6 +208,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         created=created,
         specs=tuple(specs),
         criticals=critical(config),
+        config=config.model_dump(mode="json"),
         **more,
     )
 
@@ -233,5 +235,6 @@ def finalize(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         cluster=config.name,
         created=created,
         specs=tuple(specs),
+        config=config.model_dump(mode="json"),
         **more,
     )

@@ -7,7 +7,7 @@ from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
-from kafkaops.upgrade.blue_green.move import Move, moved, partitions_of
+from kafkaops.upgrade.blue_green.move import Move, moved, partitions_of, since
 
 
 class TtlLowered(Move):
@@ -57,10 +57,7 @@ class TtlWaited(Move):
         if changed is None:
             return 0.0
         old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
-        gone = world.clock.monotonic() - changed["monotonic"]
-        if gone < 0:  # another boot: only the wall clock spans it, and it may have jumped back
-            gone = max(0.0, world.clock.wall() - changed["wall"])
-        return old - gone
+        return old - since(world, changed)
 
 
 class ClosedToClients(Move):

@@ -9,7 +9,7 @@ from kafkaops.mirror import flow
 from kafkaops.ports.verification import Difference
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
-from kafkaops.upgrade.blue_green.mirroring import both_ways
+from kafkaops.upgrade.blue_green.mirroring import both_ways, tend
 from kafkaops.upgrade.blue_green.move import (
     Move,
     Once,
@@ -18,6 +18,7 @@ from kafkaops.upgrade.blue_green.move import (
     moved,
     offsets_in,
     partitions_of,
+    since,
 )
 
 
@@ -167,6 +168,7 @@ class NoStrangers(Move):
         verification = self.verification(world)
         if self.get(world, "verify.started") is None:
             return State.TODO
+        tend(world, self.flow)
         verification.start()
         status = verification.status()
         strangers = [d for d in status.differences if d.kind == "extra"]
@@ -220,7 +222,4 @@ class Baked(Move):
         opened = self.get(world, "time.opened")
         if opened is None:
             return world.config.gates.bake
-        gone = world.clock.monotonic() - opened["monotonic"]
-        if gone < 0:
-            gone = max(0.0, world.clock.wall() - opened["wall"])
-        return world.config.gates.bake - gone
+        return world.config.gates.bake - since(world, opened)

@@ -49,7 +49,6 @@ def plan(world: World, survey: Survey, run_id: str) -> Plan:
         fingerprint=fingerprint(survey.snapshot),
         snapshot=survey.snapshot,
         notes=tuple(notes),
-        config=world.config.model_dump(mode="json"),
     )
 
 

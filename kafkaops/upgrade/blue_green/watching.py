@@ -10,6 +10,7 @@ from kafkaops.mirror import flow
 from kafkaops.ports.verification import Difference, VerifyStatus
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.mirroring import tend
 from kafkaops.upgrade.blue_green.move import Move
 
 
@@ -34,6 +35,7 @@ class Verified(Move):
     def check(self, world: World) -> State:
         if self.get(world, "verify.started") is None:
             return State.TODO
+        tend(world, self.flow)
         verification = self.verification(world)
         verification.start()  # in a new process the comparison goes on from its checkpoint
         status = verification.status()
@@ -66,6 +68,7 @@ class GatesHeld(Move):
     def check(self, world: World) -> State:
         if self.get(world, "gates.passed") is not None:
             return State.DONE
+        tend(world, self.flow)
         why = self.open_gates(world)
         now = world.clock.monotonic()
         since = self.get(world, "gates.since")

@@ -1,0 +1,125 @@
+"""The blue/green upgrade as an operator drives it: begin, go on, go back, finalize.
+
+Each is a plan of its own in the same run directory: the way there, the way back once the target
+was opened, and the end. Invariant: going back before the target was opened undoes steps;
+afterwards it is the same move with the colours exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kafkaops.cutover import names
+from kafkaops.engine.errors import GuardRefused
+from kafkaops.engine.events import Listener
+from kafkaops.engine.history import History, Status
+from kafkaops.engine.journal import Journal
+from kafkaops.engine.lease import Lease
+from kafkaops.engine.plan_json import drift
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Plan
+from kafkaops.engine.store import RunDirectory
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green import planner, survey
+from kafkaops.upgrade.blue_green.registry import REGISTRY
+
+FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
+
+
+@dataclass
+class Conduct:
+    """What one process needs to work on a run. `watch` is handed each runner before it runs, so
+    that an interrupt reaches it; `confirm` answers go/no-go questions."""
+
+    world: World
+    run: RunDirectory
+    lease: Lease
+    events: Listener | None = None
+    confirm: Callable[[str], bool] | None = None
+    until: str | None = None
+    watch: Callable[[Runner[World]], None] = lambda runner: None
+
+
+def begin(conduct: Conduct, plan: Plan) -> RunResult:
+    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the clusters changed since."""
+    now = survey.look(conduct.world)
+    changed = drift(plan.snapshot, now.snapshot)
+    if changed:
+        raise GuardRefused(
+            "KO-PLAN-DRIFT",
+            "the clusters changed since the plan was made:\n"
+            + "\n".join(f"  {line}" for line in changed),
+            hint="plan again: kafkaops upgrade --strategy blue-green --plan",
+        )
+    # before the first change: what the names said when it was planned
+    conduct.world.facts.put("names.planned", names.planned(now.evidence.records))
+    return _runner(conduct, conduct.run.begin(plan)).run()
+
+
+def resume(conduct: Conduct) -> RunResult:
+    """Go on with whatever the run was doing, its way back included."""
+    journal = conduct.run.current()
+    history = History(journal)
+    runner = _runner(conduct, journal)
+    return runner.rollback() if history.rolling_back else runner.run()
+
+
+def rollback(conduct: Conduct) -> RunResult:
+    """Go back from wherever the run is. GuardRefused after finalize."""
+    journal = conduct.run.current()
+    operation, history = journal.plan.operation, History(journal)
+    if operation == FINALIZE and history.begun:
+        raise GuardRefused(
+            "KO-FINALIZED",
+            "this run was finalized: blue no longer follows, so there is no way back",
+            hint="to move again, make green the `blue` of a new config and upgrade",
+        )
+    if operation == BACK:
+        return resume(conduct)
+    if not moved_over(conduct.world):
+        return _runner(conduct, journal).rollback()
+    plan = planner.way_back(
+        conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
+    )
+    return _runner(conduct, conduct.run.begin(plan)).run()
+
+
+def finalize(conduct: Conduct) -> RunResult:
+    """Give up the way back. GuardRefused while the run is not done, or clients knock at blue."""
+    journal = conduct.run.current()
+    if journal.plan.operation == FINALIZE:
+        return resume(conduct)
+    history = History(journal)
+    if journal.plan.operation != FORWARD or history.status is not Status.DONE:
+        raise GuardRefused(
+            "KO-NOT-DONE",
+            f"the run is {history.status.value}; only a finished move can be finalized",
+            hint=f"kafkaops run resume {conduct.run.id}",
+        )
+    plan = planner.finalize(
+        conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
+    )
+    return _runner(conduct, conduct.run.begin(plan)).run()
+
+
+def moved_over(world: World) -> bool:
+    """Whether clients were let into green: from then on going back is a move of its own."""
+    return world.facts.get("forward.time.opened") is not None
+
+
+def _runner(conduct: Conduct, journal: Journal) -> Runner[World]:
+    runner = Runner(
+        journal.plan,
+        REGISTRY,
+        conduct.world,
+        journal,
+        conduct.lease,
+        conduct.world.clock,
+        conduct.events,
+        confirm=conduct.confirm,
+        until=conduct.until,
+        resume=f"kafkaops run resume {conduct.run.id}",
+    )
+    conduct.watch(runner)
+    return runner
