@@ -1,0 +1,175 @@
+"""Exact positions of consumer groups, carried from the fenced cluster to the other.
+
+A committed offset is translated to the target offset of the first visible record at or after
+it: nothing is skipped, nothing committed comes again. What a consumer had received but not
+committed when the fence fell comes again on the target; a cluster cannot know how much that
+was, only that it is at most the records between the commit and the end.
+Invariant: every commit is read back; a group that could not be committed fails the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.model.cluster import Group
+from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.verification import Verification
+
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Position:
+    """One partition of one group. `committed` is the source offset, `target` its translation,
+    `expired` how far the commit lies before the source's log start (lost to this group before
+    we came), `unread` the offsets after the commit at the fence: what is left to consume, and
+    the bound of what can be replayed."""
+
+    tp: TopicPartition
+    committed: int
+    target: int
+    expired: int
+    unread: int
+
+
+@dataclass(frozen=True)
+class GroupPositions:
+    """All positions of one group; `left_out` are partitions whose commit lies on a topic that is
+    not carried."""
+
+    group: str
+    kind: str
+    members: int
+    positions: tuple[Position, ...]
+    left_out: tuple[TopicPartition, ...] = ()
+
+
+def plan(
+    groups: Sequence[Group],
+    ends: Mapping[TopicPartition, Sequence[int]],
+    verification: Verification,
+) -> tuple[GroupPositions, ...]:
+    """Translate every committed offset. `ends` are the fenced source's [log start, high watermark,
+    LSO] per carried partition. Partitions without a commit are left out: such a consumer starts
+    by its own reset policy, as it would have on the source. StepFailed when a commit lies beyond
+    the end of its partition."""
+    found: list[GroupPositions] = []
+    for group in sorted(groups, key=lambda g: g.id):
+        if not group.offsets and not group.members:
+            continue
+        mine = {tp: o for tp, o in group.offsets.items() if tp in ends and o >= 0}
+        _refuse_beyond(group.id, mine, ends)
+        clipped = {tp: max(offset, int(ends[tp][0])) for tp, offset in mine.items()}
+        translated = verification.translate(clipped) if clipped else {}
+        missing = sorted(str(tp) for tp in clipped if tp not in translated)
+        if missing:
+            raise StepFailed(
+                "KO-POSITION-UNKNOWN",
+                f"no exact position for {missing[:5]} of group {group.id}",
+                where=group.id,
+            )
+        found.append(
+            GroupPositions(
+                group.id,
+                group.kind,
+                len(group.members),
+                tuple(
+                    Position(
+                        tp,
+                        committed=mine[tp],
+                        target=int(translated[tp]),
+                        expired=clipped[tp] - mine[tp],
+                        unread=max(0, int(ends[tp][2]) - clipped[tp]),
+                    )
+                    for tp in sorted(clipped)
+                ),
+                tuple(sorted(tp for tp in group.offsets if tp not in mine)),
+            )
+        )
+    return tuple(found)
+
+
+def commit(plan: Sequence[GroupPositions], target: Cluster) -> None:
+    """Commit all groups at once; the port reads each commit back. Every group is tried before
+    StepFailed names those that failed. KIP-848 groups must exist on the target by now (`seed`)."""
+    work = [g for g in plan if g.positions]
+    if not work:
+        return
+
+    def one(group: GroupPositions) -> None:
+        target.commit(group.group, {p.tp: p.target for p in group.positions})
+
+    with ThreadPoolExecutor(min(AT_ONCE, len(work))) as pool:
+        futures = {g.group: pool.submit(one, g) for g in work}
+    failed = {name: e for name, f in futures.items() if (e := f.exception()) is not None}
+    strange = [e for e in failed.values() if not isinstance(e, OpsError)]
+    if strange:
+        raise strange[0]
+    if failed:
+        words = "; ".join(f"{name}: {error}" for name, error in sorted(failed.items()))
+        raise StepFailed("KO-COMMIT", f"{len(failed)} groups were not committed: {words}")
+
+
+def seed(groups: Sequence[Group], target: Cluster, present: Sequence[Group] = ()) -> list[str]:
+    """Have every KIP-848 group exist on the target as one, else its Java clients die there
+    (GroupIdNotFoundException); `present` are the target's groups. Done before the fence, for a
+    join takes seconds. The groups seeded."""
+    there = {g.id for g in present if g.kind == "consumer"}
+    seeded = []
+    for group in sorted(groups, key=lambda g: g.id):
+        topics = sorted(
+            {tp.topic for tp in group.offsets}
+            | {tp.topic for member in group.members for tp in member.assignment}
+        )
+        if group.kind == "consumer" and group.id not in there and topics:
+            target.seed_consumer_group(group.id, topics[0])
+            seeded.append(group.id)
+    return seeded
+
+
+def to_json(plan: Sequence[GroupPositions]) -> list[dict[str, Any]]:
+    """For facts, the proof bundle and `offsets translate`."""
+    return [
+        {
+            "group": g.group,
+            "kind": g.kind,
+            "members": g.members,
+            "expired": sum(p.expired for p in g.positions),
+            "unread": sum(p.unread for p in g.positions),
+            "positions": [
+                {
+                    "topic": p.tp.topic,
+                    "partition": p.tp.partition,
+                    "committed": p.committed,
+                    "target": p.target,
+                    "expired": p.expired,
+                    "unread": p.unread,
+                }
+                for p in g.positions
+            ],
+            "left_out": [str(tp) for tp in g.left_out],
+        }
+        for g in plan
+    ]
+
+
+def _refuse_beyond(
+    group: str, mine: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, Sequence[int]]
+) -> None:
+    beyond = sorted(
+        f"{tp}: committed {offset}, end {ends[tp][1]}"
+        for tp, offset in mine.items()
+        if offset > int(ends[tp][1])
+    )
+    if beyond:
+        raise StepFailed(
+            "KO-POSITION-BEYOND",
+            f"group {group} has commits beyond the end: {'; '.join(beyond[:5])}",
+            where=group,
+            hint="the partition was truncated, or somebody committed by hand: set it right first",
+        )
