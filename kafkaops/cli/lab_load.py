@@ -19,10 +19,10 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Clients, gr
 
 def _inside(given: Path | None) -> Path:
     """The lab's directory, once this process is in the lab's network."""
-    from kafkaops.cli.operations import enter_lab
+    from kafkaops.lab.enter import enter
 
     directory = lab_dir(given)
-    enter_lab(directory)
+    enter(directory)
     return directory
 
 

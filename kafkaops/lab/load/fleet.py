@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,13 @@ READY_TIMEOUT = 60.0
 @dataclass(frozen=True)
 class Fleet:
     """What `fleet.json` holds. `cluster_id` is blue's: a load belongs to one life of a lab.
-    `drained` after a stop that let the groups read to the end."""
+    `drained` after a stop that let the groups read to the end; `starts` in ns."""
 
     cluster_id: str
     topics: dict[str, int]
     clients: tuple[ClientSpec, ...]
     drained: bool = False
+    starts: tuple[int, ...] = ()
 
 
 class LoadFault(OpsError):
@@ -81,7 +82,10 @@ def start(
     _create_topics(layout, wanted, say)
     merged = {c.name: c for c in (*(known.clients if known else ()), *specs)}
     all_topics = {**(known.topics if known else {}), **wanted}
-    fleet = Fleet(_cluster_id(layout), all_topics, tuple(merged.values()))
+    begins = known.starts if known else ()
+    if not any(_running(layout, known.clients if known else ())):
+        begins = (*begins, time.time_ns())
+    fleet = Fleet(_cluster_id(layout), all_topics, tuple(merged.values()), starts=begins)
     _save(home, fleet)
     say(f"starting {len(specs)} clients on {', '.join(f'{t}:{n}' for t, n in wanted.items())}")
     for spec in specs:
@@ -99,7 +103,7 @@ def stop(lab: str | Path, *, drain: bool = True, say: Say = quiet) -> bool:
     complete = _drain(layout, fleet, say) if drain else False
     say("ending consumers")
     _end(layout, [c for c in fleet.clients if c.role == "consumer"])
-    _save(layout.root / OWNER, Fleet(fleet.cluster_id, fleet.topics, fleet.clients, drain))
+    _save(layout.root / OWNER, replace(fleet, drained=drain))
     return complete
 
 
@@ -115,7 +119,9 @@ def pause(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
 def resume(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
     """Start clients again; producers go on with their sequence."""
     layout = Layout.of(lab)
-    specs = _named(load(layout), names)
+    fleet = load(layout)
+    specs = _named(fleet, names)
+    _save(layout.root / OWNER, replace(fleet, drained=False))
     for spec in specs:
         _spawn(layout, spec)
     return tuple(s.name for s in specs)
@@ -154,14 +160,11 @@ def ledger(lab: str | Path) -> Ledger:
     """Everything written down so far."""
     layout = Layout.of(lab)
     fleet = load(layout)
-    services = _services(layout)
-    running = any(
-        services.get(_service(c.name), {}).get("active")
-        for c in fleet.clients
-        if c.role == "producer"
+    running = _running(layout, [c for c in fleet.clients if c.role == "producer"])
+    until = time.time_ns() if any(running) else 0
+    return LedgerReader(layout.root / OWNER).read(
+        drained=fleet.drained, until=until, starts=fleet.starts
     )
-    until = time.time_ns() if running else 0
-    return LedgerReader(layout.root / OWNER).read(drained=fleet.drained, until=until)
 
 
 def report(lab: str | Path, cluster: str = "blue") -> Report:
@@ -189,6 +192,7 @@ def load(layout: Layout) -> Fleet:
         data["topics"],
         tuple(ClientSpec.from_json(c) for c in data["clients"]),
         data["drained"],
+        tuple(data["starts"]),
     )
     if fleet.cluster_id != _cluster_id(layout):
         raise _none(layout)
@@ -374,6 +378,11 @@ def _named(fleet: Fleet, names: Iterable[str]) -> tuple[ClientSpec, ...]:
 
 def _service(name: str) -> str:
     return f"{OWNER}/{name}"
+
+
+def _running(layout: Layout, specs: Sequence[ClientSpec]) -> list[bool]:
+    services = _services(layout)
+    return [bool(services.get(_service(s.name), {}).get("active")) for s in specs]
 
 
 def _services(layout: Layout) -> dict[str, dict[str, Any]]:

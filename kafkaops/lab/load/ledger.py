@@ -102,12 +102,14 @@ class ConsumerLedger:
 class Ledger:
     """Everything written down. `drained`: the groups were given the time to read all, so what
     they never received is skipped, not behind. `until`: ns when the ledger was read, while
-    producers run; 0 for a load that is over."""
+    producers run; 0 for a load that is over. `starts`: ns at which the whole load was started,
+    once or, after it had been stopped, again: what lies before a start is no pause."""
 
     producers: tuple[ProducerLedger, ...]
     consumers: tuple[ConsumerLedger, ...]
     drained: bool = False
     until: int = 0
+    starts: tuple[int, ...] = ()
 
     def groups(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(c.group for c in self.consumers))
@@ -184,7 +186,9 @@ class LedgerReader:
         self._directory = directory
         self._files: dict[Path, _File] = {}
 
-    def read(self, *, drained: bool = False, until: int = 0) -> Ledger:
+    def read(
+        self, *, drained: bool = False, until: int = 0, starts: tuple[int, ...] = ()
+    ) -> Ledger:
         """LedgerDamaged if a whole line makes no sense."""
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
             self._files.setdefault(path, _File(path)).catch_up()
@@ -193,7 +197,7 @@ class LedgerReader:
             tuple(c for c in parsed if isinstance(c, ProducerLedger)),
             tuple(c for c in parsed if isinstance(c, ConsumerLedger)),
         )
-        return replace(ledger, drained=drained, until=until)
+        return replace(ledger, drained=drained, until=until, starts=starts)
 
 
 class _File:

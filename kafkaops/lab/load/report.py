@@ -15,6 +15,7 @@ What is counted, with a record's identity being (topic, partition, producer, num
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -134,7 +135,7 @@ def judge(ledger: Ledger, log: Iterable[LogRecord]) -> Report:
     producers = {p.name: ProducerReport(p.kind) for p in ledger.producers}
     found = _walk(log, producers)
     for client in ledger.producers:
-        _judge_producer(client, producers[client.name], found, ledger.until)
+        _judge_producer(ledger, client, producers[client.name], found)
     groups = {g: _judge_group(ledger, g, found) for g in ledger.groups()}
     return Report(ledger.drained, producers, groups, _total(producers, groups, found))
 
@@ -167,7 +168,7 @@ def _walk(log: Iterable[LogRecord], producers: dict[str, ProducerReport]) -> _Lo
 
 
 def _judge_producer(
-    client: ProducerLedger, report: ProducerReport, found: _Log, until: int
+    ledger: Ledger, client: ProducerLedger, report: ProducerReport, found: _Log
 ) -> None:
     acked = {(a.topic, a.partition, client.name, a.seq) for a in client.acks}
     report.acknowledged = len(client.acks)
@@ -179,12 +180,17 @@ def _judge_producer(
     )
     report.errors = len(client.faults)
     report.first_error = client.faults[0].text if client.faults else ""
+    times = _producer_times(client, ledger.until)
+    report.longest_pause_s, report.longest_pause_at = longest_gap(times, ledger.starts)
+
+
+def _producer_times(client: ProducerLedger, until: int) -> list[int]:
+    """When it was answered; and its end, as one that never came back pauses until then."""
     times = [a.at for a in client.acks]
     if times:
-        # A producer that never came back is a pause to the end, not none.
         last = client.ends[-1] if client.ends and client.ends[-1] > times[-1] else until
         times.append(max(last, times[-1]))
-    report.longest_pause_s, report.longest_pause_at = longest_gap(times)
+    return times
 
 
 def _judge_group(ledger: Ledger, group: str, found: _Log) -> GroupReport:
@@ -209,9 +215,11 @@ def _judge_group(ledger: Ledger, group: str, found: _Log) -> GroupReport:
     report.replayed = report.received - report.distinct
     report.received_not_in_log = len(received - found.seen)
     _gaps_in_reading(report, members, received, found, ledger.drained)
-    report.longest_gap_s, report.longest_gap_at = longest_gap([d.at for d in deliveries])
+    report.longest_gap_s, report.longest_gap_at = longest_gap(
+        [d.at for d in deliveries], ledger.starts
+    )
     for member in members:
-        gap = longest_gap([d.at for d in member.deliveries])
+        gap = longest_gap([d.at for d in member.deliveries], ledger.starts)
         report.members[member.name] = {
             "kind": member.kind,
             "received": len(member.deliveries),
@@ -274,14 +282,38 @@ def _total(
     return total
 
 
-def longest_gap(times: Sequence[int]) -> Gap:
-    """The longest gap between neighbouring times (ns since the epoch, in any order)."""
+def longest_gap(times: Sequence[int], breaks: Sequence[int] = ()) -> Gap:
+    """The longest gap between neighbouring times (ns since the epoch, in any order) that no
+    time in `breaks` falls into."""
     ordered = sorted(times)
-    widest = max(((b - a, a) for a, b in pairwise(ordered)), default=(0, 0))
+    cuts = sorted(breaks)
+    widest = max(
+        (
+            (b - a, a)
+            for a, b in pairwise(ordered)
+            if bisect_right(cuts, a) == bisect_right(cuts, b)
+        ),
+        default=(0, 0),
+    )
     if widest[0] == 0:
         return Gap()
     begin = datetime.fromtimestamp(widest[1] / NS, UTC).isoformat(timespec="milliseconds")
     return Gap(round(widest[0] / NS, 3), begin)
+
+
+def pauses_between(ledger: Ledger, since: float, until: float) -> dict[str, Gap]:
+    """The longest gap of each producer and each group that reaches into a window (seconds
+    since the epoch): what one move cost, whatever else happened to the load."""
+    low, high = int(since * NS), int(until * NS)
+    times = {p.name: _producer_times(p, ledger.until) for p in ledger.producers}
+    times |= {g: [d.at for d in _deliveries(ledger.members(g))] for g in ledger.groups()}
+    found = {}
+    for name, events in times.items():
+        ordered = sorted(events)
+        first = max(0, bisect_right(ordered, low) - 1)
+        last = bisect_right(ordered, high) + 1
+        found[name] = longest_gap(ordered[first:last], ledger.starts)
+    return found
 
 
 def uncommitted_at(ledger: Ledger, group: str, t: float) -> int:
