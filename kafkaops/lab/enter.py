@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from kafkaops.engine.errors import UsageFault
+from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.lab import control
 from kafkaops.lab.layout import AWS, REGION, Layout, not_up
 from kafkaops.lab.needs import missing_tool
@@ -30,10 +30,11 @@ def inside() -> str:
 def enter(lab_dir: str | Path) -> None:
     """Be inside: returns at once if so, else replaces this process by itself, inside.
 
-    ConfigError when no lab is up there, or when `nsenter` is missing.
+    ConfigError when no lab is up there, when this process is in another lab, or when
+    `nsenter` is missing.
     """
     layout = Layout.of(lab_dir)
-    if inside():
+    if _there(layout):
         return
     argv = [sys.executable, *sys.orig_argv[1:]]
     os.execvpe("nsenter", command(layout, argv), environment(layout))
@@ -42,7 +43,7 @@ def enter(lab_dir: str | Path) -> None:
 def become(lab_dir: str | Path, argv: Sequence[str]) -> None:
     """Replace this process by `argv`, inside."""
     layout = Layout.of(lab_dir)
-    line = list(argv) if inside() else command(layout, argv)
+    line = list(argv) if _there(layout) else command(layout, argv)
     try:
         os.execvpe(line[0], line, environment(layout))
     except FileNotFoundError:
@@ -61,7 +62,7 @@ def run_inside(
 ) -> subprocess.Popen[Any]:
     """Start a command inside the lab, in the current directory; its pid is the command's."""
     layout = Layout.of(lab_dir)
-    line = list(argv) if inside() else command(layout, argv)
+    line = list(argv) if _there(layout) else command(layout, argv)
     return subprocess.Popen(
         line,
         env={**environment(layout), **(env or {})},
@@ -70,6 +71,19 @@ def run_inside(
         stderr=stderr,
         text=text,
     )
+
+
+def _there(layout: Layout) -> bool:
+    """Whether this process is in that lab; in another one it could only reach the wrong hosts."""
+    here = inside()
+    if here and Path(here).resolve() != layout.root.resolve():
+        raise ConfigError(
+            "KO-LAB-OTHER",
+            f"this shell is inside the lab in {here}, and the command means another",
+            where=str(layout.root),
+            hint="leave the lab's shell first",
+        )
+    return bool(here)
 
 
 def command(layout: Layout, argv: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from kafkaops.lab.layout import COLOURS, MARK, Layout, Settings
 Say = Callable[[str], None]
 UP_TIMEOUT = 180.0
 DOWN_TIMEOUT = 60.0
-OWN = ("hosts", "kafka", "logs", "bin")
+OWN = ("hosts", "kafka", "logs", "bin", "load")
 
 
 def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:

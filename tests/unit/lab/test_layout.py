@@ -8,6 +8,7 @@ import pytest
 
 from kafkaops.engine.errors import ConfigError, OpsError, UsageFault
 from kafkaops.lab import broker, control, up
+from kafkaops.lab.enter import enter
 from kafkaops.lab.layout import Layout, Settings
 from kafkaops.lab.names import records
 
@@ -90,6 +91,15 @@ def test_logs_are_found_by_name_and_data_is_not_a_log(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True)
         file.touch()
     assert set(layout.log_files()) == {"green-1/kafka", "green-1/mirror"}
+
+
+def test_inside_one_lab_another_cannot_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKAOPS_LAB_INSIDE", str(tmp_path / "one"))
+    enter(tmp_path / "one")
+    with pytest.raises(ConfigError, match="the command means another"):
+        enter(tmp_path / "two")
 
 
 class TestControl:
