@@ -6,9 +6,12 @@ want the same ones cannot wait for each other.
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from kafkaops.engine.errors import LeaseHeld
 
@@ -23,8 +26,38 @@ class Holder:
     run: str
     since: float
 
+    @classmethod
+    def here(cls, run: str, since: float) -> Holder:
+        """This process, for the run."""
+        return cls(user_name(), socket.gethostname(), os.getpid(), run, since)
+
+    @classmethod
+    def read(cls, body: Any) -> Holder | None:
+        """From what `to_json` made; None for anything else."""
+        try:
+            return cls(
+                str(body["user"]),
+                str(body["host"]),
+                int(body["pid"]),
+                str(body["run"]),
+                float(body["since"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
     def words(self) -> str:
         return f"{self.user}@{self.host} (pid {self.pid}, run {self.run})"
+
+
+def user_name() -> str:
+    """Who runs this process, as far as the system knows a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 class Lease(Protocol):

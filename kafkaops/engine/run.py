@@ -7,7 +7,6 @@ step, returning.py for going back.
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from kafkaops.engine.errors import ConfigError, Exit, GuardRefused, OpsError, St
 from kafkaops.engine.events import Announcer, Kind, Listener
 from kafkaops.engine.history import History
 from kafkaops.engine.journal import Journal
-from kafkaops.engine.lease import Lease
+from kafkaops.engine.lease import Lease, user_name
 from kafkaops.engine.outline import Group, Unit
 from kafkaops.engine.parallel import Parallel, in_threads
 from kafkaops.engine.plan_json import plan_hash
@@ -160,7 +159,7 @@ class Runner(Generic[W]):
 
     def _begin(self) -> None:
         self._run.lease.verify()
-        self.history.note(h.BEGIN, pid=os.getpid(), host=socket.gethostname(), user=_user())
+        self.history.note(h.BEGIN, pid=os.getpid(), host=socket.gethostname(), user=user_name())
         self._announcer.say(Kind.RUN_STARTED, message=self.plan.operation)
 
     def _unit(self, unit: Unit) -> None:
@@ -277,10 +276,3 @@ class Runner(Generic[W]):
             resume=self._resume if outcome == "held" else "",
             warnings=tuple(self._announcer.warnings),
         )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -160,9 +160,14 @@ class RunDirectory:
             raise refused(error, self.events_path) from error
 
     def events(self) -> list[dict[str, Any]]:
-        """What was kept; a line that is being written just now is left out."""
-        content = self._files.read(self.events_path) or b""
-        return [json.loads(line) for line in content.split(b"\n")[:-1]]
+        """What was kept. A line cut short by a crash is left out: nothing is decided by it."""
+        found = []
+        for line in (self._files.read(self.events_path) or b"").split(b"\n"):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
 
     def summary(self) -> RunSummary:
         """Never raises for a damaged run: it says so."""
