@@ -39,14 +39,16 @@ class Position:
 
 @dataclass(frozen=True)
 class GroupPositions:
-    """All positions of one group; `left_out` are partitions whose commit lies on a topic that is
-    not carried."""
+    """All positions of one group. `left_out` are commits on partitions that are not carried;
+    `unset` are partitions being consumed that hold records but no commit: on the target the
+    consumer's own reset policy decides, so `latest` may miss what is written before it joins."""
 
     group: str
     kind: str
     members: int
     positions: tuple[Position, ...]
     left_out: tuple[TopicPartition, ...] = ()
+    unset: tuple[TopicPartition, ...] = ()
 
 
 def plan(
@@ -55,15 +57,18 @@ def plan(
     verification: Verification,
 ) -> tuple[GroupPositions, ...]:
     """Translate every committed offset. `ends` are the fenced source's [log start, high watermark,
-    LSO] per carried partition. Partitions without a commit are left out: such a consumer starts
-    by its own reset policy, as it would have on the source. StepFailed when a commit lies beyond
-    the end of its partition."""
+    LSO] per carried partition. Partitions without a commit are left out, except those that are
+    being consumed and hold nothing: whatever the reset policy, that consumer stands at the end.
+    StepFailed when a commit lies beyond the end of its partition."""
     found: list[GroupPositions] = []
     for group in sorted(groups, key=lambda g: g.id):
         if not group.offsets and not group.members:
             continue
         mine = {tp: o for tp, o in group.offsets.items() if tp in ends and o >= 0}
         _refuse_beyond(group.id, mine, ends)
+        assigned = {tp for member in group.members for tp in member.assignment if tp in ends}
+        empty = {tp for tp in assigned - mine.keys() if int(ends[tp][0]) == int(ends[tp][1])}
+        mine |= {tp: int(ends[tp][1]) for tp in empty}
         clipped = {tp: max(offset, int(ends[tp][0])) for tp, offset in mine.items()}
         translated = verification.translate(clipped) if clipped else {}
         missing = sorted(str(tp) for tp in clipped if tp not in translated)
@@ -89,6 +94,7 @@ def plan(
                     for tp in sorted(clipped)
                 ),
                 tuple(sorted(tp for tp in group.offsets if tp not in mine)),
+                tuple(sorted(assigned - mine.keys())),
             )
         )
     return tuple(found)
@@ -153,6 +159,7 @@ def to_json(plan: Sequence[GroupPositions]) -> list[dict[str, Any]]:
                 for p in g.positions
             ],
             "left_out": [str(tp) for tp in g.left_out],
+            "unset": [str(tp) for tp in g.unset],
         }
         for g in plan
     ]
