@@ -193,4 +193,8 @@ def _told(cluster: str, what: str) -> Iterator[None]:
             raise Unreachable(
                 "KO-CLUSTER-UNREACHABLE", f"{cluster} did not answer to {what}: {text}"
             ) from raised
+        if code == KafkaError._MSG_TIMED_OUT:
+            raise TimedOut(
+                "KO-CLUSTER-WRITE-TIMEOUT", f"{cluster} did not acknowledge in time: {what}"
+            ) from raised
         raise StepFailed("KO-CLUSTER-KAFKA", f"{cluster} failed to {what}: {text}") from raised

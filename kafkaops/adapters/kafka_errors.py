@@ -85,6 +85,13 @@ def translate(
         return ConfigError(
             "KO-CLUSTER-VERSION", f"{cluster} is too old or too new to {what}: {error}", where=where
         )
+    if isinstance(error, k.KafkaConnectionError) and "Handshake failed" in str(error):
+        return ConfigError(
+            "KO-CLUSTER-TLS",
+            f"{cluster} and this tool could not agree on TLS to {what}: {error}",
+            where=where,
+            hint=f"check {cluster}.security (protocol, ca_file, cert_file) and the listener",
+        )
     if isinstance(error, (k.RetriableError, k.UnknownBrokerIdError, OSError)):
         return Unreachable(
             "KO-CLUSTER-UNREACHABLE",

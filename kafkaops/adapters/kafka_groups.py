@@ -16,7 +16,8 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 
 from kafkaops.adapters.kafka_errors import NOT_YET, STALE_COORDINATOR, KafkaAnswer, check
 from kafkaops.adapters.kafka_kip848 import ConsumerGroupDescribeRequest
-from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.adapters.kafka_link import BROKEN
+from kafkaops.adapters.kafka_wire import MISSING, PATIENCE, Wire
 from kafkaops.engine.errors import StepFailed
 from kafkaops.model.cluster import Group, Member
 from kafkaops.model.partition import TopicPartition
@@ -106,12 +107,12 @@ def _modern(row: Any) -> Group:
 
 
 async def _describe_classic(wire: Wire, node: int, names: list[str]) -> dict[str, Any]:
-    answer = await wire.send(lambda: DescribeGroupsRequest(groups=names), node)
+    answer = await wire.direct(lambda: DescribeGroupsRequest(groups=names), node)
     return {row.group_id: row for row in answer.groups}
 
 
 async def _describe_modern(wire: Wire, node: int, names: list[str]) -> dict[str, Any]:
-    answer = await wire.send(lambda: ConsumerGroupDescribeRequest(group_ids=names), node)
+    answer = await wire.direct(lambda: ConsumerGroupDescribeRequest(group_ids=names), node)
     return {row.group_id: row for row in answer.groups}
 
 
@@ -126,10 +127,15 @@ async def _per_coordinator(
         at: dict[int, list[str]] = {}
         for name, node in (await wire.coordinators(left)).items():
             at.setdefault(node, []).append(name)
-        answers = await wire.together(
-            {node: lambda n=node, g=mine: ask(wire, n, g) for node, mine in at.items()}  # type: ignore[misc]
-        )
         trouble: KafkaAnswer | None = None
+        try:
+            answers = await wire.together(
+                {node: lambda n=node, g=mine: ask(wire, n, g) for node, mine in at.items()}  # type: ignore[misc]
+            )
+        except BROKEN:
+            answers, trouble = {}, KafkaAnswer(15, ", ".join(sorted(left)[:5]))
+            for node in at:
+                wire.forget_node(node)
         for rows in answers.values():
             for name, row in rows.items():
                 if row.error_code in _WAIT:
@@ -157,7 +163,7 @@ async def _fetch_offsets(wire: Wire, node: int, names: list[str]) -> dict[str, A
     group = OffsetFetchRequest.OffsetFetchRequestGroup
 
     if wire.version_of(OffsetFetchRequest) >= 8:
-        answer = await wire.send(
+        answer = await wire.direct(
             lambda: OffsetFetchRequest(
                 groups=[group(group_id=name, topics=None) for name in names],
                 min_version=8,
@@ -168,7 +174,7 @@ async def _fetch_offsets(wire: Wire, node: int, names: list[str]) -> dict[str, A
         return {row.group_id: row for row in answer.groups}
 
     def one(name: str) -> Callable[[], Any]:
-        return lambda: wire.send(
+        return lambda: wire.direct(
             lambda: OffsetFetchRequest(group_id=name, topics=None, min_version=2, max_version=7),
             node,
         )
@@ -192,13 +198,12 @@ async def commit(wire: Wire, group: str, offsets: Mapping[TopicPartition, int]) 
 
     Raises StepFailed (KO-GROUP-ACTIVE, KO-COMMIT-NOT-KEPT).
     """
-    deadline = wire.now() + wire.timeout
+    begun = wire.now()
     while True:
-        node = (await wire.coordinators([group]))[group]
-        answer = await wire.send(lambda: _commit_request(group, offsets), node)
+        answer = await wire.at_coordinator(lambda: _commit_request(group, offsets), group)
         codes = {
             TopicPartition(topic.name, row.partition_index): row.error_code
-            for topic in answer.topics
+            for topic in (answer.topics if answer is not None else ())
             for row in topic.partitions
         }
         wrong = {tp: code for tp, code in codes.items() if code}
@@ -213,9 +218,8 @@ async def commit(wire: Wire, group: str, offsets: Mapping[TopicPartition, int]) 
                 hint="stop its consumers on this cluster first",
             )
         # A topic that was created a moment ago may not have reached the coordinator yet.
-        if code not in _WAIT and code != 3:
-            raise KafkaAnswer(code, f"{group} {tp or ''}".strip())
-        if wire.now() >= deadline:
+        patience = PATIENCE if code == MISSING else wire.timeout
+        if (code not in _WAIT and code != MISSING) or wire.now() - begun >= patience:
             raise KafkaAnswer(code, f"{group} {tp or ''}".strip())
         wire.forget_coordinator(group)
         await wire.sleep(0.05)
@@ -265,7 +269,7 @@ async def delete_groups(wire: Wire, names: Collection[str]) -> None:
     """Delete groups without members; one that is not there is no error."""
 
     async def ask(wire: Wire, node: int, mine: list[str]) -> dict[str, Any]:
-        answer = await wire.send(lambda: DeleteGroupsRequest(groups_names=mine), node)
+        answer = await wire.direct(lambda: DeleteGroupsRequest(groups_names=mine), node)
         return {row.group_id: row for row in answer.results}
 
     if names:

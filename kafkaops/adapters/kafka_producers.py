@@ -81,6 +81,10 @@ async def transactions(wire: Wire) -> tuple[Transaction, ...]:
     """Every transactional id that a coordinator knows, with its open partitions."""
     if not wire.supports(ListTransactionsRequest):
         return ()
+    return await wire.again(lambda: _transactions(wire))
+
+
+async def _transactions(wire: Wire) -> tuple[Transaction, ...]:
     answers = await wire.everywhere(
         lambda: ListTransactionsRequest(state_filters=[], producer_id_filters=[])
     )
@@ -91,7 +95,7 @@ async def transactions(wire: Wire) -> tuple[Transaction, ...]:
             ids[node] = [row.transactional_id for row in answer.transaction_states]
 
     def describe(node: int) -> Any:
-        return lambda: wire.send(
+        return lambda: wire.direct(
             lambda: DescribeTransactionsRequest(transactional_ids=ids[node]), node
         )
 
@@ -141,17 +145,18 @@ async def fence_transactional_id(wire: Wire, transactional_id: str) -> None:
     """Raise the id's epoch; its open transaction is aborted by the coordinator first."""
     deadline = wire.now() + wire.timeout
     while True:
-        node = (await wire.coordinators([transactional_id], TRANSACTION))[transactional_id]
-        answer = await wire.send(
+        answer = await wire.at_coordinator(
             lambda: InitProducerIdRequest(
                 transactional_id=transactional_id, transaction_timeout_ms=60_000, max_version=4
             ),
-            node,
+            transactional_id,
+            TRANSACTION,
         )
-        if answer.error_code not in _WAIT or wire.now() >= deadline:
-            check(answer.error_code, transactional_id)
+        code = 15 if answer is None else answer.error_code
+        if code not in _WAIT or wire.now() >= deadline:
+            check(code, transactional_id)
             return
-        if answer.error_code in STALE_COORDINATOR:
+        if code in STALE_COORDINATOR:
             wire.forget_coordinator(transactional_id, TRANSACTION)
         await wire.sleep(0.05)
 

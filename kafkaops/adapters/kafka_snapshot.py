@@ -32,7 +32,12 @@ _FEATURE_OFF = frozenset({_UNSUPPORTED, 42})
 
 
 async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
-    """`full=False` leaves out configs, ACLs, quotas, users, groups, transactions, log dirs."""
+    """`full=False` leaves out configs, ACLs, quotas, users, groups, transactions, log dirs.
+    Begun again when a broker goes away in the middle."""
+    return await wire.again(lambda: _snapshot(wire, taken, full))
+
+
+async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
     metadata = await wire.metadata(None)
     names = [row.name for row in metadata.topics if row.partitions]
     ids = [b.node_id for b in metadata.brokers]

@@ -1,21 +1,14 @@
-"""One warm set of connections to a cluster, and requests sent over it in parallel.
+"""Requests to whom they belong: a partition's leader, a group's coordinator, the controller.
 
-All I/O runs on one thread with kafka-python's own event loop; public calls block on it and
-may come from any thread. Requests to several brokers go out together and are pipelined.
-Invariant: every call is bounded in time, and every error leaves translated.
+Invariant: who leads and who coordinates is kept from one call to the next, and looked up anew
+as soon as an answer or a broken connection says that it has changed.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
-import kafka.errors as k
-from kafka.future import Future
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 
 from kafkaops.adapters.kafka_errors import (
@@ -24,181 +17,40 @@ from kafkaops.adapters.kafka_errors import (
     STALE_LEADER,
     KafkaAnswer,
     check,
-    translate,
 )
-from kafkaops.engine.clock import Clock, SystemClock
+from kafkaops.adapters.kafka_link import BROKEN, Link, Make, T
 from kafkaops.model.partition import TopicPartition
 
-logging.getLogger("kafka").addHandler(logging.NullHandler())
-
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
-Make = Callable[[], Any]  # a new request each time: a request remembers the version it was sent as
-
-_AGAIN = (k.NodeNotReadyError, k.KafkaConnectionError, k.UnknownBrokerIdError, k.Cancelled)
 GROUP, TRANSACTION = 0, 1
+MISSING = 3  # UNKNOWN_TOPIC_OR_PARTITION
+NO_LEADER = 5  # LEADER_NOT_AVAILABLE
+PATIENCE = 3.0  # for a topic made a moment ago to be known everywhere
 
 
-class Wire:
-    """Connections to one cluster. `timeout` bounds each call, `attempt` one broker's first
-    connection, both in seconds."""
+class Wire(Link):
+    """A link that knows leaders and coordinators."""
 
-    def __init__(
-        self,
-        name: str,
-        servers: Sequence[str],
-        settings: Mapping[str, Any],
-        *,
-        clock: Clock | None = None,
-        timeout: float = 12.0,
-        attempt: float = 3.0,
-    ) -> None:
-        self.name = name
-        self.servers = tuple(servers)
-        self.timeout = timeout
-        self._attempt = attempt
-        self._settings = dict(settings)
-        self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
-        self._net: Any = None
-        self._manager: Any = None
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._leaders: dict[TopicPartition, int] = {}
+        self._leaderless: set[TopicPartition] = set()
         self._coordinators: dict[tuple[int, str], int] = {}
         self.controller = -1
 
-    # -- calling -------------------------------------------------------------
-
-    def run(self, what: str, work: Callable[[], Awaitable[T]], timeout: float | None = None) -> T:
-        """Run a coroutine on the loop and wait for it, at most `timeout` seconds.
-
-        Raises Unreachable, ConfigError or StepFailed; `what` completes "failed to ...".
-        """
-        limit = self.timeout if timeout is None else timeout
-        begun = self._clock.monotonic()
-        manager = self._connected(what)
-
-        async def bounded() -> T:
-            result: T = await manager.wait_for(manager.call_soon(work), limit * 1000)
-            return result
-
-        try:
-            done: T = manager.run(bounded)
-        except Exception as error:
-            raise self._translated(error, what, begun) from error
-        return done
-
-    def _translated(self, error: Exception, what: str, begun: float) -> BaseException:
-        tried = self._clock.monotonic() - begun
-        return translate(error, cluster=self.name, what=what, servers=self.servers, tried=tried)
-
-    def _connected(self, what: str) -> Any:
-        with self._lock:
-            if self._manager is None:
-                self._manager = self._bootstrap(what)
-            return self._manager
-
-    def _bootstrap(self, what: str) -> Any:
-        begun = self._clock.monotonic()
-        deadline = begun + self.timeout
-        if self._net is None:
-            self._net = NetworkSelector(
-                client_id=f"kafkaops-{self.name}", slow_task_threshold_secs=0
-            )
-            self._net.start()
-        last: Exception = k.KafkaTimeoutError()
-        while True:
-            for server in self.servers:
-                manager = KafkaConnectionManager(
-                    self._net,
-                    bootstrap_servers=[server],
-                    receive_message_max_bytes=500_000_000,
-                    max_in_flight_requests_per_connection=200,
-                    request_timeout_ms=int(self.timeout * 1000),
-                    reconnect_backoff_max_ms=400,
-                    socket_connection_setup_timeout_ms=int(self._attempt * 1000),
-                    socket_connection_setup_timeout_max_ms=int(self._attempt * 1000),
-                    **self._settings,
-                )
-                try:
-                    self._net.run(self._first, manager)
-                except (k.SaslAuthenticationFailedError, k.UnsupportedSaslMechanismError) as error:
-                    manager.close()
-                    raise self._translated(error, what, begun) from error
-                except Exception as error:
-                    manager.close()
-                    last = error
-                else:
-                    return manager
-                if self._clock.monotonic() >= deadline:
-                    raise self._translated(last, what, begun) from last
-            self._clock.sleep(0.2)
-
-    async def _first(self, manager: Any) -> None:
-        """Connect to the one bootstrap server, so that the reason of a failure is known."""
-        limit = int(self._attempt * 1000)
-        connection = manager.get_connection("bootstrap-0", timeout_ms=limit, pop_on_close=False)
-        await manager.wait_for(connection.init_future, limit)
-        await manager.bootstrap_async(limit)
-
-    def close(self) -> None:
-        """Close all connections and stop the loop; safe to call twice."""
-        with self._lock:
-            manager, net = self._manager, self._net
-            self._manager = self._net = None
-        if manager is not None:
-            manager.run(self._shut, manager)
-        if net is not None:
-            net.stop()
-            net.close()
-
-    @staticmethod
-    async def _shut(manager: Any) -> None:
-        manager.close()
-
-    # -- inside the loop -----------------------------------------------------
-
-    def brokers(self) -> tuple[Any, ...]:
-        """Brokers as the last metadata listed them (node_id, host, port, rack)."""
-        return tuple(sorted(self._manager.cluster.brokers(), key=lambda broker: broker.node_id))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._net.sleep(seconds)
-
-    async def send(self, make: Make, node: int | None = None) -> Any:
-        """One request to a node (default: any), again on a broken connection until the time
-        is up; a node that metadata no longer lists is an error at once."""
-        deadline = self._clock.monotonic() + self.timeout
-        manager = self._manager
-        while True:
-            target = manager.least_loaded_node() if node is None else node
-            try:
-                return await manager.send(make(), node_id=target)
-            except _AGAIN:
-                if self._clock.monotonic() >= deadline or manager.closed:
-                    raise
-                await self.sleep(0.05)
-                if node is not None and manager.cluster.broker_metadata(node) is None:
-                    raise
-
-    async def together(self, work: Mapping[K, Callable[[], Awaitable[T]]]) -> dict[K, T]:
-        """Run all at once; the first error is raised after all have ended."""
-        manager = self._manager
-        futures: dict[K, Future] = {key: manager.call_soon(todo) for key, todo in work.items()}
-        results: dict[K, T] = {}
-        failed: Exception | None = None
-        for key, future in futures.items():
-            try:
-                results[key] = await future
-            except Exception as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
-        return results
-
     async def everywhere(self, make: Make, nodes: Collection[int] | None = None) -> dict[int, Any]:
-        """The same request to every broker (or these), answers by node id."""
-        ids = [b.node_id for b in self.brokers()] if nodes is None else sorted(nodes)
-        return await self.together({node: lambda n=node: self.send(make, n) for node in ids})  # type: ignore[misc]
+        """The same request to these brokers, or to every broker that metadata lists (again, with
+        fresh metadata, when one of them breaks off); answers by node id."""
+        if nodes is not None:
+            return await self._each(make, nodes)
+
+        async def all_of_them() -> dict[int, Any]:
+            listed = (await self.metadata([])).brokers
+            return await self._each(make, [broker.node_id for broker in listed])
+
+        return await self.again(all_of_them)
+
+    async def _each(self, make: Make, nodes: Collection[int]) -> dict[int, Any]:
+        return await self.together({n: lambda n=n: self.direct(make, n) for n in sorted(nodes)})  # type: ignore[misc]
 
     async def to_controller(self, make: Make, code: Callable[[Any], int] = lambda _: 0) -> Any:
         """To the controller (with KRaft: a broker that forwards), again when it has moved."""
@@ -222,6 +74,9 @@ class Wire:
 
         answer = await self.send(make)
         self.controller = answer.controller_id
+        known = {(b.node_id, b.host, b.port) for b in self._manager.cluster.brokers()}
+        if {(b.node_id, b.host, b.port) for b in answer.brokers} != known:
+            await self._manager.cluster.refresh_metadata()
         if topics is None:
             self._leaders.clear()
         for topic in answer.topics:
@@ -229,8 +84,10 @@ class Wire:
                 tp = TopicPartition(topic.name, partition.partition_index)
                 if partition.leader_id >= 0:
                     self._leaders[tp] = partition.leader_id
+                    self._leaderless.discard(tp)
                 else:
                     self._leaders.pop(tp, None)
+                    self._leaderless.add(tp)
         return answer
 
     async def at_leaders(
@@ -244,7 +101,7 @@ class Wire:
 
         `ask` returns a value or the broker's error per partition.
         """
-        deadline = self._clock.monotonic() + self.timeout
+        begun = self._clock.monotonic()
         left = set(partitions)
         done: dict[TopicPartition, T] = {}
         while left:
@@ -255,7 +112,8 @@ class Wire:
             for tp in sorted(left):
                 if tp in self._leaders:
                     by_leader.setdefault(self._leaders[tp], []).append(tp)
-            trouble: Exception = KafkaAnswer(3, ", ".join(map(str, sorted(left)[:5])))
+            reason = NO_LEADER if left & self._leaderless else MISSING
+            trouble: Exception = KafkaAnswer(reason, ", ".join(map(str, sorted(left)[:5])))
             for answers in (await self._try_each(by_leader, ask)).values():
                 if isinstance(answers, Exception):
                     trouble = answers
@@ -270,7 +128,8 @@ class Wire:
                         raise value
             if not left:
                 break
-            if self._clock.monotonic() >= deadline:
+            missing = isinstance(trouble, KafkaAnswer) and trouble.code == MISSING
+            if self._clock.monotonic() - begun >= (PATIENCE if missing else self.timeout):
                 raise trouble
             for tp in left:
                 self._leaders.pop(tp, None)
@@ -281,16 +140,12 @@ class Wire:
         async def one(leader: int, tps: list[TopicPartition]) -> Any:
             try:
                 return await ask(leader, tps)
-            except _AGAIN as error:
+            except BROKEN as error:
                 return error
 
         return await self.together(
             {leader: lambda n=leader, t=tps: one(n, t) for leader, tps in by_leader.items()}  # type: ignore[misc]
         )
-
-    async def direct(self, make: Make, node: int) -> Any:
-        """One request to a node with no second try: the caller looks for a new leader itself."""
-        return await self._manager.send(make(), node_id=node)
 
     async def coordinators(self, keys: Collection[str], kind: int = GROUP) -> dict[str, int]:
         """Node ids of the coordinators, cached; waits where one is being elected."""
@@ -327,21 +182,19 @@ class Wire:
         answers = await self.together({key: one(key) for key in keys})
         return [(key, a.node_id, a.error_code, a.error_message) for key, a in answers.items()]
 
+    async def at_coordinator(self, make: Make, key: str, kind: int = GROUP) -> Any | None:
+        """One request to the coordinator; None when the connection broke, and then the next call
+        looks for the coordinator anew."""
+        node = (await self.coordinators([key], kind))[key]
+        try:
+            return await self.direct(make, node)
+        except BROKEN:
+            self.forget_node(node)
+            return None
+
+    def forget_node(self, node: int) -> None:
+        """Coordinators are looked for anew where this broker was one."""
+        self._coordinators = {k: n for k, n in self._coordinators.items() if n != node}
+
     def forget_coordinator(self, key: str, kind: int = GROUP) -> None:
         self._coordinators.pop((kind, key), None)
-
-    def supports(self, request: Any) -> bool:
-        """Whether the brokers know this request at all."""
-        try:
-            self._manager.broker_version_data.api_version(request)
-        except k.IncompatibleBrokerVersion:
-            return False
-        return True
-
-    def version_of(self, request: Any) -> int:
-        """The highest version of this request that both sides know."""
-        return int(self._manager.broker_version_data.api_version(request))
-
-    def now(self) -> float:
-        """Monotonic seconds, for deadlines inside the loop."""
-        return self._clock.monotonic()
