@@ -8,50 +8,41 @@ speak to Kafka (`start`, `report`) must run inside the lab's network.
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from kafkaops.engine.errors import OpsError, UsageFault
+from kafkaops.engine.errors import UsageFault
 from kafkaops.lab import control
 from kafkaops.lab.layout import Layout
 from kafkaops.lab.load import java
 from kafkaops.lab.load.client import next_number
 from kafkaops.lab.load.ledger import SUFFIX, Ledger, LedgerReader
-from kafkaops.lab.load.report import NS, Report, judge
+from kafkaops.lab.load.moments import NS
+from kafkaops.lab.load.report import Report, judge
+from kafkaops.lab.load.roster import (
+    OWNER,
+    Fleet,
+    LoadFault,
+    cluster_id_of,
+    fresh_or_known,
+    home_of,
+    load,
+    save,
+)
 from kafkaops.lab.load.spec import TOPICS, ClientSpec, Mix, clients, mix
 from kafkaops.lab.load.spec import topics as parse_topics
 
 Say = Callable[[str], None]
-OWNER = "load"
 STOP_TIMEOUT = 90.0
 DRAIN_TIMEOUT = 60.0
 DRAIN_IDLE = 10.0
 READY_TIMEOUT = 60.0
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """What `fleet.json` holds. `cluster_id` is blue's: a load belongs to one life of a lab.
-    `drained` after a stop that let the groups read to the end; `starts` in ns."""
-
-    cluster_id: str
-    topics: dict[str, int]
-    clients: tuple[ClientSpec, ...]
-    drained: bool = False
-    starts: tuple[int, ...] = ()
-
-
-class LoadFault(OpsError):
-    """The load cannot do what was asked, and why."""
 
 
 def quiet(line: str) -> None:
@@ -75,8 +66,7 @@ def start(
     layout = Layout.of(lab)
     wanted = parse_topics(topics) if isinstance(topics, str) else topics
     specs = clients(chosen or mix("default"), tuple(wanted), **options)
-    home = layout.root / OWNER
-    known = _fresh_or_known(layout, home)
+    known = fresh_or_known(layout)
     for version in dict.fromkeys(s.java for s in specs if s.java):
         java.compiled(version, say)
     _create_topics(layout, wanted, say)
@@ -85,8 +75,8 @@ def start(
     begins = known.starts if known else ()
     if not any(_running(layout, known.clients if known else ())):
         begins = (*begins, time.time_ns())
-    fleet = Fleet(_cluster_id(layout), all_topics, tuple(merged.values()), starts=begins)
-    _save(home, fleet)
+    fleet = Fleet(cluster_id_of(layout), all_topics, tuple(merged.values()), starts=begins)
+    save(layout, fleet)
     say(f"starting {len(specs)} clients on {', '.join(f'{t}:{n}' for t, n in wanted.items())}")
     for spec in specs:
         _spawn(layout, spec)
@@ -103,7 +93,7 @@ def stop(lab: str | Path, *, drain: bool = True, say: Say = quiet) -> bool:
     complete = _drain(layout, fleet, say) if drain else False
     say("ending consumers")
     _end(layout, [c for c in fleet.clients if c.role == "consumer"])
-    _save(layout.root / OWNER, replace(fleet, drained=drain))
+    save(layout, replace(fleet, drained=drain))
     return complete
 
 
@@ -121,7 +111,7 @@ def resume(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
     layout = Layout.of(lab)
     fleet = load(layout)
     specs = _named(fleet, names)
-    _save(layout.root / OWNER, replace(fleet, drained=False))
+    save(layout, replace(fleet, drained=False))
     for spec in specs:
         _spawn(layout, spec)
     return tuple(s.name for s in specs)
@@ -162,7 +152,7 @@ def ledger(lab: str | Path) -> Ledger:
     fleet = load(layout)
     running = _running(layout, [c for c in fleet.clients if c.role == "producer"])
     until = time.time_ns() if any(running) else 0
-    return LedgerReader(layout.root / OWNER).read(
+    return LedgerReader(home_of(layout)).read(
         drained=fleet.drained, until=until, starts=fleet.starts
     )
 
@@ -178,59 +168,6 @@ def report(lab: str | Path, cluster: str = "blue") -> Report:
     # The ledger first: what is acknowledged after this moment is none of this report's.
     written = ledger(lab)
     return judge(written, read(layout.settings().bootstrap(cluster), sorted(fleet.topics)))
-
-
-def load(layout: Layout) -> Fleet:
-    """The fleet of this lab. LoadFault if no load was started in it."""
-    home = layout.root / OWNER
-    try:
-        data = json.loads((home / "fleet.json").read_text())
-    except FileNotFoundError:
-        raise _none(layout) from None
-    fleet = Fleet(
-        data["cluster_id"],
-        data["topics"],
-        tuple(ClientSpec.from_json(c) for c in data["clients"]),
-        data["drained"],
-        tuple(data["starts"]),
-    )
-    if fleet.cluster_id != _cluster_id(layout):
-        raise _none(layout)
-    return fleet
-
-
-def _none(layout: Layout) -> LoadFault:
-    return LoadFault(
-        "KO-LOAD-NONE",
-        "no load was started in this lab",
-        where=str(layout.root),
-        hint=f"kafkaops lab load start --dir {layout.root}",
-    )
-
-
-def _save(home: Path, fleet: Fleet) -> None:
-    scratch = home / ".fleet.json"
-    scratch.write_text(json.dumps(asdict(fleet), indent=1) + "\n")
-    os.replace(scratch, home / "fleet.json")
-
-
-def _fresh_or_known(layout: Layout, home: Path) -> Fleet | None:
-    """The load to go on with; what an earlier lab left in this directory is removed."""
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        return load(layout)
-    except LoadFault:
-        if (home / "fleet.json").exists():
-            shutil.rmtree(home)
-            home.mkdir()
-        return None
-
-
-def _cluster_id(layout: Layout) -> str:
-    """Blue's cluster id, from its first broker's storage: no broker need be up."""
-    meta = layout.host("blue-1") / "data" / "meta.properties"
-    found = re.search(r"(?m)^cluster\.id=(.+)$", meta.read_text()) if meta.exists() else None
-    return found[1] if found else ""
 
 
 def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
@@ -252,7 +189,7 @@ def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
 
 
 def _spawn(layout: Layout, spec: ClientSpec) -> None:
-    home = layout.root / OWNER
+    home = home_of(layout)
     path = home / f"{spec.name}{SUFFIX}"
     if _services(layout).get(_service(spec.name), {}).get("active"):
         return
@@ -294,7 +231,7 @@ def _end(layout: Layout, specs: Sequence[ClientSpec]) -> None:
 def _drain(layout: Layout, fleet: Fleet, say: Say) -> bool:
     """Wait until every group has received all that was acknowledged on its topics, or nothing
     has come for a while."""
-    reader = LedgerReader(layout.root / OWNER)
+    reader = LedgerReader(home_of(layout))
     began = last_news = time.monotonic()
     before = -1
     while True:
@@ -331,7 +268,7 @@ def backlog(written: Ledger) -> tuple[dict[str, int], int]:
 
 def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:
     """Until each producer has an acknowledgement and each group a delivery of this life."""
-    reader = LedgerReader(layout.root / OWNER)
+    reader = LedgerReader(home_of(layout))
     since = time.time_ns() - NS
     deadline = time.monotonic() + READY_TIMEOUT
     groups = {s.group for s in specs if s.group}
@@ -351,7 +288,7 @@ def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:
             if not service.get("active") or time.monotonic() > deadline:
                 if service.get("active") and not {spec.name, spec.group} & missing:
                     continue
-                log = layout.root / OWNER / f"{spec.name}.log"
+                log = home_of(layout) / f"{spec.name}.log"
                 end = log.read_text(errors="replace")[-600:] if log.exists() else ""
                 raise LoadFault(
                     "KO-LOAD-START",

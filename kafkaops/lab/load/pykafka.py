@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,14 +23,29 @@ BOOTSTRAP_PATIENCE_MS = 120_000
 Positions = dict[tuple[str, int], int]
 
 
-def _options(spec: ClientSpec, **own: Any) -> dict[str, Any]:
+def _options(spec: ClientSpec, known: Mapping[str, Any], **own: Any) -> dict[str, Any]:
     return {
         "bootstrap_servers": spec.bootstrap.split(","),
         "client_id": spec.name,
         "bootstrap_timeout_ms": BOOTSTRAP_PATIENCE_MS,
         **own,
-        **spec.config,
+        **translated(spec.config, known),
     }
+
+
+def translated(config: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Kafka's property names as kafka-python spells them; what it does not know is left out
+    and said in the log, as the Java client does."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        name = key.replace(".", "_")
+        if name not in known:
+            print(f"kafka-python does not know {key}", file=sys.stderr)
+        elif value.lower() in ("true", "false"):
+            found[name] = value.lower() == "true"
+        else:
+            found[name] = int(value) if value.lstrip("-").isdigit() else value
+    return found
 
 
 class Sender:
@@ -40,7 +56,9 @@ class Sender:
         self._open = 0
         self._lock = threading.Lock()
         self._producer = KafkaProducer(
-            **_options(spec, acks="all", enable_idempotence=True, linger_ms=5)
+            **_options(
+                spec, KafkaProducer.DEFAULT_CONFIG, acks="all", enable_idempotence=True, linger_ms=5
+            )
         )
 
     def send(self, topic: str, key: bytes, value: bytes, seq: int) -> None:
@@ -97,6 +115,7 @@ def consume(spec: ClientSpec, ledger: LedgerWriter, stop: threading.Event) -> in
     consumer = KafkaConsumer(
         **_options(
             spec,
+            KafkaConsumer.DEFAULT_CONFIG,
             group_id=spec.group,
             auto_offset_reset="earliest",
             enable_auto_commit=spec.auto_commit,

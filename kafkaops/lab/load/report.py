@@ -15,20 +15,22 @@ What is counted, with a record's identity being (topic, partition, producer, num
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import NamedTuple
 
-from kafkaops.lab.load.ledger import FOREIGN, ConsumerLedger, Delivery, Ledger, ProducerLedger
+from kafkaops.lab.load.ledger import FOREIGN, ConsumerLedger, Ledger, ProducerLedger
+from kafkaops.lab.load.moments import (
+    Identity,
+    deliveries_of,
+    identity_of,
+    longest_gap,
+    producer_times,
+)
 
 EXAMPLES = 5
-NS = 1_000_000_000
 
 Place = tuple[str, int]
-Identity = tuple[str, int, str, int]
 
 
 class LogRecord(NamedTuple):
@@ -40,13 +42,6 @@ class LogRecord(NamedTuple):
     producer: str
     seq: int
     intact: bool = True
-
-
-class Gap(NamedTuple):
-    """The longest time between two events; `at` is its beginning in UTC."""
-
-    seconds: float = 0.0
-    at: str = ""
 
 
 @dataclass
@@ -180,28 +175,19 @@ def _judge_producer(
     )
     report.errors = len(client.faults)
     report.first_error = client.faults[0].text if client.faults else ""
-    times = _producer_times(client, ledger.until)
+    times = producer_times(client, ledger.until)
     report.longest_pause_s, report.longest_pause_at = longest_gap(times, ledger.starts)
-
-
-def _producer_times(client: ProducerLedger, until: int) -> list[int]:
-    """When it was answered; and its end, as one that never came back pauses until then."""
-    times = [a.at for a in client.acks]
-    if times:
-        last = client.ends[-1] if client.ends and client.ends[-1] > times[-1] else until
-        times.append(max(last, times[-1]))
-    return times
 
 
 def _judge_group(ledger: Ledger, group: str, found: _Log) -> GroupReport:
     members = ledger.members(group)
     report = GroupReport(list(dict.fromkeys(m.kind for m in members)))
-    deliveries = _deliveries(members)
+    deliveries = deliveries_of(members)
     own = [d for d in deliveries if d.producer != FOREIGN]
     report.received = len(own)
     received: set[Identity] = set()
     highest: dict[tuple[str, int, str], int] = {}
-    for topic, partition, producer, seq in map(_identity, own):
+    for topic, partition, producer, seq in map(identity_of, own):
         identity = (topic, partition, producer, seq)
         if identity in received:
             continue
@@ -280,85 +266,3 @@ def _total(
             total.longest_consumer_gap_s = g.longest_gap_s
             total.longest_consumer_gap_of = name
     return total
-
-
-def longest_gap(times: Sequence[int], breaks: Sequence[int] = ()) -> Gap:
-    """The longest gap between neighbouring times (ns since the epoch, in any order) that no
-    time in `breaks` falls into."""
-    ordered = sorted(times)
-    cuts = sorted(breaks)
-    widest = max(
-        (
-            (b - a, a)
-            for a, b in pairwise(ordered)
-            if bisect_right(cuts, a) == bisect_right(cuts, b)
-        ),
-        default=(0, 0),
-    )
-    if widest[0] == 0:
-        return Gap()
-    begin = datetime.fromtimestamp(widest[1] / NS, UTC).isoformat(timespec="milliseconds")
-    return Gap(round(widest[0] / NS, 3), begin)
-
-
-def pauses_between(ledger: Ledger, since: float, until: float) -> dict[str, Gap]:
-    """The longest gap of each producer and each group that reaches into a window (seconds
-    since the epoch): what one move cost, whatever else happened to the load."""
-    low, high = int(since * NS), int(until * NS)
-    times = {p.name: _producer_times(p, ledger.until) for p in ledger.producers}
-    times |= {g: [d.at for d in _deliveries(ledger.members(g))] for g in ledger.groups()}
-    found = {}
-    for name, events in times.items():
-        ordered = sorted(events)
-        first = max(0, bisect_right(ordered, low) - 1)
-        last = bisect_right(ordered, high) + 1
-        found[name] = longest_gap(ordered[first:last], ledger.starts)
-    return found
-
-
-def uncommitted_at(ledger: Ledger, group: str, t: float) -> int:
-    """Records that the group had received but not committed at `t` (seconds since the epoch).
-
-    Each commit settles what was delivered below its position in that partition, in the order
-    in which things happened, so offsets of two clusters never mix. Auto-commit writes no
-    commits down: there, this counts everything received.
-    """
-    until = int(t * NS)
-    members = ledger.members(group)
-    pending: dict[Place, dict[Identity, int]] = {}
-    events: list[tuple[int, int, object]] = [(d.at, 0, d) for m in members for d in m.deliveries]
-    events += [(c.at, 1, c) for m in members for c in m.commits]
-    for at, _, event in sorted(events, key=lambda e: e[:2]):
-        if at > until:
-            break
-        if isinstance(event, Delivery):
-            place = pending.setdefault((event.topic, event.partition), {})
-            place[_identity(event)] = event.offset
-            continue
-        for topic, partition, position in event.positions:  # type: ignore[attr-defined]
-            place = pending.get((topic, partition), {})
-            pending[topic, partition] = {i: o for i, o in place.items() if o >= position}
-    return sum(len(place) for place in pending.values())
-
-
-def replayed_between(ledger: Ledger, group: str, since: float, until: float) -> int:
-    """Deliveries beyond the first within a window (seconds since the epoch)."""
-    seen: set[Identity] = set()
-    replayed = 0
-    for delivery in _deliveries(ledger.members(group)):
-        if delivery.producer == FOREIGN:
-            continue
-        identity = _identity(delivery)
-        if identity in seen and since <= delivery.at / NS <= until:
-            replayed += 1
-        seen.add(identity)
-    return replayed
-
-
-def _deliveries(members: Iterable[ConsumerLedger]) -> list[Delivery]:
-    """All members' deliveries in order of time; a batch keeps its own order."""
-    return sorted((d for m in members for d in m.deliveries), key=lambda d: d.at)
-
-
-def _identity(delivery: Delivery) -> Identity:
-    return delivery.topic, delivery.partition, delivery.producer, delivery.seq

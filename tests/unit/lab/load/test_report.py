@@ -17,17 +17,15 @@ from kafkaops.lab.load.ledger import (
     Ledger,
     ProducerLedger,
 )
-from kafkaops.lab.load.report import (
+from kafkaops.lab.load.moments import (
     NS,
     Gap,
-    LogRecord,
-    Report,
-    judge,
     longest_gap,
     pauses_between,
     replayed_between,
     uncommitted_at,
 )
+from kafkaops.lab.load.report import LogRecord, Report, judge
 
 T0 = 1_700_000_000
 

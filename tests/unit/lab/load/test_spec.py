@@ -74,3 +74,20 @@ def test_java_clients_run_on_their_own_defaults() -> None:
     made = ClientSpec("consumer", "c", "java-4.3.1", ("a",), group="g", config={"x.y": "z"})
     assert "client.group.id=g\n" in properties(made, 0)
     assert "client.x.y=z\n" in properties(made, 0)
+
+
+def test_kafka_python_takes_kafkas_property_names() -> None:
+    from kafkaops.lab.load.pykafka import translated
+
+    known = {"session_timeout_ms": 1, "enable_auto_commit": True, "client_rack": ""}
+    config = {
+        "session.timeout.ms": "6000",
+        "enable.auto.commit": "false",
+        "client.rack": "a",
+        "metadata.recovery.strategy": "none",
+    }
+    assert translated(config, known) == {
+        "session_timeout_ms": 6000,
+        "enable_auto_commit": False,
+        "client_rack": "a",
+    }
