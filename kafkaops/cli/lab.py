@@ -103,7 +103,7 @@ def shell(
     ] = None,
     dir: Dir = None,
 ) -> None:
-    """A shell inside the lab's network, or one command there; its exit code is passed on.
+    """A shell in the lab, or one command; its exit code is passed on.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Entry:
     restart: bool = False
     wanted: bool = True
     ended: threading.Event = field(default_factory=threading.Event)
+    watcher: threading.Thread | None = None
 
     @property
     def active(self) -> bool:
@@ -59,7 +60,8 @@ class Entry:
 class Table:
     """All processes by name (`blue-1/kafka`). Methods are safe from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, nap: Callable[[float], None] = time.sleep) -> None:
+        self._nap = nap
         self._entries: dict[str, Entry] = {}
         self._lock = threading.RLock()
 
@@ -112,14 +114,16 @@ class Table:
         entry.popen, entry.outer_pid = popen, outer_pid(popen.pid)
         entry.exit_code, entry.paused, entry.ended = None, False, threading.Event()
         entry.started, entry.starts, entry.wanted = time.time(), entry.starts + 1, True
-        threading.Thread(target=self._watch, args=(entry, popen, entry.ended), daemon=True).start()
+        watch = (entry, popen, entry.ended)
+        entry.watcher = threading.Thread(target=self._watch, args=watch, daemon=True)
+        entry.watcher.start()
 
     def _watch(self, entry: Entry, popen: subprocess.Popen[bytes], ended: threading.Event) -> None:
         entry.exit_code = popen.wait()
         ended.set()
         if not (entry.restart and entry.exit_code):
             return
-        time.sleep(RESTART_SEC)
+        self._nap(RESTART_SEC)
         with self._lock:
             if entry.wanted and not entry.active:
                 self._start(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from kafkaops.lab.process import Entry, Table
 # Both say that they are ready through a named pipe in their directory.
 READY = "open('ready', 'w').close()"
 ENDLESS = (sys.executable, "-c", f"import signal; {READY}; signal.pause()")
+POLITE = (
+    sys.executable,
+    "-c",
+    f"import signal; signal.signal(15, lambda *_: exit(7)); {READY}; signal.pause()",
+)
 STUBBORN = (
     sys.executable,
     "-c",
@@ -37,7 +43,7 @@ def spawn(table: Table, tmp_path: Path, argv: tuple[str, ...], *, restart: bool 
         os.mkfifo(pipe)
     log = tmp_path / "log"
     entry = table.spawn("h/x", argv, env={"A": "b"}, cwd=tmp_path, log=log, restart=restart)
-    if argv in (ENDLESS, STUBBORN):
+    if argv in (ENDLESS, POLITE, STUBBORN):
         pipe.read_bytes()
     return entry
 
@@ -67,7 +73,7 @@ def test_stop_is_term_and_then_kill(table: Table, tmp_path: Path) -> None:
 
 
 def test_pause_and_go_on(table: Table, tmp_path: Path) -> None:
-    entry = spawn(table, tmp_path, ENDLESS)
+    entry = spawn(table, tmp_path, POLITE)
     table.kill("h/x", signal.SIGSTOP)
     assert entry.view()["paused"]
     table.kill("h/x", signal.SIGCONT)
@@ -75,7 +81,7 @@ def test_pause_and_go_on(table: Table, tmp_path: Path) -> None:
     table.kill("h/x", signal.SIGSTOP)
     stopped = table.stop("h/x", timeout=10)
     assert stopped is not None
-    assert stopped.exit_code == -signal.SIGTERM, "a paused process was not woken to end"
+    assert stopped.exit_code == 7, "a paused process was not woken to end"
 
 
 def test_start_again_the_same_way(table: Table, tmp_path: Path) -> None:
@@ -86,19 +92,32 @@ def test_start_again_the_same_way(table: Table, tmp_path: Path) -> None:
     assert entry.starts == 2
 
 
-def test_a_failed_service_is_started_again_unless_it_was_stopped(
-    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "RESTART_SEC", 0.01)
+def test_a_failed_service_is_started_again(tmp_path: Path, table: Table) -> None:
+    naps: list[float] = []
+    table._nap = naps.append
     entry = spawn(table, tmp_path, ENDLESS, restart=True)
     first = entry.outer_pid
     table.kill("h/x", signal.SIGKILL)
     (tmp_path / "ready").read_bytes()
     assert entry.starts == 2
     assert entry.outer_pid != first
+    assert naps == [process.RESTART_SEC]
+
+
+def test_a_service_stopped_after_it_failed_stays_down(tmp_path: Path, table: Table) -> None:
+    go_on = threading.Event()
+
+    def wait(_: float) -> None:
+        go_on.wait(10)
+
+    table._nap = wait
+    entry = spawn(table, tmp_path, ("false",), restart=True)
+    assert entry.ended.wait(10)
     table.stop("h/x", timeout=10)
-    assert not entry.active
-    assert entry.starts == 2
+    go_on.set()
+    assert entry.watcher is not None
+    entry.watcher.join(10)
+    assert entry.starts == 1
 
 
 def test_a_command_that_is_not_there(table: Table, tmp_path: Path) -> None:
