@@ -21,8 +21,9 @@ from kafkaops.engine.errors import UsageFault
 from kafkaops.lab import control
 from kafkaops.lab.layout import Layout
 from kafkaops.lab.load import java
+from kafkaops.lab.load.backlog import Backlog
 from kafkaops.lab.load.client import next_number
-from kafkaops.lab.load.ledger import SUFFIX, Ledger, LedgerReader
+from kafkaops.lab.load.ledger import SUFFIX, Ledger, LedgerReader, tally
 from kafkaops.lab.load.moments import NS
 from kafkaops.lab.load.report import Report, judge
 from kafkaops.lab.load.roster import (
@@ -90,7 +91,7 @@ def stop(lab: str | Path, *, drain: bool = True, say: Say = quiet) -> bool:
     fleet = load(layout)
     say("ending producers")
     _end(layout, [c for c in fleet.clients if c.role == "producer"])
-    complete = _drain(layout, fleet, say) if drain else False
+    complete = _drain(layout, say) if drain else False
     say("ending consumers")
     _end(layout, [c for c in fleet.clients if c.role == "consumer"])
     save(layout, replace(fleet, drained=drain))
@@ -118,17 +119,14 @@ def resume(lab: str | Path, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def status(lab: str | Path) -> list[dict[str, Any]]:
-    """A row a client: name, role, kind, active, pid, rss (bytes), events written so far."""
+    """A row a client: name, role, kind, active, pid, rss (bytes), records and errors so far."""
     layout = Layout.of(lab)
     fleet = load(layout)
     services = _services(layout)
-    written = ledger(lab)
-    counts = {p.name: (len(p.acks), len(p.faults)) for p in written.producers}
-    counts |= {c.name: (len(c.deliveries), len(c.faults)) for c in written.consumers}
     rows = []
     for spec in fleet.clients:
         service = services.get(_service(spec.name), {})
-        records, errors = counts.get(spec.name, (0, 0))
+        records, errors = tally(home_of(layout) / f"{spec.name}{SUFFIX}")
         rows.append(
             {
                 "name": spec.name,
@@ -228,42 +226,25 @@ def _end(layout: Layout, specs: Sequence[ClientSpec]) -> None:
             list(pool.map(one, specs))
 
 
-def _drain(layout: Layout, fleet: Fleet, say: Say) -> bool:
+def _drain(layout: Layout, say: Say) -> bool:
     """Wait until every group has received all that was acknowledged on its topics, or nothing
     has come for a while."""
     reader = LedgerReader(home_of(layout))
+    backlog = Backlog()
     began = last_news = time.monotonic()
-    before = -1
     while True:
-        left, delivered = backlog(reader.read())
+        news = backlog.update(reader.read())
         now = time.monotonic()
-        if delivered != before:
-            before, last_news = delivered, now
-        if not any(left.values()):
+        if news:
+            last_news = now
+        left = {group: len(missing) for group, missing in backlog.missing.items() if missing}
+        if not left:
             return True
         if now - last_news > DRAIN_IDLE or now - began > DRAIN_TIMEOUT:
-            rest = ", ".join(f"{group} {count}" for group, count in left.items() if count)
+            rest = ", ".join(f"{group} {count}" for group, count in left.items())
             say(f"groups that did not read to the end: {rest} records left")
             return False
         time.sleep(0.25)
-
-
-def backlog(written: Ledger) -> tuple[dict[str, int], int]:
-    """Records acknowledged and not yet received, by group; and deliveries in all."""
-    left: dict[str, int] = {}
-    delivered = 0
-    for group in written.groups():
-        members = written.members(group)
-        topics = {t for m in members for t in m.topics}
-        received = {(d.producer, d.seq) for m in members for d in m.deliveries}
-        delivered += sum(len(m.deliveries) for m in members)
-        left[group] = sum(
-            1
-            for p in written.producers
-            for a in p.acks
-            if a.topic in topics and (p.name, a.seq) not in received
-        )
-    return left, delivered
 
 
 def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:

@@ -200,6 +200,15 @@ class LedgerReader:
         return replace(ledger, drained=drained, until=until, starts=starts)
 
 
+def tally(path: Path) -> tuple[int, int]:
+    """Records (acknowledged or delivered) and errors in one file, counted without parsing."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return 0, 0
+    return data.count(b"\nA ") + data.count(b"\nD "), data.count(b"\nF ")
+
+
 class _File:
     """One client's file, read as far as whole lines go."""
 

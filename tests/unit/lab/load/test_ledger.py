@@ -15,6 +15,7 @@ from kafkaops.lab.load.ledger import (
     LedgerDamaged,
     LedgerReader,
     LedgerWriter,
+    tally,
 )
 
 
@@ -111,3 +112,14 @@ def test_a_producer_goes_on_after_all_it_may_have_sent(tmp_path: Path) -> None:
     writer.acked(3, "a", 0, 3, 1)
     writer.reserve(2000)
     assert next_number(path) == 2000
+
+
+def test_tally_counts_records_and_errors(tmp_path: Path) -> None:
+    path = tmp_path / "p1.ledger"
+    assert tally(path) == (0, 0)
+    writer = producer(path)
+    for seq in range(3):
+        writer.acked(seq, "a", 0, seq, 1)
+    writer.failed(9, "A D F")
+    writer.flush()
+    assert tally(path) == (3, 1)
