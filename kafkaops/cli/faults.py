@@ -24,6 +24,7 @@ def show(error: OpsError, session: Session) -> int:
     if os.environ.get(DEBUG) == "1":
         traceback.print_exception(error)
     details = [str(d) for d in getattr(error, "details", ())]
+    resume = str(getattr(error, "resume", ""))
     if session.json:
         body: dict[str, Any] = {
             "code": error.code,
@@ -33,6 +34,8 @@ def show(error: OpsError, session: Session) -> int:
         }
         if details:
             body["details"] = details
+        if resume:
+            body["resume"] = resume
         document = {"schema_version": 1, "error": body, "exit": int(error.exit)}
         print(json.dumps(document, indent=2))
     else:
@@ -46,6 +49,8 @@ def show(error: OpsError, session: Session) -> int:
             print(f"  why:   {error.__cause__.message}", file=sys.stderr)
         if error.hint:
             print(f"  next:  {error.hint}", file=sys.stderr)
+        if resume and resume not in error.hint:
+            print(f"  go on: {resume}", file=sys.stderr)
     return int(error.exit)
 
 

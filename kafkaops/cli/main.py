@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from kafkaops.cli.commands import Lazy, OpsGroup, common_params
+from kafkaops.cli.operations import Operations
 from kafkaops.cli.session import Session, begin
 
 HELP = """Operate Apache Kafka clusters: plan, prove, act, and go back when asked.
@@ -70,9 +71,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; never raises."""
-    session = begin(argv)
+def run(argv: Sequence[str], operations: Operations | None = None) -> int:
+    """Run one command line and return its exit code; never raises. `operations` is what the
+    commands call, if not the real thing."""
+    session = begin(argv, operations)
     try:
         result = typer.main.get_command(root).main(
             args=list(argv), prog_name="kafkaops", standalone_mode=False

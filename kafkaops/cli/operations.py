@@ -1,55 +1,150 @@
 """The seam between the command line and the operations: everything is imported when called.
 
 Invariant: no command imports a room, an adapter or the wiring by itself; what a command can
-do stands here, once, and `--help` costs none of it.
+do stands here, once, and `--help` costs none of it. Tests hand in their own `Operations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.errors import ConfigError, GuardRefused
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import ClusterSpec, Config
+    from kafkaops.engine.lease import Lease
+    from kafkaops.engine.run import RunResult
+    from kafkaops.engine.step import Plan
     from kafkaops.ports.cluster import Cluster
+    from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
+    from kafkaops.upgrade.blue_green.operation import Conduct
 
 Say = Callable[[str], None]
 COLOURS = ("blue", "green")
 
 
 def enter_lab(directory: Path) -> None:
-    """Move this process into the lab's private network. ConfigError when no lab is up there."""
+    """Move this process into the lab's private network. ConfigError when none is up."""
     try:
         from kafkaops.lab.enter import enter
     except ModuleNotFoundError as error:
         raise ConfigError(
             "KO-EXTRA-MISSING",
-            f"the config has a `lab:` section, and the Python package {error.name!r} is missing",
+            f"the config has a `lab:` section, and the package {error.name!r} is missing",
             hint="pip install 'kafkaops[lab]'",
         ) from error
     enter(directory)
 
 
-def cluster(config: Config, colour: str) -> Cluster:
-    """One cluster of the config, over its REPL listener; connects at the first call."""
-    from kafkaops import wiring
+class Operations:
+    """What the commands call."""
 
-    return wiring.cluster(config, colour)
+    # -- the world -----------------------------------------------------------
+
+    def enter_lab(self, directory: Path) -> None:
+        enter_lab(directory)
+
+    def cluster(self, config: Config, colour: str) -> Cluster:
+        """One cluster of the config, over its REPL listener; connects at the first call."""
+        from kafkaops import wiring
+
+        return wiring.cluster(config, colour)
+
+    def cluster_at(self, spec: ClusterSpec) -> Cluster:
+        """A cluster known by address alone (PLAINTEXT)."""
+        return self.cluster(pair(spec, spec), "blue")
+
+    def world(self, config: Config, *, run_dir: Path | None, say: Say) -> World:
+        """Everything steps need; `run_dir` None is a look that leaves no facts behind."""
+        from kafkaops import wiring
+
+        return wiring.build(config, run_dir=run_dir, say=say)
+
+    def verification(self, source: ClusterSpec, target: ClusterSpec, work: Path) -> Verification:
+        """A comparison of two clusters of its own, its checkpoints under `work`."""
+        from kafkaops import wiring
+        from kafkaops.engine.facts import MemoryFacts
+
+        return wiring.verification(pair(source, target), "forward", MemoryFacts(), work)
+
+    def lease(self, config: Config, run: str) -> Lease:
+        """The lease of the pair, taken. LeaseHeld names the holder."""
+        from kafkaops import wiring
+
+        return wiring.lease(config, run)
+
+    # -- the blue/green upgrade ------------------------------------------------
+
+    def plan(self, world: World, run: str, to: str | None) -> Plan:
+        """The plan, or GuardRefused with every reason at once. `to` is the release that green
+        must run. Nothing is changed: the ports refuse it."""
+        from kafkaops.upgrade.blue_green import survey
+
+        seen = survey.look(only_reading(world))
+        if to is not None:
+            wrong = [
+                f"broker {b.id} runs {b.version or 'an unknown release'}"
+                for b in seen.evidence.green.brokers
+                if b.version != ".".join(to.split(".")[:2])
+            ]
+            if wrong:
+                raise GuardRefused(
+                    "KO-GREEN-VERSION", f"green is not on {to}: {', '.join(wrong)}", where="green"
+                )
+        return survey.plan(world, seen, run)
+
+    def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
+        from kafkaops.upgrade.blue_green import operation
+
+        return operation.begin(conduct, plan)
+
+    def resume(self, conduct: Conduct) -> RunResult:
+        from kafkaops.upgrade.blue_green import operation
+
+        return operation.resume(conduct)
+
+    def rollback(self, conduct: Conduct) -> RunResult:
+        from kafkaops.upgrade.blue_green import operation
+
+        return operation.rollback(conduct)
+
+    def finalize(self, conduct: Conduct) -> RunResult:
+        from kafkaops.upgrade.blue_green import operation
+
+        return operation.finalize(conduct)
+
+    def titles(self) -> Mapping[str, str]:
+        """What each phase does, in words."""
+        from kafkaops.upgrade.blue_green.phases import TITLES
+
+        return {phase.value: words for phase, words in TITLES.items()}
 
 
-def cluster_at(spec: ClusterSpec) -> Cluster:
-    """A cluster known by address alone (PLAINTEXT)."""
-    from kafkaops import wiring
-
-    return wiring.cluster_at(spec)
+def dumped(config: Config) -> dict[str, Any]:
+    """A config as plans carry it."""
+    return config.model_dump(mode="json")
 
 
-def world(config: Config, *, run_dir: Path | None, say: Say) -> World:
-    """Everything steps need; `run_dir` None is a look that leaves no facts behind."""
-    from kafkaops import wiring
+def pair(source: ClusterSpec, target: ClusterSpec) -> Config:
+    """A config that holds two clusters and nothing else: enough to read both."""
+    from kafkaops.config.schema import Config
 
-    return wiring.build(config, run_dir=run_dir, say=say)
+    known: dict[str, Any] = {"name": "pair", "blue": source, "green": target}
+    return Config.model_construct(**known)
+
+
+def only_reading(world: World) -> World:
+    """The same world with every port that could change something refusing to."""
+    from kafkaops.engine.readonly import readonly_world
+    from kafkaops.ports.cluster import Cluster
+    from kafkaops.ports.connect import Connect
+    from kafkaops.ports.host import Host
+    from kafkaops.ports.names import Names
+
+    return readonly_world(
+        world,
+        {"clusters": Cluster, "hosts": Host, "local": Host, "names": Names, "connect": Connect},
+    )

@@ -112,6 +112,7 @@ class Board:
         self.ended: set[str] = set()
         self._lock = threading.Lock()
         self._console: Any = None
+        self._display: Any = None
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -140,12 +141,27 @@ class Board:
         from rich.live import Live
 
         console = Console(stderr=True, highlight=False, emoji=False, markup=False)
-        with Live(get_renderable=self._live, console=console, refresh_per_second=4, transient=True):
-            self._console = console
+        display = Live(
+            get_renderable=self._live, console=console, refresh_per_second=4, transient=True
+        )
+        with display:
+            self._console, self._display = console, display
             try:
                 yield self
             finally:
-                self._console = None
+                self._console = self._display = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While inside, the terminal is free for a question."""
+        if self._display is None:
+            yield
+            return
+        self._display.stop()
+        try:
+            yield
+        finally:
+            self._display.start()
 
     def _go_on(self, event: Event) -> None:
         now = self.clock.monotonic()

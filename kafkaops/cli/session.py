@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kafkaops.cli.operations import Operations
+
 if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
 
@@ -30,6 +32,7 @@ class Session:
     context: str | None = None
     sets: list[str] = field(default_factory=list)
     state_dir: Path | None = None
+    operations: Operations = field(default_factory=Operations)
 
     @property
     def json(self) -> bool:
@@ -42,9 +45,7 @@ class Session:
         loaded = load(self.config, sets=self.sets, context=self.context)
         self.state_dir = Path(loaded.config.state.dir)
         if enter_lab and loaded.config.lab is not None:
-            from kafkaops.cli.operations import enter_lab as enter
-
-            enter(Path(loaded.config.lab.dir))
+            self.operations.enter_lab(Path(loaded.config.lab.dir))
         return loaded
 
     def log_dir(self) -> Path:
@@ -67,12 +68,13 @@ def current() -> Session:
     return _current
 
 
-def begin(argv: Sequence[str]) -> Session:
+def begin(argv: Sequence[str], operations: Operations | None = None) -> Session:
     """A fresh session for this command line. The output form is looked up before parsing, so
     that a usage error too is JSON where JSON was asked for."""
     global _current
     _current = Session(argv=tuple(argv), output=_asked_output(argv))
     _current.no_color = "--no-color" in argv
+    _current.operations = operations or Operations()
     return _current
 
 

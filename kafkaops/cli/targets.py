@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kafkaops.cli import operations
+from kafkaops.cli.operations import COLOURS
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import OpsError, UsageFault
 
@@ -35,10 +35,10 @@ class Target:
     @contextmanager
     def open(self) -> Iterator[Cluster]:
         if self.config is not None:
-            cluster = operations.cluster(self.config, self.name)
+            cluster = current().operations.cluster(self.config, self.name)
         else:
             assert self.spec is not None
-            cluster = operations.cluster_at(self.spec)
+            cluster = current().operations.cluster_at(self.spec)
         try:
             yield cluster
         finally:
@@ -62,7 +62,7 @@ def clusters(names: Sequence[str] | None) -> list[Target]:
     """The clusters named, or both of the config."""
     if not names:
         config = current().load().config
-        return [_of_config(config, colour) for colour in operations.COLOURS]
+        return [_of_config(config, colour) for colour in COLOURS]
     return [one(name) for name in names]
 
 
@@ -71,7 +71,7 @@ def one(name: str) -> Target:
     if ADDRESS.match(name):
         return Target(name, spec=_spec_of(name))
     config = current().load().config
-    for colour in operations.COLOURS:
+    for colour in COLOURS:
         if name in (colour, getattr(config, colour).name):
             return _of_config(config, colour)
     raise UsageFault(

@@ -95,8 +95,10 @@ class PartitionLine:
 
 @dataclass(frozen=True)
 class PositionLine:
-    """One partition of one group: where it stood, where it stands; records that it skips, and
-    that it may see again (received at the most, not committed at the fence)."""
+    """One partition of one group: where it stood, where it stands. `skipped` is what the move
+    skips, `replayed` what it may see again at the most (received and not committed at the
+    fence; 0 for a group without members there), `expired` what its commit had already lost to
+    retention. In records."""
 
     group: str
     topic: str
@@ -105,6 +107,7 @@ class PositionLine:
     target: int
     skipped: int = 0
     replayed: int = 0
+    expired: int = 0
     note: str = ""
 
 
@@ -211,7 +214,7 @@ def _move(
         target=target,
         pause=_pause(own, budget),
         partitions=_partitions(own.get("proof") or {}, own.get("ends") or {}),
-        positions=_positions(own.get("groups") or {}),
+        positions=_positions(own.get("groups") or ()),
         aborted=tuple(str(a) for a in own.get("aborted") or ()),
         silent_topics=tuple(seen.get("silent_topics") or ()),
         consuming=tuple(before.get("consuming") or ()),
@@ -276,11 +279,22 @@ def _partitions(proof: Mapping[str, Any], ends: Mapping[str, Any]) -> tuple[Part
     return tuple(sorted(lines, key=lambda p: (p.topic, p.partition)))
 
 
-def _positions(groups: Any) -> tuple[PositionLine, ...]:
-    """The `groups` fact: rows of `PositionLine`'s fields."""
-    known = {f.name for f in fields(PositionLine)}
-    rows = groups.get("positions", ()) if isinstance(groups, Mapping) else groups
-    lines = [PositionLine(**{k: v for k, v in row.items() if k in known}) for row in rows]
+def _positions(groups: Sequence[Mapping[str, Any]]) -> tuple[PositionLine, ...]:
+    """The `groups` fact, as `cutover.positions.to_json` writes it."""
+    lines = [
+        PositionLine(
+            group=str(group["group"]),
+            topic=str(row["topic"]),
+            partition=int(row["partition"]),
+            source=int(row["committed"]),
+            target=int(row["target"]),
+            replayed=int(row["unread"]) if group.get("members") else 0,
+            expired=int(row.get("expired", 0)),
+            note="" if group.get("members") else "no members at the fence",
+        )
+        for group in groups
+        for row in group["positions"]
+    ]
     return tuple(sorted(lines, key=lambda p: (p.group, p.topic, p.partition)))
 
 

@@ -55,19 +55,38 @@ FACTS: dict[str, Any] = {
             "compacted": True,
         },
     },
-    "forward.groups": {
-        "positions": [
-            {
-                "group": "<g>",
-                "topic": "t",
-                "partition": 0,
-                "source": 30,
-                "target": 29,
-                "skipped": 0,
-                "replayed": 11,
-            }
-        ]
-    },
+    "forward.groups": [
+        {
+            "group": "<g>",
+            "kind": "classic",
+            "members": 2,
+            "positions": [
+                {
+                    "topic": "t",
+                    "partition": 0,
+                    "committed": 30,
+                    "target": 29,
+                    "expired": 0,
+                    "unread": 11,
+                }
+            ],
+        },
+        {
+            "group": "stopped",
+            "kind": "classic",
+            "members": 0,
+            "positions": [
+                {
+                    "topic": "t",
+                    "partition": 0,
+                    "committed": 1,
+                    "target": 1,
+                    "expired": 2,
+                    "unread": 40,
+                }
+            ],
+        },
+    ],
     "forward.aborted": ["producer 7"],
     "forward.clients.seen": {"silent_topics": ["quiet"], "consuming": ["g"], "growing": ["t"]},
 }
@@ -156,7 +175,7 @@ def test_json_is_whole_and_counts() -> None:
     assert document["moves"][0]["totals"] == {
         "partitions": 2,
         "records": 40,
-        "groups": 1,
+        "groups": 2,
         "skipped": 0,
         "replayed": 11,
     }

@@ -1,0 +1,56 @@
+"""`kafkaops apply FILE`: run a saved plan, if nothing changed since it was made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.session import current
+from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
+from kafkaops.engine.errors import Exit
+
+app = make_app()
+
+
+@app.command(cls=OpsCommand)
+def apply(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A plan saved with --out.")],
+    until: Until = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    reason: Reason = "",
+) -> int:
+    """Run a saved plan. Refused (exit 5) when the clusters, the names or the config changed.
+
+    \b
+    Examples:
+      kafkaops apply plan.json
+      kafkaops apply plan.json --yes --reason CHG-1234
+    """
+    from kafkaops.cli import carry, plans, runs, upgrade
+    from kafkaops.cli.output import Text, emit, news
+
+    loaded = current().load()
+    plan = plans.load(file)
+    plans.refuse_other(plan, loaded.config, file)
+    orders = carry.Orders(yes, confirm, until, reason)
+    begun = runs.store(loaded).run(plan.id)
+    if begun.journals():
+        run = runs.find(loaded, plan.id)
+        if run.status not in runs.UNFINISHED:
+            emit(
+                {"run": run.id, "outcome": "nothing-to-do", "status": run.status},
+                Text(f"nothing to do: run {run.id} is {run.status.value}"),
+            )
+            return Exit.OK
+        if run.status is runs.Status.RUNNING:
+            raise carry.busy(run)
+        news(f"run {run.id} did not end ({run.status.value}): going on with it")
+        result = carry.carry(loaded, begun, orders, current().operations.resume)
+        return upgrade.ended(loaded, run.id, result.outcome)
+    other = runs.latest(loaded)
+    if other is not None and other.status is runs.Status.RUNNING:
+        raise carry.busy(other)
+    return upgrade.begin(loaded, plan, orders)

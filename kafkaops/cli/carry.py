@@ -1,0 +1,173 @@
+"""Taking up a run: its lock, the lease, the world, the engine, and what the operator sees.
+
+Invariant: whatever way a run ends that can be gone on with, the command that goes on is shown.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kafkaops.cli import consent
+from kafkaops.cli.interrupt import stoppable
+from kafkaops.cli.output import news
+from kafkaops.cli.progress import Board
+from kafkaops.cli.session import current
+from kafkaops.engine.audit import Audit
+from kafkaops.engine.clock import SystemClock
+from kafkaops.engine.errors import OpsError
+from kafkaops.engine.events import Event
+from kafkaops.engine.history import History
+from kafkaops.engine.lease import Holder, held_by
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.store import RunDirectory
+from kafkaops.upgrade.blue_green.operation import Conduct
+
+if TYPE_CHECKING:
+    from kafkaops.cli.runs import Run
+    from kafkaops.config.loader import Loaded
+    from kafkaops.ports.world import World
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the operator said. `yes` and `confirm` also answer the plan's go/no-go questions;
+    `until` is the phase to stop after."""
+
+    yes: bool = False
+    confirm: str | None = None
+    until: str | None = None
+    reason: str = ""
+
+
+def config_flag(loaded: Loaded) -> str:
+    """` -c FILE` where the file was named on the command line, for commands to repeat."""
+    given = current().config
+    return f" -c {given}" if given is not None else ""
+
+
+def resume_command(loaded: Loaded, run: str) -> str:
+    return f"kafkaops run resume {run}{config_flag(loaded)}"
+
+
+def busy(run: Run) -> OpsError:
+    """The error for a run that another process is working on, with its holder's name."""
+    who = run.holder()
+    holder = (
+        Holder(str(who["user"]), str(who["host"]), int(who["pid"]), run.id, float(who["since"]))
+        if who
+        else None
+    )
+    return held_by(run.last.plan.cluster, holder, where=str(run.directory.path))
+
+
+def carry(
+    loaded: Loaded,
+    directory: RunDirectory,
+    orders: Orders,
+    work: Callable[[Conduct], RunResult],
+) -> RunResult:
+    """Hold the run and the lease, build the world, and do one operation's `work` on it."""
+    operations, clock = current().operations, SystemClock()
+    resume = resume_command(loaded, directory.id)
+    audit = Audit(Path(loaded.config.state.dir) / "audit.jsonl", clock)
+    write = partial(
+        audit.write,
+        current().argv,
+        run=directory.id,
+        cluster=loaded.config.name,
+        reason=orders.reason,
+    )
+    board = Board(0, operations.titles(), clock)
+    stop = Stop()
+
+    def watch(runner: Runner[World]) -> None:
+        board.total = len(runner.plan.specs)
+        stop.runner = runner
+
+    try:
+        with directory.lock():
+            lease = operations.lease(loaded.config, directory.id)
+            try:
+                write()
+                if orders.reason:
+                    directory.facts().put("run.reason", orders.reason)
+                conduct = Conduct(
+                    operations.world(loaded.config, run_dir=directory.path, say=board.say),
+                    directory,
+                    lease,
+                    _both(board, directory),
+                    _answers(orders, loaded, board),
+                    orders.until,
+                    watch,
+                )
+                with board.shown(), stoppable(stop.ask, f"go on: {resume}"):
+                    result = work(conduct)
+            finally:
+                lease.release()
+    except OpsError as error:
+        if can_go_on(directory):
+            error.resume = resume  # type: ignore[attr-defined]
+        if stop.runner is not None:
+            write(outcome=error.code, exit=int(error.exit))
+        _forget_empty(directory)
+        raise
+    write(outcome=result.outcome, exit=0)
+    for warning in result.warnings:
+        news(f"warning: {warning}")
+    return result
+
+
+class Stop:
+    """A request to stop reaches the runner, once there is one; before that nothing was begun."""
+
+    runner: Runner[World] | None = None
+
+    def ask(self) -> None:
+        if self.runner is None:
+            raise KeyboardInterrupt
+        self.runner.request_stop()
+
+
+def _forget_empty(directory: RunDirectory) -> None:
+    """A run that was refused before it began leaves no trace in `run list`."""
+    if directory.journals() or directory.saved_plan() is not None:
+        return
+    shutil.rmtree(directory.path, ignore_errors=True)
+
+
+def _both(board: Board, directory: RunDirectory) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        board(event)
+        if directory.path.is_dir():
+            directory.keep(event)
+
+    return listen
+
+
+def _answers(orders: Orders, loaded: Loaded, board: Board) -> Callable[[str], bool]:
+    """Who answers the plan's go/no-go questions: the flags, or the operator at a terminal."""
+
+    def answer(question: str) -> bool:
+        if orders.yes or orders.confirm == loaded.config.name:
+            return True
+        if not consent.interactive():
+            news(f"{question} There is no terminal to ask at; resume with --yes to agree.")
+            return False
+        with board.paused():
+            return consent.ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
+    return answer
+
+
+def can_go_on(directory: RunDirectory) -> bool:
+    """Whether `run resume` would have something to do."""
+    try:
+        past = History(directory.look())
+    except OpsError:
+        return False
+    return not (past.ended or past.rolled_back)

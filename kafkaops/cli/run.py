@@ -1,0 +1,313 @@
+"""`kafkaops run list|show|watch|resume|rollback|finalize|report|serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.output import Table, Text, emit, news
+from kafkaops.cli.session import current
+from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
+from kafkaops.engine.errors import Exit, GuardRefused
+
+if TYPE_CHECKING:
+    from kafkaops.cli.carry import Orders
+    from kafkaops.cli.runs import Run
+    from kafkaops.config.loader import Loaded
+    from kafkaops.engine.run import RunResult
+
+app = make_app("Runs: what was begun, where it stands, going on and going back.")
+
+Id = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="The run; default the newest of the pair.")
+]
+
+
+@app.command("list", cls=OpsCommand)
+def list_() -> None:
+    """List the runs of the state directory, newest first.
+
+    \b
+    Examples:
+      kafkaops run list
+      kafkaops run list -o json
+    """
+    from kafkaops.cli import runs
+
+    found = runs.store(current().load(enter_lab=False)).list()
+    rows = [
+        (
+            r.id,
+            r.operation,
+            r.cluster,
+            r.status.value,
+            f"{r.done}/{r.total}",
+            _when(r.created),
+            r.damage,
+        )
+        for r in found
+    ]
+    columns = ("run", "operation", "cluster", "status", "steps", "created", "damage")
+    emit({"runs": found}, Table(columns, rows))
+
+
+@app.command(cls=OpsCommand)
+def show(run: Id = None) -> None:
+    """Show the steps of a run, with their states and times.
+
+    \b
+    Examples:
+      kafkaops run show
+      kafkaops run show orders-20261124-101500 -o json
+    """
+    from kafkaops.cli import runs
+
+    loaded = current().load(enter_lab=False)
+    found = runs.find(loaded, run)
+    steps = runs.timings(found.journals)
+    rows = [
+        (s.phase, s.id, s.state, _when(s.started), _took(s.started, s.ended), s.title)
+        for s in steps
+    ]
+    last = found.last.records[-1]
+    data = {
+        "run": found.id,
+        "operation": found.operation,
+        "status": found.status,
+        "holder": found.holder(),
+        "steps": steps,
+        "last": {"kind": last.kind, "at": last.at, "data": last.data},
+    }
+    columns = ("phase", "step", "state", "begun", "seconds", "what")
+    why = last.data.get("why")
+    words = f"run {found.id}: {found.operation}, {found.status.value}{f': {why}' if why else ''}"
+    emit(data, Table(columns, rows), Text(words))
+
+
+@app.command(cls=OpsCommand)
+def watch(
+    run: Id = None,
+    once: Annotated[bool, typer.Option("--once", help="Show what there is and leave.")] = False,
+) -> int:
+    """Watch a run that another process carries, until it ends.
+
+    \b
+    Examples:
+      kafkaops run watch
+      kafkaops run watch orders-20261124-101500 --once
+    """
+    from kafkaops.cli import runs
+    from kafkaops.cli.watching import follow
+
+    loaded = current().load(enter_lab=False)
+    found = runs.find(loaded, run)
+    follow(found, once=once, titles=current().operations.titles())
+    found = runs.find(loaded, found.id)
+    emit({"run": found.id, "status": found.status}, Text(f"run {found.id}: {found.status.value}"))
+    failed = found.status in (runs.Status.FAILED, runs.Status.RETURNED)
+    return Exit.STEP_FAILED if failed and not once else Exit.OK
+
+
+@app.command(cls=OpsCommand)
+def resume(
+    run: Id = None,
+    until: Until = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    reason: Reason = "",
+) -> int:
+    """Go on with a run that was stopped, failed, or whose process died.
+
+    \b
+    Examples:
+      kafkaops run resume
+      kafkaops run resume orders-20261124-101500 --yes
+    """
+    from kafkaops.cli import carry
+
+    loaded = current().load()
+    found = _idle(loaded, run)
+    if not carry.can_go_on(found.directory):
+        emit(
+            {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
+            Text(f"nothing to do: run {found.id} is {found.status.value}"),
+        )
+        return Exit.OK
+    orders = carry.Orders(yes, confirm, until, reason)
+    _agree(loaded, f"This goes on with run {found.id} ({found.operation}).", orders)
+    return _do(loaded, found, orders, "resume")
+
+
+@app.command(cls=OpsCommand)
+def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: Reason = "") -> int:
+    """Go back: before green was opened by undoing, afterwards by moving the clients back.
+
+    \b
+    Examples:
+      kafkaops run rollback
+      kafkaops run rollback orders-20261124-101500 --yes --reason "CHG-1234 failed"
+    """
+    from kafkaops.cli import carry, runs
+
+    loaded = current().load()
+    found = _idle(loaded, run)
+    if found.status is runs.Status.ROLLED_BACK:
+        emit(
+            {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
+            Text(f"nothing to do: run {found.id} was rolled back"),
+        )
+        return Exit.OK
+    orders = carry.Orders(yes, confirm, None, reason)
+    moved = found.opened
+    back = "moves the clients back, with a pause" if moved else "undoes what was begun"
+    _agree(loaded, f"This rolls run {found.id} back: it {back}.", orders)
+    return _do(loaded, found, orders, "rollback")
+
+
+@app.command(cls=OpsCommand)
+def finalize(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: Reason = "") -> int:
+    """Give up the way back: retire the mirror, restore settings and TTL. Asks for the name.
+
+    \b
+    Examples:
+      kafkaops run finalize
+      kafkaops run finalize --confirm orders --reason CHG-1234
+    """
+    from kafkaops.cli import carry, runs
+
+    loaded = current().load()
+    found = _idle(loaded, run)
+    if found.status is runs.Status.FINALIZED:
+        emit(
+            {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
+            Text(f"nothing to do: run {found.id} was finalized"),
+        )
+        return Exit.OK
+    if found.operation == runs.FORWARD and found.status is not runs.Status.DONE:
+        raise GuardRefused(
+            "KO-NOT-DONE",
+            f"run {found.id} is {found.status.value}; only a finished move can be finalized",
+            hint=carry.resume_command(loaded, found.id),
+        )
+    orders = carry.Orders(yes, confirm, None, reason)
+    what = f"This gives up the way back of run {found.id}: blue no longer follows green."
+    _agree(loaded, what, orders, severe=True)
+    return _do(loaded, found, orders, "finalize")
+
+
+@app.command(cls=OpsCommand)
+def report(
+    run: Id = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Write the page (HTML) there.")
+    ] = None,
+) -> None:
+    """The proof of a run: a readable page with --out, JSON with -o json, else a summary.
+
+    \b
+    Examples:
+      kafkaops run report --out report.html
+      kafkaops run report orders-20261124-101500 -o json
+    """
+    from kafkaops.cli import runs
+    from kafkaops.cli.files import write
+    from kafkaops.upgrade.proof_page import report_html
+
+    found = runs.find(current().load(enter_lab=False), run)
+    proof = runs.bundle(found, current().operations.titles())
+    words = []
+    if out is not None:
+        write(out, report_html(proof))
+        words.append(Text(f"written to {out}"))
+    rows: list[tuple[Any, ...]] = [("outcome", proof.outcome), ("operation", proof.operation)]
+    for move in proof.moves:
+        way = f"{move.source} to {move.target}"
+        if move.pause is not None:
+            rows.append((f"pause, {way}", f"{move.pause.total:.3f} s"))
+            rows.extend((f"  {p.name}", f"{p.seconds:.3f} s") for p in move.pause.parts)
+            if move.pause.client_return is not None:
+                rows.append(("  client return", f"{move.pause.client_return:.3f} s"))
+        rows.append((f"records proven equal, {way}", move.records))
+        rows.append((f"partitions, {way}", len(move.partitions)))
+        rows.append((f"skipped by groups, {way}", move.skipped))
+        rows.append((f"replayed by groups at the most, {way}", move.replayed))
+    emit(proof.to_json(), Table(("what", "value"), rows), *words)
+
+
+@app.command(cls=OpsCommand)
+def serve(
+    run: Id = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    unit: Annotated[
+        bool, typer.Option("--unit", help="Print a systemd unit that does this, and leave.")
+    ] = False,
+) -> int:
+    """Carry a run as a service, without a terminal; terminals watch it with `run watch`.
+
+    \b
+    Examples:
+      kafkaops run serve orders-20261124-101500 --yes
+      kafkaops run serve --unit > /etc/systemd/system/kafkaops-run.service
+    """
+    from kafkaops.cli import carry
+    from kafkaops.cli.upgrade import protected
+    from kafkaops.cli.watching import unit_file
+
+    loaded = current().load(enter_lab=not unit)
+    found = _idle(loaded, run)
+    if unit:
+        agreed = f"--confirm {loaded.config.name}" if protected(loaded) else "--yes"
+        print(unit_file(found.id, loaded.file.resolve(), agreed), end="")
+        return Exit.OK
+    if not carry.can_go_on(found.directory):
+        news(f"run {found.id} is {found.status.value}: nothing to carry")
+        return Exit.OK
+    orders = carry.Orders(yes, confirm)
+    _agree(loaded, f"This carries run {found.id} to its end.", orders)
+    return _do(loaded, found, orders, "resume")
+
+
+def _idle(loaded: Loaded, run: str | None) -> Run:
+    """The run, which no other process may be carrying (exit 6)."""
+    from kafkaops.cli import carry, runs
+
+    found = runs.find(loaded, run)
+    if found.status is runs.Status.RUNNING:
+        raise carry.busy(found)
+    return found
+
+
+def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -> None:
+    from kafkaops.cli import consent
+    from kafkaops.cli.upgrade import protected
+
+    consent.require(
+        consent.tier_of(changes=True, severe=severe, protected=protected(loaded)),
+        what,
+        name=loaded.config.name,
+        yes=orders.yes,
+        confirm=orders.confirm,
+    )
+
+
+def _do(loaded: Loaded, found: Run, orders: Orders, name: str) -> int:
+    from kafkaops.cli import carry
+    from kafkaops.cli.upgrade import ended
+
+    result: RunResult = carry.carry(
+        loaded, found.directory, orders, getattr(current().operations, name)
+    )
+    return ended(loaded, found.id, result.outcome)
+
+
+def _when(epoch: float | None) -> str:
+    from datetime import UTC, datetime
+
+    return "" if not epoch else f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _took(started: float | None, ended: float | None) -> float | None:
+    return None if started is None or ended is None else round(ended - started, 3)

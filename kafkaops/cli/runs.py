@@ -1,0 +1,178 @@
+"""Runs of a config's pair: which one is meant, where it stands, what its journals say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kafkaops.engine import history as h
+from kafkaops.engine.clock import SystemClock
+from kafkaops.engine.errors import UsageFault
+from kafkaops.engine.history import History, Status
+from kafkaops.engine.journal import Journal
+from kafkaops.engine.store import RunDirectory, Store
+from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
+from kafkaops.upgrade.proof import Bundle, StepTiming, moves_of, phases_of
+
+__all__ = ["BACK", "FINALIZE", "FORWARD", "UNFINISHED", "Run", "Status"]
+
+if TYPE_CHECKING:
+    from kafkaops.config.loader import Loaded
+
+UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk: its directory and all its journals, oldest first."""
+
+    directory: RunDirectory
+    journals: tuple[Journal, ...]
+
+    @property
+    def id(self) -> str:
+        return self.directory.id
+
+    @property
+    def last(self) -> Journal:
+        return self.journals[-1]
+
+    @property
+    def operation(self) -> str:
+        """Of the last journal."""
+        return self.last.plan.operation
+
+    @property
+    def status(self) -> Status:
+        """As the store says; a way back that came to its end is a run rolled back."""
+        if self.directory.running():
+            return Status.RUNNING
+        found = History(self.last).status
+        if self.operation == BACK and found is Status.DONE:
+            return Status.ROLLED_BACK
+        return found
+
+    @property
+    def opened(self) -> bool:
+        """Whether the cut was decided: clients write to the target."""
+        return any(
+            History(j).decided(section)
+            for j in self.journals
+            if j.plan.operation == FORWARD
+            for section in j.plan.criticals
+        )
+
+    @property
+    def going_back(self) -> bool:
+        """Whether a way back was begun and did not come to its end."""
+        if self.operation == BACK:
+            return self.status is not Status.ROLLED_BACK
+        past = History(self.last)
+        return past.rolling_back and not past.rolled_back
+
+    def holder(self) -> Mapping[str, Any]:
+        """Who took the run up last: pid, host, user."""
+        found = [r for r in self.last.records if r.kind == h.BEGIN]
+        return dict(found[-1].data) | {"since": found[-1].at} if found else {}
+
+
+def store(loaded: Loaded) -> Store:
+    return Store(Path(loaded.config.state.dir), SystemClock())
+
+
+def find(loaded: Loaded, run: str | None) -> Run:
+    """The run of this id, or the newest of the pair. UsageFault when there is none."""
+    if run is None:
+        newest = latest(loaded)
+        if newest is None:
+            raise UsageFault(
+                "KO-RUN-NONE",
+                f"there is no run of {loaded.config.name} yet",
+                where=loaded.config.state.dir,
+                hint="kafkaops upgrade --strategy blue-green --plan",
+            )
+        return newest
+    return _open(store(loaded).existing(run))
+
+
+def latest(loaded: Loaded) -> Run | None:
+    """The newest run of the pair that was begun; None when there is none. A run that cannot be
+    read is refused, not passed over: it may be the one that holds clients back."""
+    kept = store(loaded)
+    for summary in sorted(kept.list(), key=lambda r: not r.damage):
+        directory = kept.run(summary.id)
+        if summary.damage and directory.journals():
+            directory.look()
+        if summary.cluster == loaded.config.name and directory.journals():
+            return _open(directory)
+    return None
+
+
+def _open(directory: RunDirectory) -> Run:
+    paths = directory.journals()
+    if not paths:
+        directory.look()  # says that it was never begun
+    return Run(directory, tuple(Journal.look(path, SystemClock()) for path in paths))
+
+
+def timings(journals: Sequence[Journal]) -> tuple[StepTiming, ...]:
+    """Each step of each journal: its state, when it was begun, when it ended."""
+    found: list[StepTiming] = []
+    for journal in journals:
+        started: dict[str, float] = {}
+        ended: dict[str, float] = {}
+        state: dict[str, str] = {}
+        for record in journal.records:
+            step = str(record.data.get("step", ""))
+            if record.kind == h.INTENT:
+                started.setdefault(step, record.at)
+                state[step] = "begun"
+            elif record.kind in (h.DONE, h.SEEN_DONE):
+                started.setdefault(step, record.at)
+                ended[step] = record.at
+                state[step] = "done"
+            elif record.kind in (h.FAILED, h.UNDONE):
+                ended[step] = record.at
+                state[step] = record.kind
+        for spec in journal.plan.specs:
+            begun = spec.id in started
+            found.append(
+                StepTiming(
+                    spec.id,
+                    spec.phase,
+                    spec.title,
+                    state.get(spec.id, "todo"),
+                    started.get(spec.id),
+                    ended.get(spec.id) if begun else None,
+                )
+            )
+    return tuple(found)
+
+
+def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
+    """The proof of a run, from its journals and facts."""
+    first = run.journals[0].plan
+    kept = run.directory.facts()
+    facts = {name: kept.get(name) for name in kept.names()}
+    steps = timings(run.journals)
+    who = run.holder()
+    # Steps of the way back and of finalize repeat phases: time them each on their own.
+    phases = tuple(p for j in run.journals for p in phases_of(timings([j]), titles))
+    return Bundle(
+        run=run.id,
+        operation=first.operation,
+        cluster=first.cluster,
+        outcome=run.status.value,
+        created=first.created,
+        who=f"{who['user']}@{who['host']}" if who else "",
+        reason=str(facts.get("run.reason") or ""),
+        fingerprint=first.fingerprint,
+        phases=phases,
+        steps=steps,
+        moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"])),
+        accepted=tuple(first.config.get("accept", ())),
+        notes=first.notes,
+        facts={k: v for k, v in facts.items() if not k.endswith((".proof", ".ends", ".groups"))},
+    )

@@ -1,0 +1,259 @@
+"""`kafkaops upgrade`: plan, show, ask, run; one command for every strategy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.session import current
+from kafkaops.engine.errors import Exit, UsageFault
+
+if TYPE_CHECKING:
+    from kafkaops.cli.carry import Orders
+    from kafkaops.cli.runs import Run
+    from kafkaops.config.loader import Loaded
+    from kafkaops.engine.step import Plan
+
+app = make_app()
+
+STRATEGIES = ("blue-green", "rolling", "downtime")
+
+Yes = Annotated[bool, typer.Option("--yes", help="Agree to what is disruptive.")]
+Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="NAME", help="Agree to what is severe, by the pair's name."),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="PHASE", help="Stop after this phase; resumable.")
+]
+Detailed = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="With --plan: 10 when there is work to do.")
+]
+
+
+@app.command(cls=OpsCommand)
+def upgrade(
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="|".join(STRATEGIES), help="How to upgrade.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="The release green must run.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
+    ] = None,
+    until: Until = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    reason: Reason = "",
+    detailed: Detailed = False,
+) -> int:
+    """Upgrade: move running clients from blue to green, proven, and able to go back.
+
+    Plans, shows the plan, asks, and runs it. The same command again goes on with a run that did
+    not end, and finds nothing to do after one that did.
+
+    \b
+    Examples:
+      kafkaops upgrade --strategy blue-green --plan
+      kafkaops upgrade --strategy blue-green --to 4.3 --plan --out plan.json
+      kafkaops upgrade --strategy blue-green --yes --reason CHG-1234
+      kafkaops upgrade --strategy blue-green --until gates
+    """
+    _known(strategy)
+    from kafkaops.cli import carry, runs
+
+    loaded = current().load()
+    orders = carry.Orders(yes, confirm, until, reason)
+    before = runs.latest(loaded)
+    if before is not None and before.status is runs.Status.RUNNING and not plan:
+        raise carry.busy(before)
+    if before is not None and before.going_back:
+        raise UsageFault(
+            "KO-GOING-BACK",
+            f"run {before.id} is on its way back",
+            hint=f"kafkaops run rollback {before.id}{carry.config_flag(loaded)}",
+            exit=Exit.GUARD,
+        )
+    if before is not None and same_pair(before, loaded):
+        if before.status in (runs.Status.DONE, runs.Status.FINALIZED):
+            return _nothing_to_do(before, loaded)
+        if before.status in runs.UNFINISHED:
+            return _go_on(before, loaded, orders, show_only=plan, detailed=detailed)
+    made = new_plan(loaded, to)
+    if out is not None:
+        from kafkaops.cli import plans
+
+        plans.save(made, out)
+    if plan or out is not None:
+        return _show(made, out, detailed=detailed)
+    return begin(loaded, made, orders)
+
+
+def _known(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise UsageFault(
+            "KO-STRATEGY-UNKNOWN",
+            f"there is no strategy {strategy!r}",
+            hint=f"--strategy {'|'.join(STRATEGIES)}",
+        )
+    if strategy != "blue-green":
+        raise UsageFault(
+            "KO-STRATEGY-NOT-YET",
+            f"the strategy {strategy} is known by name and not there yet: this kafkaops can"
+            " upgrade blue-green only",
+            hint="--strategy blue-green",
+        )
+
+
+def same_pair(run: Run, loaded: Loaded) -> bool:
+    """Whether a run was of the clusters that the config names now."""
+    then = run.journals[0].plan.config
+    return all(
+        list(then.get(colour, {}).get("bootstrap", ()))
+        == list(getattr(loaded.config, colour).bootstrap)
+        for colour in ("blue", "green")
+    )
+
+
+def new_plan(loaded: Loaded, to: str | None) -> Plan:
+    from kafkaops.cli import runs
+    from kafkaops.cli.output import news
+
+    operations = current().operations
+    world = operations.world(loaded.config, run_dir=None, say=news)
+    now = world.clock.wall()
+    name = f"{loaded.config.name}-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
+    taken = {summary.id for summary in runs.store(loaded).list()}
+    run = next(i for i in (name, *(f"{name}-{n}" for n in range(2, 1000))) if i not in taken)
+    news("looking at both clusters and the names")
+    return operations.plan(world, run, to)
+
+
+def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    """Show the plan on stderr, ask, run it, and say how it ended."""
+    from kafkaops.cli import carry, consent, plans, runs
+    from kafkaops.cli.output import news
+
+    config = loaded.config
+    for line in plans.lines(plan, current().operations.titles()):
+        news(line)
+    tier = consent.tier_of(changes=True, protected=protected(loaded))
+    consent.require(
+        tier,
+        f"This moves the clients of {config.blue.name} to {config.green.name}.",
+        name=config.name,
+        yes=orders.yes,
+        confirm=orders.confirm,
+    )
+    directory = runs.store(loaded).run(plan.id)
+    operations = current().operations
+    result = carry.carry(loaded, directory, orders, lambda c: operations.begin(c, plan))
+    return ended(loaded, plan.id, result.outcome)
+
+
+def protected(loaded: Loaded) -> bool:
+    return loaded.config.blue.protected or loaded.config.green.protected
+
+
+def ended(loaded: Loaded, run: str, outcome: str) -> int:
+    """How a run ended, on stdout: the outcome, the pause, and the commands that come next."""
+    from kafkaops.cli import runs
+    from kafkaops.cli.carry import config_flag
+    from kafkaops.cli.output import Text, emit
+
+    found = runs.find(loaded, run)
+    proof = runs.bundle(found, current().operations.titles())
+    flag = config_flag(loaded)
+    words = [f"run {run}: {outcome}"]
+    for move in proof.moves:
+        if move.pause is not None:
+            parts = ", ".join(f"{p.name} {p.seconds:.2f} s" for p in move.pause.parts)
+            words.append(
+                f"clients moved from {move.source} to {move.target}: pause"
+                f" {move.pause.total:.2f} s ({parts})"
+            )
+            words.append(
+                f"proven equal: {move.records:,} records of {len(move.partitions)} partitions;"
+                f" groups skipped {move.skipped:,}, may see {move.replayed:,} again"
+            )
+    after = []
+    if found.status is runs.Status.STOPPED:
+        after.append(f"kafkaops run resume {run}{flag}")
+    if found.operation == runs.FORWARD and found.status is not runs.Status.ROLLED_BACK:
+        after.append(f"kafkaops run rollback {run}{flag}")
+    if found.operation == runs.FORWARD and found.status is runs.Status.DONE:
+        after.append(f"kafkaops run finalize {run}{flag}")
+    after.append(f"kafkaops run report {run}{flag} --out report.html")
+    words += [f"next: {command}" for command in after]
+    data = {
+        "run": run,
+        "outcome": outcome,
+        "status": found.status,
+        "next": after,
+        "proof": proof.to_json(),
+    }
+    emit(data, *(Text(line) for line in words))
+    return Exit.OK
+
+
+def _nothing_to_do(run: Run, loaded: Loaded) -> int:
+    from kafkaops.cli.carry import config_flag
+    from kafkaops.cli.output import Text, emit
+    from kafkaops.cli.runs import Status
+
+    flag = config_flag(loaded)
+    after = (
+        [f"kafkaops run rollback {run.id}{flag}", f"kafkaops run finalize {run.id}{flag}"]
+        if run.status is Status.DONE
+        else []
+    )
+    emit(
+        {"run": run.id, "outcome": "nothing-to-do", "status": run.status, "next": after},
+        Text(f"nothing to do: run {run.id} moved the clients to {loaded.config.green.name}"),
+        *(Text(f"next: {command}") for command in after),
+    )
+    return Exit.OK
+
+
+def _go_on(run: Run, loaded: Loaded, orders: Orders, *, show_only: bool, detailed: bool) -> int:
+    from kafkaops.cli import carry, consent
+    from kafkaops.cli.output import news
+
+    if show_only:
+        return _show(run.last.plan, None, detailed=detailed)
+    news(f"run {run.id} did not end ({run.status.value}): going on with it")
+    consent.require(
+        consent.tier_of(changes=True, protected=protected(loaded)),
+        f"This goes on with run {run.id}.",
+        name=loaded.config.name,
+        yes=orders.yes,
+        confirm=orders.confirm,
+    )
+    result = carry.carry(loaded, run.directory, orders, current().operations.resume)
+    return ended(loaded, run.id, result.outcome)
+
+
+def _show(plan: Plan, out: str | None, *, detailed: bool) -> int:
+    import sys
+
+    from kafkaops.cli import plans
+    from kafkaops.cli.output import Text, emit
+    from kafkaops.engine.plan_json import to_json
+
+    titles = current().operations.titles()
+    flag = f" -c {current().config}" if current().config is not None else ""
+    parts: list[Text] = []
+    if out is not None:
+        parts.append(Text(f"saved to {out}; run it with: kafkaops apply {out}{flag}"))
+    if sys.stdout.isatty():
+        emit({"plan": to_json(plan)}, *(Text(x) for x in plans.lines(plan, titles)), *parts)
+    else:
+        notes = [Text(f"note: {note}") for note in plan.notes]
+        emit({"plan": to_json(plan)}, plans.table(plan), *notes, *parts)
+    return Exit.CHANGES if detailed else Exit.OK

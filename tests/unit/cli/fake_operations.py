@@ -1,0 +1,178 @@
+"""Operations on a toy world: the real engine, journals and stores, no cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from kafkaops.cli.operations import Operations, Say, dumped
+from kafkaops.config.schema import Config
+from kafkaops.engine.clock import Clock, FakeClock
+from kafkaops.engine.errors import LeaseHeld, StepFailed
+from kafkaops.engine.facts import MemoryFacts
+from kafkaops.engine.lease import Lease
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Blocked, Critical, Plan, Spec, State
+from kafkaops.engine.store import FileFacts
+from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD, Conduct
+
+
+@dataclass(frozen=True)
+class ToyStep:
+    """Done when its id is in the world's `done`; fails while its id is in `broken`."""
+
+    spec: Spec
+
+    def check(self, world: Any) -> State:
+        return State.DONE if self.spec.id in world.done else State.TODO
+
+    def safe(self, world: Any) -> Blocked | None:
+        return None
+
+    def act(self, world: Any) -> None:
+        if self.spec.id in world.broken:
+            raise StepFailed("KO-TOY", f"{self.spec.id} does not work today")
+        for hook in world.on_act:
+            hook(self.spec.id)
+        world.done.append(self.spec.id)
+
+    def undo(self, world: Any) -> None:
+        if self.spec.id in world.done:
+            world.done.remove(self.spec.id)
+
+
+class ToyLease:
+    released = False
+
+    def verify(self) -> None:
+        """Always ours."""
+
+    def release(self) -> None:
+        self.released = True
+
+
+@dataclass
+class ToyWorld:
+    config: Config
+    clock: Clock
+    facts: Any
+    done: list[str]
+    broken: set[str]
+    on_act: list[Callable[[str], None]]
+
+
+@dataclass
+class FakeOperations(Operations):
+    """`done` is the world: ids of the steps that are in force, over processes."""
+
+    done: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    on_act: list[Callable[[str], None]] = field(default_factory=list)
+    held: LeaseHeld | None = None
+    asked_to: list[str | None] = field(default_factory=list)
+    snapshots: dict[str, ClusterState] = field(default_factory=dict)
+
+    def enter_lab(self, directory: Path) -> None:
+        raise AssertionError("there is no lab here")
+
+    def world(self, config: Config, *, run_dir: Path | None, say: Say) -> World:
+        facts = MemoryFacts() if run_dir is None else FileFacts(run_dir / "facts")
+        toy = ToyWorld(config, FakeClock(1e9), facts, self.done, self.broken, self.on_act)
+        return cast(World, toy)
+
+    def cluster(self, config: Config, colour: str) -> Cluster:
+        spec = config.blue if colour == "blue" else config.green
+        key = colour if colour in self.snapshots else spec.bootstrap[0]
+        return cast(Cluster, ToyCluster(self.snapshots[key]))
+
+    def lease(self, config: Config, run: str) -> Lease:
+        if self.held is not None:
+            raise self.held
+        return ToyLease()
+
+    def plan(self, world: World, run: str, to: str | None) -> Plan:
+        self.asked_to.append(to)
+        return toy_plan(world.config, run, FORWARD, ("ttl", "names", "fence", "open", "bake"))
+
+    def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
+        return self._runner(conduct, plan, fresh=True).run()
+
+    def resume(self, conduct: Conduct) -> RunResult:
+        return self._runner(conduct, conduct.run.current().plan).run()
+
+    def rollback(self, conduct: Conduct) -> RunResult:
+        if "open" not in self.done:
+            return self._runner(conduct, conduct.run.current().plan).rollback()
+        plan = toy_plan(conduct.world.config, conduct.run.id, BACK, ("fence-back", "open-back"))
+        return self._runner(conduct, plan, fresh=True).run()
+
+    def finalize(self, conduct: Conduct) -> RunResult:
+        plan = toy_plan(conduct.world.config, conduct.run.id, FINALIZE, ("retire",))
+        return self._runner(conduct, plan, fresh=True).run()
+
+    def titles(self) -> Mapping[str, str]:
+        return {"names": "move the names"}
+
+    def _runner(self, conduct: Conduct, plan: Plan, *, fresh: bool = False) -> Runner[World]:
+        journal = conduct.run.begin(plan) if fresh else conduct.run.current()
+        runner: Runner[World] = Runner(
+            plan,
+            {"toy": ToyStep},
+            conduct.world,
+            journal,
+            conduct.lease,
+            conduct.world.clock,
+            conduct.events,
+            confirm=conduct.confirm,
+            until=conduct.until,
+        )
+        conduct.watch(runner)
+        return runner
+
+
+@dataclass
+class ToyCluster:
+    state: ClusterState
+
+    def snapshot(self, *, full: bool = True) -> ClusterState:
+        bare = {n: replace(t, config=type(t.config)({}, {})) for n, t in self.state.topics.items()}
+        return self.state if full else replace(self.state, topics=bare)
+
+    def topics(self, *, configs: bool = False) -> Mapping[str, Any]:
+        return self.state.topics
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def toy_plan(config: Config, run: str, operation: str, ids: tuple[str, ...]) -> Plan:
+    sectioned = operation == FORWARD
+    specs = tuple(
+        Spec(
+            id=i,
+            kind="toy",
+            title=f"do {i}",
+            phase={"fence": "cutover", "open": "cutover"}.get(i, i),
+            critical="cutover" if sectioned and i in ("fence", "open") else "",
+            ask="Move the names?" if i == "names" else "",
+            irreversible="the mirror ends" if i == "retire" else "",
+        )
+        for i in ids
+    )
+    return Plan(
+        id=run,
+        operation=operation,
+        cluster=config.name,
+        created=1e9,
+        specs=specs,
+        criticals=(Critical("cutover", 20.0, "open"),) if sectioned else (),
+        snapshot={"topics": 1},
+        fingerprint="f" * 64,
+        notes=("KO-NOTE: something to know",),
+        config=dumped(config),
+    )
