@@ -123,8 +123,10 @@ class History:
         elif kind == END:
             self.ended = True
         self.status = _AFTER.get(kind, self.status)
-        if kind == END and self.plan.operation.endswith("finalize"):
-            self.status = Status.FINALIZED
+        if kind == END:
+            for ending, status in _ENDS.items():
+                if self.plan.operation.endswith(ending):
+                    self.status = status
 
 
 _AFTER = {
@@ -135,3 +137,6 @@ _AFTER = {
     END: Status.DONE,
     ROLLED_BACK: Status.ROLLED_BACK,
 }
+
+# A run whose last journal is of such an operation has come to another end than "done".
+_ENDS = {"finalize": Status.FINALIZED, "-back": Status.ROLLED_BACK}

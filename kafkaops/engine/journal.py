@@ -45,7 +45,9 @@ class Journal:
         self._files, self._clock = files, clock
         self._records, self._chain = records, chain
         self._lock = threading.Lock()
-        self.plan = from_json(records[0].data["plan"], where=str(path))
+        document = records[0].data["plan"]
+        self.plan = from_json(document, where=str(path))
+        self.plan_hash = str(document["hash"])  # from_json has compared it
 
     @classmethod
     def create(cls, path: Path, plan: Plan, clock: Clock, files: Files | None = None) -> Journal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any, cast
 
 from kafkaops.engine.errors import ConfigError
@@ -31,13 +31,14 @@ def fingerprint(snapshot: Mapping[str, Any]) -> str:
 
 def plan_hash(plan: Plan) -> str:
     """sha256 in hex of everything in the plan."""
-    return hashlib.sha256(canonical(asdict(plan)).encode()).hexdigest()
+    return hashlib.sha256(canonical(_values(plan)).encode()).hexdigest()
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as a JSON document with `schema_version` and `hash`."""
-    document = cast(dict[str, Any], json.loads(canonical(asdict(plan))))
-    return document | {"hash": plan_hash(plan)}
+    text = canonical(_values(plan))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return cast(dict[str, Any], json.loads(text)) | {"hash": digest}
 
 
 def from_json(document: Any, *, where: str = "") -> Plan:
@@ -77,6 +78,11 @@ def from_json(document: Any, *, where: str = "") -> Plan:
             hint="plan again",
         )
     return plan
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    pieces = {"specs": plan.specs, "criticals": plan.criticals}
+    return {**vars(plan), **{k: [vars(item) for item in v] for k, v in pieces.items()}}
 
 
 def drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

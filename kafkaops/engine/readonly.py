@@ -7,6 +7,7 @@ own extra methods are no way around it. The mark is `ports.marks.mutates`'s, kno
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 MARK = "__kafkaops_mutates__"
 
 
-def readonly(port: T, protocol: type[Any]) -> T:
+def readonly(port: T, protocol: type) -> T:
     """The port, or a mapping of ports, with every mutating method refused
     (GuardRefused KO-PLAN-MODE). A mapping stays lazy: a port is made when it is asked for."""
     if isinstance(port, Mapping):
@@ -25,20 +26,22 @@ def readonly(port: T, protocol: type[Any]) -> T:
     return cast(T, _Port(port, protocol))
 
 
-def readonly_world(world: T, protocols: Mapping[str, type[Any]]) -> T:
+def readonly_world(world: T, protocols: Mapping[str, type]) -> T:
     """A dataclass of ports with the named fields made read-only."""
     guarded = {name: readonly(getattr(world, name), kind) for name, kind in protocols.items()}
     return cast(T, dataclasses.replace(cast(Any, world), **guarded))
 
 
-def mutating(protocol: type[Any]) -> frozenset[str]:
+@functools.cache
+def mutating(protocol: type) -> frozenset[str]:
     """Names of the protocol's methods that carry the mark."""
     return frozenset(
         name for name in dir(protocol) if getattr(getattr(protocol, name, None), MARK, False)
     )
 
 
-def declared(protocol: type[Any]) -> frozenset[str]:
+@functools.cache
+def declared(protocol: type) -> frozenset[str]:
     """Names of everything the protocol offers: methods and attributes."""
     names: set[str] = set()
     for base in protocol.__mro__:
@@ -48,7 +51,7 @@ def declared(protocol: type[Any]) -> frozenset[str]:
 
 
 class _Port:
-    def __init__(self, port: Any, protocol: type[Any]) -> None:
+    def __init__(self, port: Any, protocol: type) -> None:
         self.__port, self.__protocol = port, protocol
         self.__declared, self.__mutating = declared(protocol), mutating(protocol)
 
@@ -65,7 +68,7 @@ class _Port:
 
 
 class _Ports(Mapping[Any, Any]):
-    def __init__(self, ports: Mapping[Any, Any], protocol: type[Any]) -> None:
+    def __init__(self, ports: Mapping[Any, Any], protocol: type) -> None:
         self._ports, self._protocol = ports, protocol
 
     def __getitem__(self, key: Any) -> Any:

@@ -71,7 +71,7 @@ class Runner(Generic[W]):
         parallel: Parallel = in_threads,
         resume: str = "",
     ) -> None:
-        if plan_hash(plan) != plan_hash(journal.plan):
+        if plan is not journal.plan and plan_hash(plan) != journal.plan_hash:
             raise ConfigError(
                 "KO-PLAN-OTHER",
                 f"the journal is of plan {journal.plan.id}, not of this {plan.id}",
