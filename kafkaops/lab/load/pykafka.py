@@ -137,11 +137,9 @@ def consume(spec: ClientSpec, ledger: LedgerWriter, stop: threading.Event) -> in
             ledger.committed(fresh)
             fresh.clear()
 
-    def revoked() -> None:
-        commit()
-        fresh.clear()  # another member's from here on
-
-    consumer.subscribe(list(spec.topics), listener=_Rebalance(revoked))
+    # What was not committed goes to the next owner, who reads it again: kafka-python calls back
+    # on its own I/O thread, where a synchronous commit cannot be waited for.
+    consumer.subscribe(list(spec.topics), listener=_Rebalance(fresh.clear))
     committed = time.monotonic()
     while not stop.is_set():
         batches = consumer.poll(timeout_ms=int(POLL * 1000), max_records=500)

@@ -47,13 +47,14 @@ class Observed(Once):
         first = source.ends(parts)
         begun = world.clock.monotonic()
         groups = source.groups()
+        seeded = positions.seed(groups, self.target(world), self.target(world).groups())
         world.clock.sleep(max(0.0, 1.0 - (world.clock.monotonic() - begun)))
         second = source.ends(parts)
         growing = sorted(
             {tp.topic for tp in parts if second[tp].high_watermark > first[tp].high_watermark}
         )
-        consuming = sorted(g.id for g in groups if g.members)
-        self.put(world, "before", {"growing": growing, "consuming": consuming})
+        consuming = sorted(g.id for g in groups if g.members and not g.id.startswith("kafkaops-"))
+        self.put(world, "before", {"growing": growing, "consuming": consuming, "seeded": seeded})
         self.finish(world)
 
     def undo(self, world: World) -> None:
