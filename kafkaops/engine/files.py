@@ -53,7 +53,7 @@ class OsFiles:
                 _sync_directory(made.parent)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
-                _write(fd, data)
+                self.write(fd, data)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -71,7 +71,7 @@ class OsFiles:
         try:
             size = os.fstat(fd).st_size
             try:
-                _write(fd, data)
+                self.write(fd, data)
                 os.fsync(fd)
             except OSError as error:
                 os.ftruncate(fd, size)
@@ -97,6 +97,12 @@ class OsFiles:
             return ()
         except OSError as error:
             raise refused(error, directory) from error
+
+    def write(self, fd: int, data: bytes) -> None:
+        """All of it; a short write goes on where it stopped."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
 
     def _make(self, directory: Path) -> Iterable[Path]:
         missing = []
@@ -124,12 +130,6 @@ def refused(error: OSError, path: Path) -> OpsError:
         where=str(path.parent),
         hint="state.dir of the config says where runs are kept",
     )
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _sync_directory(directory: Path) -> None:

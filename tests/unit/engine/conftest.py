@@ -12,9 +12,11 @@ import pytest
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import LeaseHeld
 from kafkaops.engine.events import Event
+from kafkaops.engine.files import Files
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Blocked, Critical, Plan, Spec, State
+from tests.crash.engine_harness import MemoryFiles
 
 
 @dataclass
@@ -86,20 +88,20 @@ class FakeLease:
 class Bench:
     """Runs plans over one shelf and one journal, a new Runner each time."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, path: Path = Path("run.jsonl"), files: Files | None = None) -> None:
         self.clock = FakeClock()
         self.world = Shelf(self.clock)
         self.lease = FakeLease()
-        self.path = directory / "run.jsonl"
+        self.path, self.files = path, files or MemoryFiles()
         self.events: list[Event] = []
         self.plan: Plan | None = None
 
     def runner(self, plan: Plan | None = None, **more: Any) -> Runner[Shelf]:
         if plan is not None:
             self.plan = plan
-            journal = Journal.create(self.path, plan, self.clock)
+            journal = Journal.create(self.path, plan, self.clock, self.files)
         else:
-            journal = Journal.open(self.path, self.clock)
+            journal = self.journal()
         return Runner(
             journal.plan,
             {"put": Put},
@@ -111,9 +113,12 @@ class Bench:
             **more,
         )
 
+    def journal(self) -> Journal:
+        return Journal.open(self.path, self.clock, self.files)
+
     @property
     def kinds(self) -> list[str]:
-        return [r.kind for r in Journal.look(self.path, self.clock).records]
+        return [r.kind for r in Journal.look(self.path, self.clock, self.files).records]
 
     @property
     def told(self) -> list[str]:
@@ -121,8 +126,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench() -> Bench:
+    return Bench()
 
 
 def step(id: str, **more: Any) -> Spec:
