@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kafkaops.engine.run import RunResult
     from kafkaops.engine.step import Plan
     from kafkaops.ports.cluster import Cluster
+    from kafkaops.ports.facts import Facts
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
     from kafkaops.upgrade.blue_green.operation import Conduct
@@ -63,12 +64,13 @@ class Operations:
 
         return wiring.build(config, run_dir=run_dir, say=say)
 
-    def verification(self, source: ClusterSpec, target: ClusterSpec, work: Path) -> Verification:
-        """A comparison of two clusters of its own, its checkpoints under `work`."""
+    def verification(
+        self, config: Config, direction: str, facts: Facts, work: Path
+    ) -> Verification:
+        """A comparison that keeps its checkpoints under `work`; `forward` is blue to green."""
         from kafkaops import wiring
-        from kafkaops.engine.facts import MemoryFacts
 
-        return wiring.verification(pair(source, target), "forward", MemoryFacts(), work)
+        return wiring.verification(config, direction, facts, work)
 
     def lease(self, config: Config, run: str) -> Lease:
         """The lease of the pair, taken. LeaseHeld names the holder."""
@@ -115,6 +117,24 @@ class Operations:
         from kafkaops.upgrade.blue_green import operation
 
         return operation.finalize(conduct)
+
+    def move_names(self, conduct: Conduct, plan: Plan) -> RunResult:
+        """Move the names alone, as a run of its own."""
+        from kafkaops.engine.run import Runner
+        from kafkaops.upgrade.blue_green.registry import REGISTRY
+
+        runner = Runner(
+            plan,
+            REGISTRY,
+            conduct.world,
+            conduct.run.begin(plan),
+            conduct.lease,
+            conduct.world.clock,
+            conduct.events,
+            confirm=conduct.confirm,
+        )
+        conduct.watch(runner)
+        return runner.run()
 
     def titles(self) -> Mapping[str, str]:
         """What each phase does, in words."""

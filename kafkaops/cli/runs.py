@@ -98,7 +98,7 @@ def find(loaded: Loaded, run: str | None) -> Run:
 
 
 def latest(loaded: Loaded) -> Run | None:
-    """The newest run of the pair that was begun; None when there is none. A run that cannot be
+    """The newest upgrade of the pair that was begun; None when there is none. A run that cannot be
     read is refused, not passed over: it may be the one that holds clients back."""
     kept = store(loaded)
     for summary in sorted(kept.list(), key=lambda r: not r.damage):
@@ -106,7 +106,9 @@ def latest(loaded: Loaded) -> Run | None:
         if summary.damage and directory.journals():
             directory.look()
         if summary.cluster == loaded.config.name and directory.journals():
-            return _open(directory)
+            found = _open(directory)
+            if found.journals[0].plan.operation == FORWARD:  # not a mere move of names
+                return found
     return None
 
 
@@ -171,7 +173,9 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         fingerprint=first.fingerprint,
         phases=phases,
         steps=steps,
-        moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"])),
+        moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"]))
+        if first.config
+        else (),
         accepted=tuple(first.config.get("accept", ())),
         notes=first.notes,
         facts={k: v for k, v in facts.items() if not k.endswith((".proof", ".ends", ".groups"))},

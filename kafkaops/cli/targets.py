@@ -32,13 +32,20 @@ class Target:
     spec: ClusterSpec | None = None
     expected: tuple[int, ...] = ()
 
+    def of(self) -> ClusterSpec:
+        """The cluster's own part of the config."""
+        if self.config is not None:
+            spec: ClusterSpec = getattr(self.config, self.name)
+            return spec
+        assert self.spec is not None
+        return self.spec
+
     @contextmanager
     def open(self) -> Iterator[Cluster]:
         if self.config is not None:
             cluster = current().operations.cluster(self.config, self.name)
         else:
-            assert self.spec is not None
-            cluster = current().operations.cluster_at(self.spec)
+            cluster = current().operations.cluster_at(self.of())
         try:
             yield cluster
         finally:

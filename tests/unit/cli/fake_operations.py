@@ -16,10 +16,13 @@ from kafkaops.engine.lease import Lease
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Blocked, Critical, Plan, Spec, State
 from kafkaops.engine.store import FileFacts
-from kafkaops.model.cluster import ClusterState
+from kafkaops.model.cluster import ClusterState, Group
+from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD, Conduct
+from tests.unit.cli.fake_verification import FakeVerification
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class FakeOperations(Operations):
     held: LeaseHeld | None = None
     asked_to: list[str | None] = field(default_factory=list)
     snapshots: dict[str, ClusterState] = field(default_factory=dict)
+    comparison: FakeVerification = field(default_factory=FakeVerification)
+    compared: list[tuple[str, ...]] = field(default_factory=list)
 
     def enter_lab(self, directory: Path) -> None:
         raise AssertionError("there is no lab here")
@@ -89,6 +94,10 @@ class FakeOperations(Operations):
         spec = config.blue if colour == "blue" else config.green
         key = colour if colour in self.snapshots else spec.bootstrap[0]
         return cast(Cluster, ToyCluster(self.snapshots[key]))
+
+    def verification(self, config: Config, direction: str, facts: Any, work: Path) -> Verification:
+        self.compared.append((config.blue.bootstrap[0], config.green.bootstrap[0]))
+        return self.comparison
 
     def lease(self, config: Config, run: str) -> Lease:
         if self.held is not None:
@@ -145,6 +154,12 @@ class ToyCluster:
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Any]:
         return self.state.topics
+
+    def groups(self, *, offsets: bool = True) -> tuple[Group, ...]:
+        return self.state.groups
+
+    def ends(self, partitions: Any) -> Mapping[TopicPartition, Ends]:
+        return {tp: Ends(0, 9, 8) for tp in partitions}
 
     def close(self) -> None:
         """Nothing is open."""

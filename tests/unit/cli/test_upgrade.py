@@ -15,37 +15,10 @@ from kafkaops.cli.main import run
 from kafkaops.engine.clock import SystemClock
 from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.store import Store
+from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
-from tests.unit.config.conftest import write as _write
 
-write = _write
-Kafkaops = Callable[..., tuple[int, Any, str]]
 ALL = ["ttl", "names", "fence", "open", "bake"]
-
-
-@pytest.fixture
-def operations() -> FakeOperations:
-    return FakeOperations()
-
-
-@pytest.fixture
-def config(write: Callable[..., Path]) -> Path:
-    return write()
-
-
-@pytest.fixture
-def kafkaops(
-    operations: FakeOperations, config: Path, capsys: pytest.CaptureFixture[str]
-) -> Kafkaops:
-    """`kafkaops("run", "list")` -> exit code, the JSON document, stderr."""
-
-    def do(*argv: str, json_: bool = True) -> tuple[int, Any, str]:
-        form = ["-o", "json"] if json_ else []
-        code = run([*argv, "-c", str(config), *form], operations)
-        out = capsys.readouterr()
-        return code, json.loads(out.out) if json_ else out.out, out.err
-
-    return do
 
 
 def upgrade(kafkaops: Kafkaops, *more: str, **flags: Any) -> tuple[int, Any, str]:

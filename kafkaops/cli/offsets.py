@@ -1,0 +1,194 @@
+"""`kafkaops offsets translate`: exact offsets of one cluster on the other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.output import Table, emit
+from kafkaops.cli.session import current
+from kafkaops.engine.errors import UsageFault
+from kafkaops.model.partition import TopicPartition
+
+if TYPE_CHECKING:
+    from kafkaops.cli.runs import Run
+    from kafkaops.config.loader import Loaded
+
+app = make_app("Offsets of one cluster on the other, exactly.")
+
+Row = tuple[str, TopicPartition, int]
+"""Group ("" for offsets that come from a file), partition, source offset."""
+
+COLUMNS = ("group", "topic", "partition", "source", "target")
+
+
+@app.callback()
+def offsets() -> None:
+    """Offsets of one cluster on the other, exactly."""
+
+
+@app.command(cls=OpsCommand)
+def translate(
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="Only this group; may be repeated.")
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="Offsets kept outside Kafka: CSV with topic,partition,offset; `-` is stdin.",
+        ),
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="From green to blue.")] = False,
+    csv_: Annotated[bool, typer.Option("--csv", help="CSV with a header, also at a terminal.")] = (
+        False
+    ),
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Whose comparison; default newest.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds, at the most.")] = 600.0,
+) -> None:
+    """Translate offsets by the map that a run's comparison made, record by record.
+
+    The target offset is that of the first record at or after the source offset, so that nothing
+    is skipped and nothing committed comes again. Nothing is committed anywhere.
+
+    \b
+    Examples:
+      kafkaops offsets translate --group billing
+      kafkaops offsets translate --file flink.csv --csv > green.csv
+      kafkaops offsets translate --back --group billing -o json
+    """
+    from kafkaops.cli import runs
+
+    loaded = current().load()
+    found = runs.find(loaded, run)
+    rows = list(_from_file(file)) if file is not None else _committed(loaded, group or (), back)
+    targets = _translate(loaded, found, sorted({tp for _, tp, _ in rows}), rows, back, timeout)
+    lines = [
+        (name, tp.topic, tp.partition, offset, target)
+        for (name, tp, offset), target in zip(rows, targets, strict=True)
+    ]
+    if csv_:
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(lines)
+        print(out.getvalue(), end="")
+        return
+    data = [dict(zip(COLUMNS, line, strict=True)) for line in lines]
+    way = {"source": "green", "target": "blue"} if back else {"source": "blue", "target": "green"}
+    emit({"run": found.id, **way, "offsets": data}, Table(COLUMNS, lines))
+
+
+def _from_file(name: str) -> Iterable[Row]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageFault(
+            "KO-FILE-READ", f"cannot read {name}: {error.strerror or error}", where=name
+        ) from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = {"topic", "partition", "offset"} - set(reader.fieldnames or ())
+    if missing:
+        raise UsageFault(
+            "KO-CSV",
+            f"{name} has no column {', '.join(sorted(missing))}",
+            where=name,
+            hint="a first line topic,partition,offset (and group, if you like)",
+        )
+    for number, line in enumerate(reader, start=2):
+        try:
+            tp = TopicPartition(str(line["topic"]), int(line["partition"]))
+            yield (line.get("group") or "", tp, int(line["offset"]))
+        except (TypeError, ValueError) as error:
+            raise UsageFault(
+                "KO-CSV", f"partition and offset must be numbers: {error}", where=f"{name}:{number}"
+            ) from error
+
+
+def _committed(loaded: Loaded, wanted: Sequence[str], back: bool) -> list[Row]:
+    """The committed offsets of groups, of topics that are carried."""
+    cluster = current().operations.cluster(loaded.config, "green" if back else "blue")
+    try:
+        groups = {g.id: g for g in cluster.groups()}
+    finally:
+        cluster.close()
+    unknown = sorted(set(wanted) - set(groups))
+    if unknown:
+        raise UsageFault(
+            "KO-GROUP-UNKNOWN",
+            f"there is no group {', '.join(unknown)}",
+            where="green" if back else "blue",
+            hint="kafkaops cluster show --groups",
+        )
+    return [
+        (name, tp, offset)
+        for name in sorted(wanted or groups)
+        for tp, offset in sorted(groups[name].offsets.items())
+        if offset >= 0 and not tp.topic.startswith("__")
+    ]
+
+
+def _translate(
+    loaded: Loaded,
+    run: Run,
+    parts: Sequence[TopicPartition],
+    rows: Sequence[Row],
+    back: bool,
+    timeout: float,
+) -> list[int]:
+    """Ask a copy of the run's comparison: the run itself may be at work on its own."""
+    from kafkaops.cli.verify import catch_up
+    from kafkaops.engine.clock import SystemClock
+
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory(prefix="kafkaops-offsets-") as work:
+        for name in ("verify-forward", "verify-back"):
+            kept = run.directory.path / name
+            if kept.is_dir():
+                shutil.copytree(kept, Path(work) / name)
+        comparison = current().operations.verification(
+            loaded.config, "forward", run.directory.facts(), Path(work)
+        )
+        comparison.start()
+        try:
+            comparison.pin(parts)
+            catch_up(comparison, clock, clock.monotonic() + timeout)
+            ask = comparison.translate_back if back else comparison.translate
+            return _in_rounds(ask, rows)
+        finally:
+            comparison.stop()
+
+
+def _in_rounds(
+    ask: Callable[[Mapping[TopicPartition, int]], Mapping[TopicPartition, int]],
+    rows: Sequence[Row],
+) -> list[int]:
+    """Targets of the rows. A partition may be there at several offsets (one a group), and is
+    asked for once a round."""
+    found: dict[int, int] = {}
+    left = list(enumerate(rows))
+    while left:
+        now: dict[TopicPartition, tuple[int, int]] = {}
+        later = []
+        for index, row in left:
+            _, tp, offset = row
+            if tp in now:
+                later.append((index, row))
+            else:
+                now[tp] = (index, offset)
+        got = ask({tp: offset for tp, (_, offset) in now.items()})
+        found.update({index: got[tp] for tp, (index, _) in now.items()})
+        left = later
+    return [found[index] for index in range(len(rows))]
