@@ -110,7 +110,10 @@ def stop(
     from kafkaops.lab.load import fleet
 
     complete = fleet.stop(lab_dir(dir), drain=drain, say=news)
-    words = "all groups read to the end" if complete else "some groups did not read to the end"
+    if drain:
+        words = "all groups read to the end" if complete else "some groups did not read to the end"
+    else:
+        words = "the groups were not waited for"
     emit({"stopped": True, "drained": complete}, Text(f"the load is stopped; {words}"))
 
 

@@ -67,7 +67,7 @@ def test_undisturbed_all_is_zero_and_hooks_replay_nothing(lab: Path) -> None:
 
     began = time.monotonic()
     paused = load(lab, "pause", "orders-*", "p-java4", "p-python")["paused"]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     assert len(paused) == 6
     stopped = {r["name"]: r for r in fleet.status(lab) if r["name"] in paused}
     assert all(not r["active"] and r["exit_code"] in (0, 143) for r in stopped.values()), stopped

@@ -24,6 +24,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RetriableException;
 
 /**
  * One load client in Java, producer or consumer: {@code LoadClient SPEC LEDGER}.
@@ -183,9 +184,10 @@ public final class LoadClient {
                     stop.await(TICK_MS, TimeUnit.MILLISECONDS); // a fuller batch next time
                 }
             } catch (KafkaException error) {
-                ledger.add("F -1 " + oneLine(error), now());
+                boolean passes = error instanceof RetriableException;
+                ledger.add((passes ? "N " : "F -1 ") + oneLine(error), now());
                 ledger.flush();
-                if (stop.await(1, TimeUnit.SECONDS)) {
+                if (stop.await(250, TimeUnit.MILLISECONDS)) {
                     break;
                 }
             }

@@ -41,9 +41,10 @@ from kafkaops.lab.load.spec import topics as parse_topics
 
 Say = Callable[[str], None]
 STOP_TIMEOUT = 90.0
-DRAIN_TIMEOUT = 60.0
-DRAIN_IDLE = 10.0
-READY_TIMEOUT = 60.0
+DRAIN_TIMEOUT = 120.0
+DRAIN_IDLE = 60.0
+"""Longer than a session (45 s), after which a killed member's partitions move on."""
+READY_TIMEOUT = 120.0
 
 
 def quiet(line: str) -> None:
@@ -62,7 +63,7 @@ def start(
 
     `options` are `ClientSpec` fields for all clients (rate, auto_commit, dns_cache, config...).
     A load that was stopped goes on: sequence numbers and ledgers continue; new clients join.
-    LoadFault if a client ends or neither sends nor joins within a minute.
+    LoadFault if a client ends, or does nothing for two minutes.
     """
     layout = Layout.of(lab)
     wanted = parse_topics(topics) if isinstance(topics, str) else topics

@@ -11,6 +11,7 @@ cut line is dropped only at the end of a process's life (the next line is a star
     D <producer> <seq> <topic> <partition> <offset> <ns>              delivered
     C <topic:partition:position,...> <ns>              committed
     M <text> <ns>                                      a commit that failed
+    N <text> <ns>                                      an error that the application rode out
     X <ns>                                             ended as asked
 """
 
@@ -93,6 +94,7 @@ class ConsumerLedger:
     deliveries: list[Delivery] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     commit_failures: list[Fault] = field(default_factory=list)
+    ridden_out: list[Fault] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -172,6 +174,10 @@ class LedgerWriter:
 
     def commit_failed(self, text: object) -> None:
         self.add(f"M {_one_line(text)} {time.time_ns()}")
+        self.flush()
+
+    def rode_out(self, text: object) -> None:
+        self.add(f"N {_one_line(text)} {time.time_ns()}")
         self.flush()
 
     def end(self) -> None:
@@ -298,6 +304,8 @@ def _of_consumer(client: ConsumerLedger, kind: str, rest: str, at: int) -> None:
         client.commits.append(Commit(tuple((t, int(p), int(o)) for t, p, o in fields), at))
     elif kind == "M":
         client.commit_failures.append(Fault(-1, rest, at))
+    elif kind == "N":
+        client.ridden_out.append(Fault(-1, rest, at))
     elif kind == "F":
         number, _, text = rest.partition(" ")
         client.faults.append(Fault(int(number), text, at))

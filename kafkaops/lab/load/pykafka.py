@@ -18,6 +18,8 @@ from kafkaops.lab.load.record import decode
 from kafkaops.lab.load.spec import ClientSpec
 
 POLL = 0.1
+PATIENCE = 0.25
+"""Seconds until a call is repeated after an error."""
 BOOTSTRAP_PATIENCE_MS = 120_000
 
 Positions = dict[tuple[str, int], int]
@@ -142,7 +144,16 @@ def consume(spec: ClientSpec, ledger: LedgerWriter, stop: threading.Event) -> in
     consumer.subscribe(list(spec.topics), listener=_Rebalance(fresh.clear))
     committed = time.monotonic()
     while not stop.is_set():
-        batches = consumer.poll(timeout_ms=int(POLL * 1000), max_records=500)
+        try:
+            batches = consumer.poll(timeout_ms=int(POLL * 1000), max_records=500)
+        except KafkaError as error:
+            # Seen: poll hands a refused connection to the application when it has no coordinator.
+            if error.retriable:
+                ledger.rode_out(repr(error))
+            else:
+                ledger.failed(-1, repr(error))
+            stop.wait(PATIENCE)
+            continue
         deliver(batches, ledger, fresh)
         now = time.monotonic()
         if now - committed >= spec.commit_every:

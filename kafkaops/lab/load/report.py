@@ -11,6 +11,8 @@ What is counted, with a record's identity being (topic, partition, producer, num
 - skipped: in the log, never delivered to the group, though a later record of that partition
   was, or though the group had the time to read to the end; `behind` otherwise
 - replayed: deliveries beyond the first
+- errors are final ones; commit_failures, and ridden_out (errors that a library hands to the
+  application and that a repeated call cures), lose nothing
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ class GroupReport:
     received_not_in_log: int = 0
     errors: int = 0
     commit_failures: int = 0
+    ridden_out: int = 0
     longest_gap_s: float = 0.0
     longest_gap_at: str = ""
     first_error: str = ""
@@ -216,6 +219,7 @@ def _judge_group(ledger: Ledger, group: str, found: _Log) -> GroupReport:
     faults = [f for m in members for f in m.faults]
     failures = [f for m in members for f in m.commit_failures]
     report.errors, report.commit_failures = len(faults), len(failures)
+    report.ridden_out = sum(len(m.ridden_out) for m in members)
     report.first_error = next((f.text for f in (*faults, *failures)), "")
     return report
 

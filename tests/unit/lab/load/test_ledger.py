@@ -50,11 +50,13 @@ def test_what_a_consumer_writes_is_read_back(tmp_path: Path) -> None:
     writer.delivered("p1", 7, "a", 2, 41, at)
     writer.committed({("a", 2): 42, ("a.b-c", 0): 1})
     writer.commit_failed("coordinator away")
+    writer.rode_out("connection refused")
     (one,) = read(tmp_path).consumers
     assert (one.name, one.group) == ("c1", "g")
     assert one.deliveries == [Delivery("p1", 7, "a", 2, 41, at)]
     assert one.commits == [Commit((("a", 2, 42), ("a.b-c", 0, 1)), one.commits[0].at)]
     assert one.commit_failures[0].text == "coordinator away"
+    assert one.ridden_out[0].text == "connection refused"
 
 
 def test_nothing_is_in_the_file_before_flush_and_all_is_after(tmp_path: Path) -> None:

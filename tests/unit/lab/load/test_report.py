@@ -209,7 +209,9 @@ def test_errors_are_counted_apart_from_failed_commits() -> None:
     written, records = good()
     written.producers[0].faults.append(Fault(9, "timed out", at(1)))
     written.consumers[0].commit_failures.append(Fault(-1, "no coordinator", at(1)))
+    written.consumers[0].ridden_out.append(Fault(-1, "connection refused", at(1)))
     report = judge(written, records)
+    assert report.groups["g"].ridden_out == 1
     assert (report.total.errors, report.total.commit_failures) == (1, 1)
     assert report.producers["p"].first_error == "timed out"
     assert report.groups["g"].first_error == "no coordinator"
