@@ -12,9 +12,11 @@ from kafka.protocol.admin import (
     AlterClientQuotasRequest,
     CreateAclsRequest,
     DeleteAclsRequest,
+    DescribeAclsRequest,
+    DescribeClientQuotasRequest,
 )
 
-from kafkaops.adapters.kafka_errors import check
+from kafkaops.adapters.kafka_errors import FEATURE_OFF, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Acl, Quota
 
@@ -28,6 +30,9 @@ _OPERATIONS = {
     13: "CREATE_TOKENS", 14: "DESCRIBE_TOKENS", 15: "TWO_PHASE_COMMIT",
 }  # fmt: skip
 _PERMISSIONS = {2: "DENY", 3: "ALLOW"}
+
+
+_SECURITY_DISABLED = 54
 
 
 def _code(names: dict[int, str], name: str) -> int:
@@ -47,6 +52,22 @@ def from_rows(rows: Iterable[Any]) -> Iterator[Acl]:
                 _OPERATIONS.get(acl.operation, str(acl.operation)),
                 _PERMISSIONS.get(acl.permission_type, str(acl.permission_type)),
             )
+
+
+async def bindings(wire: Wire, node: int | None = None) -> tuple[Acl, ...] | None:
+    """Every binding, as one broker knows them; None where the cluster has no authorizer."""
+
+    def make() -> Any:
+        return DescribeAclsRequest(
+            resource_type_filter=1, resource_name_filter=None, pattern_type_filter=1,
+            principal_filter=None, host_filter=None, operation=1, permission_type=1,
+        )  # fmt: skip
+
+    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    if answer.error_code == _SECURITY_DISABLED:
+        return None
+    check(answer.error_code, "ACLs", answer.error_message)
+    return tuple(sorted(from_rows(answer.resources)))
 
 
 async def create(wire: Wire, acls: Collection[Acl]) -> None:
@@ -76,6 +97,12 @@ async def create(wire: Wire, acls: Collection[Acl]) -> None:
     for acl, row in zip(wanted, answer.results, strict=True):
         check(row.error_code, str(acl), row.error_message)
 
+    async def look(node: int) -> str:
+        missing = frozenset(wanted) - set(await bindings(wire, node) or ())
+        return f"{len(missing)} ACLs missing" if missing else ""
+
+    await wire.shown("new ACLs", look)
+
 
 async def delete(wire: Wire, acls: Collection[Acl]) -> None:
     """Delete exactly these bindings."""
@@ -103,6 +130,34 @@ async def delete(wire: Wire, acls: Collection[Acl]) -> None:
     answer = await wire.to_controller(make, lambda a: max(r.error_code for r in a.filter_results))
     for acl, row in zip(wanted, answer.filter_results, strict=True):
         check(row.error_code, str(acl), row.error_message)
+
+    async def look(node: int) -> str:
+        left = set(wanted) & set(await bindings(wire, node) or ())
+        return f"{len(left)} ACLs still there" if left else ""
+
+    await wire.shown("the deletion of ACLs", look)
+
+
+async def quotas(wire: Wire, node: int | None = None) -> tuple[Quota, ...]:
+    """All client quotas: users, client ids, both, IP addresses, and the defaults."""
+    if not wire.supports(DescribeClientQuotasRequest):
+        return ()
+
+    def make() -> Any:
+        return DescribeClientQuotasRequest(components=[], strict=False)
+
+    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    if answer.error_code in FEATURE_OFF:
+        return ()
+    check(answer.error_code, "quotas", answer.error_message)
+    found = [
+        Quota(
+            tuple(sorted(((e.entity_type, e.entity_name) for e in row.entity), key=str)),
+            tuple(sorted((v.key, float(v.value)) for v in row.values)),
+        )
+        for row in answer.entries or ()
+    ]
+    return tuple(sorted(found, key=str))
 
 
 async def alter_quotas(wire: Wire, set: Collection[Quota], delete: Collection[Quota]) -> None:
@@ -134,3 +189,15 @@ async def alter_quotas(wire: Wire, set: Collection[Quota], delete: Collection[Qu
     for row in answer.entries:
         who = ", ".join(f"{e.entity_type} {e.entity_name or '<default>'}" for e in row.entity)
         check(row.error_code, who, row.error_message)
+
+    async def look(node: int) -> str:
+        rows = {(q.entity, k): v for q in await quotas(wire, node) for k, v in q.values}
+        wrong = [1 for q in set for k, v in q.values if rows.get((_sorted(q), k)) != v]
+        wrong += [1 for q in delete for k, _ in q.values if (_sorted(q), k) in rows]
+        return f"{len(wrong)} quota values" if wrong else ""
+
+    await wire.shown("quotas", look)
+
+
+def _sorted(quota: Quota) -> tuple[tuple[str, str | None], ...]:
+    return tuple(sorted(quota.entity, key=str))

@@ -17,9 +17,8 @@ from kafka.protocol.admin import (
 )
 
 from kafkaops.adapters import kafka_topics
-from kafkaops.adapters.kafka_errors import KafkaAnswer, check
+from kafkaops.adapters.kafka_errors import check
 from kafkaops.adapters.kafka_wire import Wire
-from kafkaops.engine.errors import StepFailed
 from kafkaops.model.partition import TopicPartition
 
 _SET, _DELETE = 0, 1
@@ -60,20 +59,16 @@ async def create_topic(
 
 
 async def _led(wire: Wire, topic: str, partitions: int) -> None:
-    deadline = wire.now() + wire.timeout
-    while True:
-        [row] = (await wire.metadata([topic])).topics
+    """Every broker knows the topic, and every partition has a leader."""
+
+    async def look(node: int) -> str:
+        [row] = (await wire.metadata([topic], node)).topics
         led = [p for p in row.partitions if p.leader_id >= 0 and p.error_code == 0]
         if row.error_code == 0 and len(led) >= partitions:
-            return
-        if wire.now() >= deadline:
-            raise StepFailed(
-                "KO-TOPIC-NO-LEADER",
-                f"{topic} of {wire.name} has {len(led)} of {partitions} partitions with a leader"
-                f" after {wire.timeout:.0f} s",
-                where=f"{wire.name}/{topic}",
-            )
-        await wire.sleep(0.05)
+            return ""
+        return f"{len(led)} of {partitions} partitions have a leader"
+
+    await wire.shown(f"topic {topic}", look)
 
 
 async def create_partitions(
@@ -122,32 +117,38 @@ async def delete_topics(wire: Wire, topics: Collection[str]) -> None:
     for result in answer.responses:
         if result.error_code != _UNKNOWN_TOPIC:
             check(result.error_code, result.name, result.error_message)
-    deadline = wire.now() + wire.timeout
-    while True:
-        left = [r.name for r in (await wire.metadata(names)).topics if r.error_code == 0]
-        if not left:
-            return
-        if wire.now() >= deadline:
-            raise KafkaAnswer(7, ", ".join(left), "still listed")
-        await wire.sleep(0.05)
+
+    async def look(node: int) -> str:
+        rows = (await wire.metadata(names, node)).topics
+        left = [row.name for row in rows if row.error_code == 0]
+        return f"{', '.join(left)} still there" if left else ""
+
+    await wire.shown("the deletion of topics", look)
 
 
-async def alter_topic_config(
-    wire: Wire, topic: str, set: Mapping[str, str], delete: Collection[str]
+async def alter_topic_configs(
+    wire: Wire, set: Mapping[str, Mapping[str, str]], delete: Mapping[str, Collection[str]]
 ) -> None:
-    """Incremental, then read back: every set value effective, every deleted one not a topic's."""
-    await _alter(wire, kafka_topics.TOPIC, topic, None, set, delete)
-    deadline = wire.now() + wire.timeout
-    while True:
-        config = (await kafka_topics.topic_configs(wire, [topic])).get(topic)
-        if config is not None:
-            wrong = [name for name, value in set.items() if not _same(config.values, name, value)]
-            wrong += [name for name in delete if config.sources.get(name) == "topic"]
-            if not wrong:
-                return
-        if wire.now() >= deadline:
-            raise _not_kept(wire, f"topic {topic}", wrong if config else list(set))
-        await wire.sleep(0.05)
+    """Incremental, many topics in one request, then read back from every broker: each set value
+    effective, each deleted one no longer the topic's own."""
+    topics = sorted({*set, *delete})
+    resources = {t: (set.get(t, {}), delete.get(t, ())) for t in topics}
+    await _alter(wire, kafka_topics.TOPIC, resources, None)
+    keys = sorted({name for values, gone in resources.values() for name in (*values, *gone)})
+
+    async def look(node: int) -> str:
+        configs = await kafka_topics.topic_configs(wire, topics, node, keys)
+        wrong: list[str] = []
+        for topic, (values, gone) in resources.items():
+            config = configs.get(topic)
+            if config is None:
+                wrong.append(f"topic {topic}")
+                continue
+            wrong += [f"{topic} {n}" for n, v in values.items() if not _same(config.values, n, v)]
+            wrong += [f"{topic} {n}" for n in gone if config.sources.get(n) == "topic"]
+        return ", ".join(wrong[:5])
+
+    await wire.shown(f"configs of topic {', '.join(topics[:3])}", look)
 
 
 async def alter_broker_config(
@@ -155,18 +156,21 @@ async def alter_broker_config(
 ) -> None:
     """Dynamic config of one broker, or (None) the cluster-wide default; set values read back."""
     name = "" if broker is None else str(broker)
-    await _alter(wire, kafka_topics.BROKER, name, broker, set, delete)
-    deadline = wire.now() + wire.timeout
-    while True:
-        values = await kafka_topics.broker_config(wire, broker)
-        wrong = [
-            key for key, value in set.items() if key not in values or not _same(values, key, value)
-        ]
-        if not wrong:
-            return
-        if wire.now() >= deadline:
-            raise _not_kept(wire, f"broker {name or '<default>'}", wrong)
-        await wire.sleep(0.05)
+    await _alter(wire, kafka_topics.BROKER, {name: (set, delete)}, broker)
+
+    async def look(node: int) -> str:
+        if broker not in (None, node):
+            return ""
+        values = await kafka_topics.broker_config(wire, broker, node)
+        return ", ".join(
+            sorted(
+                key
+                for key, value in set.items()
+                if key not in values or not _same(values, key, value)
+            )
+        )
+
+    await wire.shown(f"configs of broker {name or '<default>'}", look)
 
 
 def _same(values: Mapping[str, str | None], name: str, wanted: str) -> bool:
@@ -175,41 +179,38 @@ def _same(values: Mapping[str, str | None], name: str, wanted: str) -> bool:
     return got is None or got == wanted
 
 
-def _not_kept(wire: Wire, what: str, names: Collection[str]) -> StepFailed:
-    return StepFailed(
-        "KO-CONFIG-NOT-KEPT",
-        f"{wire.name} accepted but does not show {', '.join(sorted(names))} of {what}",
-        where=f"{wire.name}/{what}",
-    )
-
-
 async def _alter(
     wire: Wire,
     kind: int,
-    name: str,
+    resources: Mapping[str, tuple[Mapping[str, str], Collection[str]]],
     node: int | None,
-    set: Mapping[str, str],
-    delete: Collection[str],
 ) -> None:
+    """One IncrementalAlterConfigs for all resources (name -> values to set, names to delete)."""
     resource = IncrementalAlterConfigsRequest.AlterConfigsResource
     entry = resource.AlterableConfig
-    if not set and not delete:
+    todo = {name: change for name, change in resources.items() if change[0] or change[1]}
+    if not todo:
         return
 
+    def rows(values: Mapping[str, str], gone: Collection[str]) -> list[Any]:
+        wanted = [entry(name=k, config_operation=_SET, value=v) for k, v in sorted(values.items())]
+        return wanted + [entry(name=k, config_operation=_DELETE, value=None) for k in sorted(gone)]
+
     def make() -> Any:
-        rows = [entry(name=k, config_operation=_SET, value=v) for k, v in sorted(set.items())]
-        rows += [entry(name=k, config_operation=_DELETE, value=None) for k in sorted(delete)]
         return IncrementalAlterConfigsRequest(
-            resources=[resource(resource_type=kind, resource_name=name, configs=rows)],
+            resources=[
+                resource(resource_type=kind, resource_name=name, configs=rows(*change))
+                for name, change in todo.items()
+            ],
             validate_only=False,
         )
 
     if node is None:
-        answer = await wire.to_controller(make, lambda a: a.responses[0].error_code)
+        answer = await wire.to_controller(make, lambda a: max(r.error_code for r in a.responses))
     else:
         answer = await wire.send(make, node)
-    [row] = answer.responses
-    check(row.error_code, name or "the cluster-wide default", row.error_message)
+    for row in answer.responses:
+        check(row.error_code, row.resource_name or "the cluster-wide default", row.error_message)
 
 
 async def elect_preferred(wire: Wire, partitions: Collection[TopicPartition]) -> None:

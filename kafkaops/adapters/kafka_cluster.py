@@ -117,8 +117,20 @@ class KafkaCluster:
     def alter_topic_config(
         self, topic: str, set: Mapping[str, str], delete: Collection[str] = ()
     ) -> None:
-        work = partial(kafka_alter.alter_topic_config, self._wire, topic, set, delete)
-        self._wire.run(f"alter the config of topic {topic}", work, self._timeout * 2)
+        self._alter(f"alter the config of topic {topic}", {topic: set}, {topic: delete})
+
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        self._alter("alter the configs of topics", changes, {})
+
+    def _alter(
+        self,
+        what: str,
+        set: Mapping[str, Mapping[str, str]],
+        delete: Mapping[str, Collection[str]],
+    ) -> None:
+        if set or delete:
+            work = partial(kafka_alter.alter_topic_configs, self._wire, set, delete)
+            self._wire.run(what, work, self._timeout * 2)
 
     def alter_broker_config(
         self, broker: int | None, set: Mapping[str, str], delete: Collection[str] = ()

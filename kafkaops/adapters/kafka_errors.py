@@ -14,6 +14,7 @@ from kafkaops.engine.errors import ConfigError, OpsError, StepFailed, Unreachabl
 # Answers that a fresh look at metadata, or a moment, cures.
 STALE_LEADER = frozenset({3, 5, 6, 9, 13, 56, 72, 74, 75, 78, 100})
 STALE_COORDINATOR = frozenset({14, 15, 16})
+FEATURE_OFF = frozenset({35, 42})  # unsupported version, invalid request (ZooKeeper mode)
 CONCURRENT_TRANSACTIONS = 51
 NOT_CONTROLLER = 41
 NOT_YET = frozenset({7, 88})  # request timed out, unstable offset commit

@@ -11,8 +11,6 @@ from typing import Any
 
 from kafka import __version__ as library_version
 from kafka.protocol.admin import (
-    DescribeAclsRequest,
-    DescribeClientQuotasRequest,
     DescribeLogDirsRequest,
     DescribeQuorumRequest,
     DescribeUserScramCredentialsRequest,
@@ -22,13 +20,12 @@ from kafka.protocol.broker_version_data import infer_broker_version_from_api_ver
 from kafka.protocol.metadata import ApiVersionsRequest
 
 from kafkaops.adapters import kafka_acls, kafka_groups, kafka_producers, kafka_topics
-from kafkaops.adapters.kafka_errors import KafkaAnswer, check
+from kafkaops.adapters.kafka_errors import FEATURE_OFF, KafkaAnswer, check
 from kafkaops.adapters.kafka_wire import Wire
-from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum, Quota
+from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
 from kafkaops.model.partition import TopicPartition
 
-_UNSUPPORTED, _SECURITY_DISABLED, _NO_SUCH_USER = 35, 54, 91
-_FEATURE_OFF = frozenset({_UNSUPPORTED, 42})
+_NO_SUCH_USER = 91
 
 
 async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
@@ -50,8 +47,8 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
         work |= {
             "configs": lambda: kafka_topics.topic_configs(wire, names),
             "brokers": lambda: wire.together({i: _config_of(wire, i) for i in ids}),
-            "acls": lambda: _acls(wire),
-            "quotas": lambda: quotas(wire),
+            "acls": lambda: kafka_acls.bindings(wire),
+            "quotas": lambda: kafka_acls.quotas(wire),
             "users": lambda: _scram_users(wire),
             "groups": lambda: kafka_groups.groups(wire, offsets=True),
             "transactions": lambda: kafka_producers.transactions(wire),
@@ -135,7 +132,7 @@ async def _quorum(wire: Wire) -> Quorum | None:
         ),
         lambda a: a.error_code,
     )
-    if answer.error_code in _FEATURE_OFF:
+    if answer.error_code in FEATURE_OFF:
         return None
     check(answer.error_code, "the metadata quorum")
     [found] = answer.topics[0].partitions
@@ -164,45 +161,13 @@ async def _reassigning(wire: Wire) -> tuple[TopicPartition, ...]:
     )
 
 
-async def _acls(wire: Wire) -> tuple[Any, ...] | None:
-    """None where the cluster has no authorizer."""
-    answer = await wire.send(
-        lambda: DescribeAclsRequest(
-            resource_type_filter=1, resource_name_filter=None, pattern_type_filter=1,
-            principal_filter=None, host_filter=None, operation=1, permission_type=1,
-        )
-    )  # fmt: skip
-    if answer.error_code == _SECURITY_DISABLED:
-        return None
-    check(answer.error_code, "ACLs", answer.error_message)
-    return tuple(sorted(kafka_acls.from_rows(answer.resources)))
-
-
-async def quotas(wire: Wire) -> tuple[Quota, ...]:
-    """All client quotas: users, client ids, both, IP addresses, and the defaults."""
-    if not wire.supports(DescribeClientQuotasRequest):
-        return ()
-    answer = await wire.send(lambda: DescribeClientQuotasRequest(components=[], strict=False))
-    if answer.error_code in _FEATURE_OFF:
-        return ()
-    check(answer.error_code, "quotas", answer.error_message)
-    found = [
-        Quota(
-            tuple(sorted(((e.entity_type, e.entity_name) for e in row.entity), key=str)),
-            tuple(sorted((v.key, float(v.value)) for v in row.values)),
-        )
-        for row in answer.entries or ()
-    ]
-    return tuple(sorted(found, key=str))
-
-
 async def _scram_users(wire: Wire) -> tuple[str, ...]:
     if not wire.supports(DescribeUserScramCredentialsRequest):
         return ()
     answer = await wire.to_controller(
         lambda: DescribeUserScramCredentialsRequest(users=None), lambda a: a.error_code
     )
-    if answer.error_code in _FEATURE_OFF or answer.error_code == _NO_SUCH_USER:
+    if answer.error_code in FEATURE_OFF or answer.error_code == _NO_SUCH_USER:
         return ()
     check(answer.error_code, "SCRAM users", answer.error_message)
     return tuple(sorted(row.user for row in answer.results if row.error_code == 0))

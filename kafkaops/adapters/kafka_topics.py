@@ -5,7 +5,7 @@ Invariant: metadata never creates a topic, and config sources are named as in `T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka.protocol.admin import DescribeConfigsRequest
@@ -56,12 +56,18 @@ def topics_of(metadata: Any, configs: Mapping[str, TopicConfig]) -> dict[str, To
     return topics
 
 
-async def topic_configs(wire: Wire, names: Collection[str]) -> dict[str, TopicConfig]:
-    """Effective configs of topics, as one broker sees them; a topic deleted meanwhile is absent."""
+async def topic_configs(
+    wire: Wire,
+    names: Collection[str],
+    node: int | None = None,
+    keys: Sequence[str] | None = None,
+) -> dict[str, TopicConfig]:
+    """Effective configs of topics (all, or these `keys`), as one broker sees them; a topic
+    deleted meanwhile is absent."""
     if not names:
         return {}
     found: dict[str, TopicConfig] = {}
-    for row in await _describe_configs(wire, TOPIC, sorted(names), None):
+    for row in await _describe_configs(wire, TOPIC, sorted(names), node, keys):
         if row.error_code in STALE_LEADER:
             continue
         check(row.error_code, row.resource_name, row.error_message)
@@ -74,28 +80,42 @@ def _topic_config(row: Any) -> TopicConfig:
     return TopicConfig(values, {c.name: _SOURCES.get(c.config_source, "") for c in row.configs})
 
 
-async def broker_config(wire: Wire, broker: int | None) -> dict[str, str | None]:
-    """One broker's effective config, asked of itself; None: the cluster-wide dynamic default."""
+async def broker_config(
+    wire: Wire, broker: int | None, node: int | None = None
+) -> dict[str, str | None]:
+    """One broker's effective config, asked of itself; None: the cluster-wide dynamic default,
+    as `node` knows it."""
     resource = "" if broker is None else str(broker)
-    [row] = await _describe_configs(wire, BROKER, [resource], broker)
+    [row] = await _describe_configs(wire, BROKER, [resource], node if broker is None else broker)
     check(row.error_code, f"broker {resource}", row.error_message)
     return {c.name: (None if c.is_sensitive else c.value) for c in row.configs}
 
 
-async def _describe_configs(wire: Wire, kind: int, names: list[str], node: int | None) -> list[Any]:
+async def _describe_configs(
+    wire: Wire,
+    kind: int,
+    names: list[str],
+    node: int | None,
+    keys: Sequence[str] | None = None,
+) -> list[Any]:
     resource = DescribeConfigsRequest.DescribeConfigsResource
 
     def make() -> Any:
         return DescribeConfigsRequest(
             resources=[
-                resource(resource_type=kind, resource_name=name, configuration_keys=None)
+                resource(
+                    resource_type=kind,
+                    resource_name=name,
+                    configuration_keys=list(keys) if keys is not None else None,
+                )
                 for name in names
             ],
             include_synonyms=False,
             include_documentation=False,
         )
 
-    return list((await wire.send(make, node)).results)
+    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    return list(answer.results)
 
 
 async def ends(wire: Wire, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Ends]:

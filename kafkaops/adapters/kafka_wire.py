@@ -19,6 +19,7 @@ from kafkaops.adapters.kafka_errors import (
     check,
 )
 from kafkaops.adapters.kafka_link import BROKEN, Link, Make, T
+from kafkaops.engine.errors import StepFailed
 from kafkaops.model.partition import TopicPartition
 
 GROUP, TRANSACTION = 0, 1
@@ -64,15 +65,16 @@ class Wire(Link):
             self.controller = -1
             await self.sleep(0.1)
 
-    async def metadata(self, topics: Collection[str] | None) -> Any:
-        """Fresh metadata of these topics (None: all); leaders and the controller are kept."""
+    async def metadata(self, topics: Collection[str] | None, node: int | None = None) -> Any:
+        """Fresh metadata of these topics (None: all); leaders and the controller are kept. `node`
+        asks that broker, and only once."""
         wanted = MetadataRequest.MetadataRequestTopic
 
         def make() -> Any:
             named = None if topics is None else [wanted(name=topic) for topic in topics]
             return MetadataRequest(topics=named, allow_auto_topic_creation=False, max_version=12)
 
-        answer = await self.send(make)
+        answer = await (self.send(make) if node is None else self.direct(make, node))
         self.controller = answer.controller_id
         known = {(b.node_id, b.host, b.port) for b in self._manager.cluster.brokers()}
         if {(b.node_id, b.host, b.port) for b in answer.brokers} != known:
@@ -89,6 +91,37 @@ class Wire(Link):
                     self._leaders.pop(tp, None)
                     self._leaderless.add(tp)
         return answer
+
+    async def shown(self, what: str, look: Callable[[int], Awaitable[str]]) -> None:
+        """Wait until every broker shows a change: each learns of it in its own time, and the next
+        question may go to any of them. `look(broker)` says what is missing there, "" for nothing.
+
+        Raises StepFailed (KO-CHANGE-NOT-SHOWN).
+        """
+        begun = self._clock.monotonic()
+        while True:
+            missing = {
+                node: why for node, why in (await self.again(self._looks(look))).items() if why
+            }
+            if not missing:
+                return
+            if self._clock.monotonic() - begun >= self.timeout:
+                told = "; ".join(f"broker {node}: {why}" for node, why in sorted(missing.items()))
+                raise StepFailed(
+                    "KO-CHANGE-NOT-SHOWN",
+                    f"{self.name} accepted {what} but does not show it: {told}",
+                    where=f"{self.name}/{what}",
+                )
+            await self.sleep(0.05)
+
+    def _looks(
+        self, look: Callable[[int], Awaitable[str]]
+    ) -> Callable[[], Awaitable[dict[int, str]]]:
+        async def all_of_them() -> dict[int, str]:
+            listed = (await self.metadata([])).brokers
+            return await self.together({b.node_id: lambda n=b.node_id: look(n) for b in listed})  # type: ignore[misc]
+
+        return all_of_them
 
     async def at_leaders(
         self,

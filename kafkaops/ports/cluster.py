@@ -57,6 +57,10 @@ class Cluster(Protocol):
         """Incremental; read back before returning."""
 
     @mutates
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """Set configs of many topics at once (topic -> name -> value); read back."""
+
+    @mutates
     def alter_broker_config(
         self, broker: int | None, set: Mapping[str, str], delete: Collection[str] = ()
     ) -> None:

@@ -6,7 +6,7 @@ it `between` is empty unless the source changed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from kafkaops.config.schema import Config
 from kafkaops.engine.errors import GuardRefused
@@ -48,8 +48,7 @@ def apply(found: ParityDiff, target: Cluster) -> None:
             left = {p: nodes for p, nodes in more.assignment.items() if p >= have}
             if left:
                 target.create_partitions(more.topic, left)
-    for topic, values in _by_topic((c.topic, c.name, c.value) for c in found.configs).items():
-        target.alter_topic_config(topic, values)
+    _set(((c.topic, c.name, c.value) for c in found.configs), target)
     if found.acls:
         target.create_acls(found.acls)
     if found.quotas:
@@ -63,34 +62,31 @@ def _create(topics: Sequence[NewTopic], target: Cluster) -> None:
         if topic.name not in there:
             target.create_topic(topic.name, topic.assignment, topic.configs)
     fresh = target.topics(configs=True)
-    for topic in topics:
-        have = fresh[topic.name].config.values if topic.name in fresh else {}
-        differ = {
-            name: value
-            for name, value in topic.wanted.items()
-            if name in have and not parity_configs.same(name, value, have[name])
-        }
-        if differ:
-            target.alter_topic_config(topic.name, differ)
+    have = {t.name: fresh[t.name].config.values for t in topics if t.name in fresh}
+    differ = [
+        (topic.name, name, value)
+        for topic in topics
+        for name, value in topic.wanted.items()
+        if name in have.get(topic.name, {})
+        and not parity_configs.same(name, value, have[topic.name][name])
+    ]
+    _set(differ, target)
 
 
 def apply_deferred(deferred: Iterable[Sequence[str]], target: Cluster) -> None:
     """At the cut: set what had to differ until then. Rows are `Deferred`, or lists of the same
     four strings as a journal keeps them."""
-    rows = [Deferred(*row) for row in deferred]
-    for topic, values in _by_topic((d.topic, d.name, d.at_cut) for d in rows).items():
-        target.alter_topic_config(topic, values)
+    _set(((d.topic, d.name, d.at_cut) for d in (Deferred(*row) for row in deferred)), target)
 
 
 def reopen_deferred(deferred: Iterable[Sequence[str]], target: Cluster) -> None:
     """Undo of `apply_deferred`: as it was before the cut."""
-    rows = [Deferred(*row) for row in deferred]
-    for topic, values in _by_topic((d.topic, d.name, d.until) for d in rows).items():
-        target.alter_topic_config(topic, values)
+    _set(((d.topic, d.name, d.until) for d in (Deferred(*row) for row in deferred)), target)
 
 
-def _by_topic(rows: Iterable[tuple[str, str, str]]) -> Mapping[str, dict[str, str]]:
+def _set(rows: Iterable[tuple[str, str, str]], target: Cluster) -> None:
     found: dict[str, dict[str, str]] = {}
     for topic, name, value in rows:
         found.setdefault(topic, {})[name] = value
-    return found
+    if found:
+        target.alter_topic_configs(found)

@@ -142,6 +142,10 @@ class FakeCluster:
         for partition in assignment:
             self.logs[TopicPartition(topic, partition)] = []
 
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        for topic, values in changes.items():
+            self.alter_topic_config(topic, values)
+
     def alter_topic_config(
         self, topic: str, set: Mapping[str, str], delete: Collection[str] = ()
     ) -> None:

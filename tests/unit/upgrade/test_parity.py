@@ -68,6 +68,10 @@ class Target:
         self.calls.append(f"alter {name} {sorted(set.items())}")
         self._set(name, set)
 
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        for name, values in changes.items():
+            self.alter_topic_config(name, values)
+
     def create_acls(self, acls: Collection[Acl]) -> None:
         self.state = replace(self.state, acls=(*self.state.acls, *acls))
 
