@@ -205,7 +205,7 @@ class S3Lease:
         self._beat = 0
         self._renewed = float("-inf")
         self._why_lost = ""
-        self._kept = False
+        self._keeper: threading.Thread | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
 
@@ -213,7 +213,7 @@ class S3Lease:
         """Costs nothing while the last renewal is young."""
         if self._ended.is_set():
             raise lost(self.name, "it was given back", where=self._store.where(self.name))
-        limit = self._ttl if self._kept else self._ttl / 3
+        limit = self._ttl if self._keeper else self._ttl / 3
         if self._clock.monotonic() - self._renewed >= limit:
             self.renew()
         if self._why_lost:
@@ -272,8 +272,9 @@ class S3Lease:
 
     def keep(self) -> None:
         """Renew in the background until released or lost; dies with the process."""
-        self._kept = True
-        threading.Thread(target=self._beats, name=f"lease-{self.name}", daemon=True).start()
+        name = f"lease-{self.name}"
+        self._keeper = threading.Thread(target=self._beats, name=name, daemon=True)
+        self._keeper.start()
 
     def _beats(self) -> None:
         while not self._why_lost and not self._ended.wait(self._ttl / 3):
