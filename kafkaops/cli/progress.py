@@ -32,7 +32,7 @@ ENDS: Mapping[Kind, tuple[str, str, str]] = {
 """Events that end a step: mark, word, style."""
 
 NEWS: Mapping[Kind, tuple[str, str]] = {
-    Kind.SECTION: ("clients wait from here: every second counts", "bold yellow"),
+    Kind.SECTION: ("from here on forward within the budget, or back", "bold yellow"),
     Kind.DECIDED: ("decided: from here only forward", "bold green"),
     Kind.RETURNING: ("going back", "bold yellow"),
     Kind.RETURNED: ("went back", "bold yellow"),

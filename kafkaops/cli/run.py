@@ -66,7 +66,7 @@ def show(run: Id = None) -> None:
 
     loaded = current().load(enter_lab=False)
     found = runs.find(loaded, run)
-    steps = runs.timings(found.journals)
+    steps = runs.timings(found.journals, found.directory.events())
     rows = [
         (s.phase, s.id, s.state, _when(s.started), _took(s.started, s.ended), s.title)
         for s in steps

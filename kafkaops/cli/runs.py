@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kafkaops.engine import history as h
 from kafkaops.engine.clock import SystemClock
 from kafkaops.engine.errors import UsageFault
+from kafkaops.engine.events import Kind
 from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
-from kafkaops.upgrade.proof import Bundle, StepTiming, moves_of, phases_of
+from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 
 __all__ = ["BACK", "FINALIZE", "FORWARD", "UNFINISHED", "Run", "Status"]
 
@@ -119,17 +120,22 @@ def _open(directory: RunDirectory) -> Run:
     return Run(directory, tuple(Journal.look(path, SystemClock()) for path in paths))
 
 
-def timings(journals: Sequence[Journal]) -> tuple[StepTiming, ...]:
-    """Each step of each journal: its state, when it was begun, when it ended."""
+def timings(
+    journals: Sequence[Journal], events: Sequence[Mapping[str, Any]] = ()
+) -> tuple[StepTiming, ...]:
+    """Each step of each journal: its state, when it was begun, when it ended. A step that only
+    waits has no intent in the journal: `events` tell when it began."""
     found: list[StepTiming] = []
-    for journal in journals:
-        started: dict[str, float] = {}
+    for index, journal in enumerate(journals):
+        since = journal.records[0].at
+        until = journals[index + 1].records[0].at if index + 1 < len(journals) else float("inf")
+        started = _begun([e for e in events if since <= float(e["at"]) < until])
         ended: dict[str, float] = {}
         state: dict[str, str] = {}
         for record in journal.records:
             step = str(record.data.get("step", ""))
             if record.kind == h.INTENT:
-                started.setdefault(step, record.at)
+                started[step] = min(record.at, started.get(step, record.at))
                 state[step] = "begun"
             elif record.kind in (h.DONE, h.SEEN_DONE):
                 started.setdefault(step, record.at)
@@ -145,7 +151,7 @@ def timings(journals: Sequence[Journal]) -> tuple[StepTiming, ...]:
                     spec.id,
                     spec.phase,
                     spec.title,
-                    state.get(spec.id, "todo"),
+                    state.get(spec.id, "begun" if begun else "todo"),
                     started.get(spec.id),
                     ended.get(spec.id) if begun else None,
                 )
@@ -153,15 +159,24 @@ def timings(journals: Sequence[Journal]) -> tuple[StepTiming, ...]:
     return tuple(found)
 
 
+def _begun(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """When each step was first heard of."""
+    kinds = {Kind.STARTED.value, Kind.WAITING.value, Kind.PROGRESS.value}
+    found: dict[str, float] = {}
+    for event in events:
+        if event["kind"] in kinds and event["step"]:
+            at = float(event["at"]) - float(event["seconds"])
+            found[event["step"]] = min(at, found.get(event["step"], at))
+    return found
+
+
 def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
     """The proof of a run, from its journals and facts."""
     first = run.journals[0].plan
     kept = run.directory.facts()
     facts = {name: kept.get(name) for name in kept.names()}
-    steps = timings(run.journals)
+    events = run.directory.events()
     who = run.holder()
-    # Steps of the way back and of finalize repeat phases: time them each on their own.
-    phases = tuple(p for j in run.journals for p in phases_of(timings([j]), titles))
     return Bundle(
         run=run.id,
         operation=first.operation,
@@ -171,8 +186,8 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         who=f"{who['user']}@{who['host']}" if who else "",
         reason=str(facts.get("run.reason") or ""),
         fingerprint=first.fingerprint,
-        phases=phases,
-        steps=steps,
+        phases=_phases(run, events, titles),
+        steps=timings(run.journals, events),
         moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"]))
         if first.config
         else (),
@@ -180,3 +195,18 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         notes=first.notes,
         facts={k: v for k, v in facts.items() if not k.endswith((".proof", ".ends", ".groups"))},
     )
+
+
+def _phases(
+    run: Run, events: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
+) -> tuple[PhaseTiming, ...]:
+    """The phases of all journals. The way back and finalize repeat names: each is timed on its
+    own, and called what it is."""
+    found: list[PhaseTiming] = []
+    steps = list(timings(run.journals, events))
+    for journal in run.journals:
+        count = len(journal.plan.specs)
+        mine, steps = steps[:count], steps[count:]
+        prefix = {BACK: "back: ", FINALIZE: "finalize: "}.get(journal.plan.operation, "")
+        found += phases_of(mine, {name: prefix + words for name, words in titles.items()})
+    return tuple(found)

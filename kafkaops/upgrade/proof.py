@@ -14,16 +14,18 @@ SCHEMA_VERSION = 1
 
 DIRECTIONS = (("forward", "blue", "green"), ("back", "green", "blue"))
 
-PARTS: tuple[tuple[str, str, str, str], ...] = (
-    ("fence", "fence.fired", "fence.closed", "held, then closed, on every host"),
-    ("drain", "fence.closed", "stands-still", "transactions ended, end offsets stand still"),
-    ("proof", "stands-still", "proven", "every record compared up to the fence"),
-    ("commit", "proven", "committed", "positions committed and read back"),
-    ("open", "committed", "opened", "timers disarmed, the target opened"),
+PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("fence", ("fence.closed",), "held, then closed, on every host"),
+    ("drain", ("stands-still",), "transactions ended, end offsets stand still"),
+    ("proof", ("proven",), "every record compared up to the fence"),
+    (
+        "commit",
+        ("committed", "mirror.stopped"),
+        "positions committed, the mirror stopped and fenced",
+    ),
+    ("open", ("opened",), "timers disarmed, the target opened"),
 )
-"""The parts of the pause: name, the stamps it lies between, what happens in it."""
-
-CLIENT_RETURN = ("client return", "opened", "clients.seen", "every client seen on the target")
+"""The parts of the pause, from `fence.fired` on, each to the latest of its stamps; what happens."""
 
 
 @dataclass(frozen=True)
@@ -226,18 +228,21 @@ def _pause(own: Mapping[str, Any], budget: float) -> Pause | None:
     total = _between(own, "fence.fired", "opened")
     if total is None:
         return None
-    parts = tuple(
-        Part(name, seconds, text)
-        for name, start, end, text in PARTS
-        if (seconds := _between(own, start, end)) is not None
-    )
+    parts = []
+    start = "fence.fired"
+    for name, ends, text in PARTS:
+        known = [end for end in ends if f"time.{end}" in own]
+        if known:
+            end = max(known, key=lambda e: _between(own, "fence.fired", e) or 0.0)
+            parts.append(Part(name, _between(own, start, end) or 0.0, text))
+            start = end
     fence = own.get("fence") or {}
     return Pause(
-        parts=parts,
+        parts=tuple(parts),
         total=total,
         budget=budget,
         skew=fence.get("skew"),
-        client_return=_between(own, CLIENT_RETURN[1], CLIENT_RETURN[2]),
+        client_return=_between(own, "opened", "clients.seen"),
     )
 
 

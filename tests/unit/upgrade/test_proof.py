@@ -29,6 +29,7 @@ FACTS: dict[str, Any] = {
     "forward.time.stands-still": stamp(11.8),
     "forward.time.proven": stamp(12.1),
     "forward.time.committed": stamp(12.4),
+    "forward.time.mirror.stopped": stamp(12.2),
     "forward.time.opened": stamp(12.5),
     "forward.time.clients.seen": stamp(14.5),
     "forward.fence": {"skew": 0.012, "hosts": {"blue-1": 11.5}},
@@ -135,6 +136,13 @@ def test_the_pause_in_its_parts_adds_up() -> None:
     assert round(sum(parts.values()), 6) == round(move.pause.total, 6) == 2.5
     assert move.pause.client_return == 2.0
     assert move.pause.skew == 0.012
+
+
+def test_a_part_ends_with_the_slower_of_what_runs_side_by_side() -> None:
+    (move,) = moves_of({**FACTS, "forward.time.mirror.stopped": stamp(12.45)}, budget=20.0)
+    assert move.pause is not None
+    parts = {p.name: round(p.seconds, 6) for p in move.pause.parts}
+    assert (parts["commit"], parts["open"]) == (0.35, 0.05)
 
 
 def test_a_clock_that_jumps_does_not_lengthen_the_pause() -> None:
