@@ -242,14 +242,17 @@ class Opened(Move):
     def undo(self, world: World) -> None:
         """Close again; refused when a client may already have written, for then going back
         would lose it and only forward is right."""
-        pairs = self._pairs(world)
-        fence.close_and_forward(pairs, cluster_spec(world, self.dst).client_port)
+        port = cluster_spec(world, self.dst).client_port
+        if world.config.cutover.forward == "forward":
+            fence.close_and_forward(self._pairs(world), port)
+        else:
+            fence.close(self.hosts(world, self.dst), port)
         proof: dict[str, Any] = self.get(world, "proof") or {}
         sealed = {tp: int(p["target_end"]) for tp, p in offsets_in(proof).items()}
         now = self.target(world).ends(sealed)
         written = sorted(str(tp) for tp in sealed if now[tp].high_watermark > sealed[tp])
         if written and self.get(world, "time.opened"):
-            fence.open_(self.hosts(world, self.dst), cluster_spec(world, self.dst).client_port)
+            fence.open_(self.hosts(world, self.dst), port)
             raise GuardRefused(
                 "KO-TARGET-WRITTEN",
                 f"{self.dst} already took records ({written[:5]}); going back would lose them",

@@ -44,22 +44,17 @@ class MirrorRetired(Move):
             worker.stop(worker_host(world, direction))
 
 
-class Restored(Move):
-    """The TTL is what it was, and blue's `producer.id.expiration.ms` is no longer overridden."""
+class TtlRestored(Move):
+    """The names have the TTL they had before."""
 
     def check(self, world: World) -> State:
-        kept = world.facts.get("ttl.before") or {}
-        found = world.names.records(names.wanted_names(world.config.cutover))
-        back = all(r.ttl == kept.get(r.name, r.ttl) for r in found)
-        setting = world.facts.get("forward.return.setting")
-        return State.DONE if back and not setting else State.TODO
+        return State.TODO if self._batch(world).create else State.DONE
 
     def act(self, world: World) -> None:
+        batch = self._batch(world)
+        world.names.change(batch.delete, batch.create, comment="kafkaops: restore TTL")
+
+    def _batch(self, world: World) -> names.Batch:
         kept = world.facts.get("ttl.before") or {}
         found = world.names.records(names.wanted_names(world.config.cutover))
-        batch = names.with_ttl(found, {r.name: kept.get(r.name, r.ttl) for r in found})
-        if batch.create:
-            world.names.change(batch.delete, batch.create, comment="kafkaops: restore TTL")
-        if world.facts.get("forward.return.setting"):
-            world.clusters["blue"].alter_broker_config(None, {}, ["producer.id.expiration.ms"])
-            world.facts.put("forward.return.setting", None)
+        return names.with_ttl(found, {r.name: kept.get(r.name, r.ttl) for r in found})

@@ -168,6 +168,7 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
 def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
     """Green to blue, after green has been opened: the same machine reversed."""
     args = {"src": "green", "dst": "blue"}
+    there = {"src": "blue", "dst": "green"}
     p = Phase
     specs = [
         _spec("fence-ready", "fence-ready", "prepare green's hosts for the fence", p.GREEN, args),
@@ -177,7 +178,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
             "ready-for-return",
             "make blue ready for its producers",
             p.BACK,
-            {"src": "blue", "dst": "green"},
+            there,
             deadline=1800.0,
         ),
         _spec("worker", "worker-up", "the worker of the way back", p.MIRROR, args),
@@ -197,7 +198,8 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         _spec("names", "names-moved", "move the names to blue", p.NAMES, args),
         *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
         *settle_specs(args),
-        _spec("restore", "restored", "put blue's settings and the TTL back", p.FINALIZE, args),
+        _spec("settings", "settings-restored", "put blue's settings back", p.FINALIZE, there),
+        _spec("restore", "ttl-restored", "put the TTL back", p.FINALIZE, args),
     ]
     if config.cutover.forward == "refuse":
         specs = [s for s in specs if s.id != "forward"]
@@ -227,7 +229,8 @@ def finalize(config: Config, *, id: str, created: float, **more: Any) -> Plan:
             args,
             irreversible="the mirror back ends: blue falls behind from here",
         ),
-        _spec("restore", "restored", "put the settings and the TTL back", p, args),
+        _spec("settings", "settings-restored", "put blue's settings back", p, args),
+        _spec("restore", "ttl-restored", "put the TTL back", p, args),
     ]
     return Plan(
         id=id,
