@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import kit
+from kafkaops.lab import archive, kit
 from kafkaops.lab.layout import (
     CLIENT_PORT,
     CONTROLLER_PORT,
@@ -170,15 +170,24 @@ def command(
     layout: Layout, settings: Settings, host: LabHostSpec
 ) -> tuple[list[str], dict[str, str]]:
     """Command line and environment of a broker."""
+    version = settings.version(host.colour)
+    recorded = archive.recording(version, classes(layout, host)) if host.node_id == 1 else []
     argv = [
         str(layout.java),
         *JVM,
+        *archive.flags(version),
+        *recorded,
         logging_flag(layout, settings, host.colour),
         f"-Dkafkaops.host={host.name}",
         "kafka.Kafka",
         str(layout.host(host.name) / "server.properties"),
     ]
-    return argv, {"CLASSPATH": kit.classpath(settings.version(host.colour))}
+    return argv, {"CLASSPATH": kit.classpath(version)}
+
+
+def classes(layout: Layout, host: LabHostSpec) -> Path:
+    """Where that broker writes down the classes it loads."""
+    return layout.host(host.name) / "classes.lst"
 
 
 def template(version: str, say: kit.Say = kit.quiet) -> Path:

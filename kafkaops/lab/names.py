@@ -148,8 +148,8 @@ def main() -> int:
     servers = dns.serve(zone, *RESOLVER)
     Front(Api(zone), AWS, MOTO).start()
     print(f"serving {ZONE}: DNS {RESOLVER}, AWS {AWS}, {len(servers)} DNS servers", flush=True)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    return 0
+    while True:
+        signal.pause()
 
 
 if __name__ == "__main__":

