@@ -101,7 +101,10 @@ def test_kill_9_loses_nothing_and_replays_what_was_not_committed(lab: Path) -> N
 
     written = fleet.ledger(lab)
     replayed = {g: replayed_between(written, g, killed, time.time()) for g in written.groups()}
-    assert replayed == {g: uncommitted_at(written, g, killed) for g in written.groups()}
+    for group, count in replayed.items():
+        # A commit on its way when the kill came may have landed or not.
+        least = uncommitted_at(written, group, killed, landed=True)
+        assert least <= count <= uncommitted_at(written, group, killed), replayed
     assert sum(replayed.values()) > 0
     total = load(lab, "report")["total"]
     assert {k: total[k] for k in ALWAYS_ZERO} == dict.fromkeys(ALWAYS_ZERO, 0)

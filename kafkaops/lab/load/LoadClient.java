@@ -220,12 +220,13 @@ public final class LoadClient {
         if (auto || fresh.isEmpty()) {
             return;
         }
+        StringBuilder positions = new StringBuilder();
+        fresh.forEach((place, position) -> positions.append(',').append(place).append(position));
+        ledger.add("Q " + positions.substring(1), now());
+        ledger.flush();
         try {
             in.commitSync();
-            StringBuilder line = new StringBuilder("C ");
-            fresh.forEach((place, position) -> line.append(place).append(position).append(','));
-            line.setLength(line.length() - 1);
-            ledger.add(line.toString(), now());
+            ledger.add("C " + positions.substring(1), now());
             fresh.clear();
         } catch (KafkaException error) {
             ledger.add("M " + oneLine(error), now());

@@ -23,7 +23,8 @@ from kafkaops.lab.layout import Layout
 from kafkaops.lab.load import java
 from kafkaops.lab.load.backlog import Backlog
 from kafkaops.lab.load.client import next_number
-from kafkaops.lab.load.ledger import SUFFIX, Ledger, LedgerReader, tally
+from kafkaops.lab.load.ledger import SUFFIX, Ledger
+from kafkaops.lab.load.ledger_reader import LedgerReader, tally
 from kafkaops.lab.load.moments import NS
 from kafkaops.lab.load.report import Report, judge
 from kafkaops.lab.load.roster import (

@@ -9,6 +9,7 @@ cut line is dropped only at the end of a process's life (the next line is a star
     A <seq> <topic> <partition> <offset> <sent ns> <ns>               acknowledged
     F <seq or -1> <text> <ns>                          a send, or the client, failed for good
     D <producer> <seq> <topic> <partition> <offset> <ns>              delivered
+    Q <topic:partition:position,...> <ns>              a commit asked for
     C <topic:partition:position,...> <ns>              committed
     M <text> <ns>                                      a commit that failed
     N <text> <ns>                                      an error that the application rode out
@@ -20,16 +21,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-
-from kafkaops.engine.errors import OpsError
 
 SUFFIX = ".ledger"
 NS_DIGITS = 19
 FOREIGN = "-"
 """Producer of a delivered record that the load did not write."""
+
+
+Positions = dict[tuple[str, int], int]
+"""Topic and partition to the position after the last record."""
 
 
 class Ack(NamedTuple):
@@ -63,7 +66,7 @@ class Delivery(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """One confirmed commit: `(topic, partition, position)`, and when it was confirmed."""
+    """One commit: `(topic, partition, position)`, and when it was confirmed, or asked for."""
 
     positions: tuple[tuple[str, int, int], ...]
     at: int
@@ -93,6 +96,7 @@ class ConsumerLedger:
     topics: tuple[str, ...] = ()
     deliveries: list[Delivery] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
+    asked: list[Commit] = field(default_factory=list)
     commit_failures: list[Fault] = field(default_factory=list)
     ridden_out: list[Fault] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -118,10 +122,6 @@ class Ledger:
 
     def members(self, group: str) -> tuple[ConsumerLedger, ...]:
         return tuple(c for c in self.consumers if c.group == group)
-
-
-class LedgerDamaged(OpsError):
-    """A ledger says what no client writes: its figures cannot be trusted."""
 
 
 class LedgerWriter:
@@ -167,9 +167,12 @@ class LedgerWriter:
     ) -> None:
         self.add(f"D {producer} {seq} {topic} {partition} {offset} {at}")
 
-    def committed(self, positions: dict[tuple[str, int], int]) -> None:
-        text = ",".join(f"{t}:{p}:{position}" for (t, p), position in sorted(positions.items()))
-        self.add(f"C {text} {time.time_ns()}")
+    def committing(self, positions: Positions) -> None:
+        self.add(f"Q {_positions(positions)} {time.time_ns()}")
+        self.flush()
+
+    def committed(self, positions: Positions) -> None:
+        self.add(f"C {_positions(positions)} {time.time_ns()}")
         self.flush()
 
     def commit_failed(self, text: object) -> None:
@@ -185,134 +188,8 @@ class LedgerWriter:
         self.flush()
 
 
-class LedgerReader:
-    """Reads a directory of ledgers; each `read` parses only what was added since the last."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._files: dict[Path, _File] = {}
-
-    def read(
-        self, *, drained: bool = False, until: int = 0, starts: tuple[int, ...] = ()
-    ) -> Ledger:
-        """LedgerDamaged if a whole line makes no sense."""
-        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
-            self._files.setdefault(path, _File(path)).catch_up()
-        parsed = [file.client for file in self._files.values()]
-        ledger = Ledger(
-            tuple(c for c in parsed if isinstance(c, ProducerLedger)),
-            tuple(c for c in parsed if isinstance(c, ConsumerLedger)),
-        )
-        return replace(ledger, drained=drained, until=until, starts=starts)
-
-
-def tally(path: Path) -> tuple[int, int]:
-    """Records (acknowledged or delivered) and errors in one file, counted without parsing."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return 0, 0
-    return data.count(b"\nA ") + data.count(b"\nD "), data.count(b"\nF ")
-
-
-class _File:
-    """One client's file, read as far as whole lines go."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.client: ProducerLedger | ConsumerLedger | None = None
-        self._read = 0
-        self._number = 0
-        self._torn = ""
-
-    def catch_up(self) -> None:
-        with self.path.open("rb") as file:
-            file.seek(self._read)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.decode(errors="replace").splitlines():
-            self._number += 1
-            self._line(line)
-
-    def _line(self, line: str) -> None:
-        if not line:
-            return
-        if self._torn and not line.startswith("S "):
-            raise LedgerDamaged(
-                "KO-LEDGER-DAMAGED",
-                f"line {self._number - 1} is not a ledger's: {self._torn[:80]!r}",
-                where=str(self.path),
-            )
-        try:
-            self._take(line)
-            self._torn = ""
-        except (ValueError, IndexError):
-            self._torn = line
-
-    def _take(self, line: str) -> None:
-        body, _, stamp = line.rpartition(" ")
-        if len(stamp) != NS_DIGITS:
-            raise ValueError(line)
-        at = int(stamp)
-        kind, _, rest = body.partition(" ")
-        if kind == "S":
-            self._start(rest, at)
-        elif isinstance(self.client, ProducerLedger):
-            _of_producer(self.client, kind, rest, at)
-        elif isinstance(self.client, ConsumerLedger):
-            _of_consumer(self.client, kind, rest, at)
-        else:
-            raise ValueError(line)
-
-    def _start(self, rest: str, at: int) -> None:
-        role, name, kind, group, topics = rest.split(" ")
-        if self.client is None:
-            if role == "producer":
-                self.client = ProducerLedger(name, kind)
-            elif role == "consumer":
-                self.client = ConsumerLedger(name, kind, group)
-            else:
-                raise ValueError(role)
-        self.client.topics = tuple(topics.split(","))
-        self.client.starts.append(at)
-
-
-def _of_producer(client: ProducerLedger, kind: str, rest: str, at: int) -> None:
-    if kind == "A":
-        seq, topic, partition, offset, sent = rest.split(" ")
-        client.acks.append(Ack(int(seq), topic, int(partition), int(offset), int(sent), at))
-    elif kind == "R":
-        client.reserved = max(client.reserved, int(rest))
-    elif kind == "F":
-        number, _, text = rest.partition(" ")
-        client.faults.append(Fault(int(number), text, at))
-    elif kind == "X":
-        client.ends.append(at)
-    else:
-        raise ValueError(kind)
-
-
-def _of_consumer(client: ConsumerLedger, kind: str, rest: str, at: int) -> None:
-    if kind == "D":
-        producer, seq, topic, partition, offset = rest.split(" ")
-        client.deliveries.append(
-            Delivery(producer, int(seq), topic, int(partition), int(offset), at)
-        )
-    elif kind == "C":
-        fields = [p.rsplit(":", 2) for p in rest.split(",")]
-        client.commits.append(Commit(tuple((t, int(p), int(o)) for t, p, o in fields), at))
-    elif kind == "M":
-        client.commit_failures.append(Fault(-1, rest, at))
-    elif kind == "N":
-        client.ridden_out.append(Fault(-1, rest, at))
-    elif kind == "F":
-        number, _, text = rest.partition(" ")
-        client.faults.append(Fault(int(number), text, at))
-    elif kind == "X":
-        client.ends.append(at)
-    else:
-        raise ValueError(kind)
+def _positions(positions: Positions) -> str:
+    return ",".join(f"{t}:{p}:{position}" for (t, p), position in sorted(positions.items()))
 
 
 def _one_line(text: object) -> str:

@@ -76,8 +76,11 @@ def producer_times(client: ProducerLedger, until: int) -> list[int]:
     return times
 
 
-def uncommitted_at(ledger: Ledger, group: str, t: float) -> int:
+def uncommitted_at(ledger: Ledger, group: str, t: float, *, landed: bool = False) -> int:
     """Records that the group had received but not committed at `t` (seconds since the epoch).
+
+    Only confirmed commits count. A commit that was on its way may have landed all the same:
+    `landed` counts what had been asked for, too. The truth lies between the two.
 
     Each commit settles what was delivered below its position in that partition, in the order
     in which things happened, so offsets of two clusters never mix. Auto-commit writes no
@@ -90,6 +93,8 @@ def uncommitted_at(ledger: Ledger, group: str, t: float) -> int:
         (d.at, 0, d) for m in members for d in m.deliveries
     ]
     events += [(c.at, 1, c) for m in members for c in m.commits]
+    if landed:
+        events += [(c.at, 1, c) for m in members for c in m.asked]
     for at, _, event in sorted(events, key=lambda e: e[:2]):
         if at > until:
             break

@@ -13,7 +13,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
 from kafkaops.lab.load.client import FLUSH, Dead
-from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter
+from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter, Positions
 from kafkaops.lab.load.record import decode
 from kafkaops.lab.load.spec import ClientSpec
 
@@ -21,8 +21,6 @@ POLL = 0.1
 PATIENCE = 0.25
 """Seconds until a call is repeated after an error."""
 BOOTSTRAP_PATIENCE_MS = 120_000
-
-Positions = dict[tuple[str, int], int]
 
 
 def _options(spec: ClientSpec, known: Mapping[str, Any], **own: Any) -> dict[str, Any]:
@@ -131,6 +129,7 @@ def consume(spec: ClientSpec, ledger: LedgerWriter, stop: threading.Event) -> in
     def commit() -> None:
         if not fresh or spec.auto_commit:
             return
+        ledger.committing(fresh)
         try:
             consumer.commit()
         except KafkaError as error:

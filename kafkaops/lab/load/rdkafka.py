@@ -10,7 +10,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from kafkaops.lab.load.client import Dead
-from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter
+from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter, Positions
 from kafkaops.lab.load.record import decode
 from kafkaops.lab.load.spec import ClientSpec
 
@@ -98,36 +98,36 @@ def consume(spec: ClientSpec, ledger: LedgerWriter, stop: threading.Event) -> in
         }
     )
 
+    fresh: Positions = {}
+
     def revoked(_: Consumer, __: list[TopicPartition]) -> None:
         if not spec.auto_commit:
-            commit(consumer, ledger)
+            commit(consumer, ledger, fresh)
+        fresh.clear()  # another member's from here on
 
     consumer.subscribe(list(spec.topics), on_revoke=revoked)
     committed = time.monotonic()
-    fresh = False
     while not stop.is_set():
-        fresh |= deliver(consumer.consume(500, POLL), ledger)
+        deliver(consumer.consume(500, POLL), ledger, fresh)
         now = time.monotonic()
-        if fresh and not spec.auto_commit and now - committed >= spec.commit_every:
-            commit(consumer, ledger)
-            committed, fresh = now, False
-    if fresh and not spec.auto_commit:
-        commit(consumer, ledger)
+        if not spec.auto_commit and now - committed >= spec.commit_every:
+            commit(consumer, ledger, fresh)
+            committed = now
+    if not spec.auto_commit:
+        commit(consumer, ledger, fresh)
     consumer.close()
     ledger.end()
     return 0
 
 
-def deliver(messages: list[Message], ledger: LedgerWriter) -> bool:
-    """Write a batch down; whether it held records."""
+def deliver(messages: list[Message], ledger: LedgerWriter, fresh: Positions) -> None:
+    """Write a batch down and note the positions after it."""
     at = time.time_ns()
-    any_record = False
     for message in messages:
         error = message.error()
         if error is not None:
             ledger.failed(-1, error)
             continue
-        any_record = True
         topic = str(message.topic())
         partition, offset = cast(int, message.partition()), cast(int, message.offset())
         content = decode(message.key(), message.value())
@@ -135,16 +135,21 @@ def deliver(messages: list[Message], ledger: LedgerWriter) -> bool:
             ledger.failed(content.seq, f"damaged record {topic}-{partition} offset {offset}")
         producer, seq = (content.producer, content.seq) if content else (FOREIGN, -1)
         ledger.delivered(producer, seq, topic, partition, offset, at)
+        fresh[topic, partition] = offset + 1
     ledger.flush()
-    return any_record
 
 
-def commit(consumer: Consumer, ledger: LedgerWriter) -> None:
+def commit(consumer: Consumer, ledger: LedgerWriter, fresh: Positions) -> None:
     """Commit the positions after all that was delivered; write down what was confirmed."""
+    if not fresh:
+        return
+    ledger.committing(fresh)
     try:
         done = consumer.commit(asynchronous=False) or []
     except KafkaException as error:
-        if error.args[0].code() != KafkaError._NO_OFFSET:
+        if error.args[0].code() == KafkaError._NO_OFFSET:
+            fresh.clear()  # a commit that seemed to fail had landed
+        else:
             ledger.commit_failed(error)
         return
     good = {(tp.topic, tp.partition): tp.offset for tp in done if not tp.error and tp.offset >= 0}
@@ -153,3 +158,5 @@ def commit(consumer: Consumer, ledger: LedgerWriter) -> None:
             ledger.commit_failed(f"{tp.topic}-{tp.partition}: {tp.error}")
     if good:
         ledger.committed(good)
+    for place in good:
+        fresh.pop(place, None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kafkaops.lab.load import record
 from kafkaops.lab.load.client import BLOCK, Dead, Pace, produce
-from kafkaops.lab.load.ledger import LedgerReader, LedgerWriter, ProducerLedger
+from kafkaops.lab.load.ledger import LedgerWriter, ProducerLedger
+from kafkaops.lab.load.ledger_reader import LedgerReader
 from kafkaops.lab.load.spec import ClientSpec
 
 SPEC = ClientSpec("producer", "p", "librdkafka", ("a", "b"), rate=1000.0)

@@ -12,11 +12,9 @@ from kafkaops.lab.load.ledger import (
     Commit,
     Delivery,
     Ledger,
-    LedgerDamaged,
-    LedgerReader,
     LedgerWriter,
-    tally,
 )
+from kafkaops.lab.load.ledger_reader import LedgerDamaged, LedgerReader, tally
 
 
 def producer(path: Path) -> LedgerWriter:
@@ -48,6 +46,7 @@ def test_what_a_consumer_writes_is_read_back(tmp_path: Path) -> None:
     writer = LedgerWriter(tmp_path / "c1.ledger")
     writer.start("consumer", "c1", "java-4.3.1", "g", "a")
     writer.delivered("p1", 7, "a", 2, 41, at)
+    writer.committing({("a", 2): 42})
     writer.committed({("a", 2): 42, ("a.b-c", 0): 1})
     writer.commit_failed("coordinator away")
     writer.rode_out("connection refused")
@@ -55,6 +54,7 @@ def test_what_a_consumer_writes_is_read_back(tmp_path: Path) -> None:
     assert (one.name, one.group) == ("c1", "g")
     assert one.deliveries == [Delivery("p1", 7, "a", 2, 41, at)]
     assert one.commits == [Commit((("a", 2, 42), ("a.b-c", 0, 1)), one.commits[0].at)]
+    assert [c.positions for c in one.asked] == [(("a", 2, 42),)]
     assert one.commit_failures[0].text == "coordinator away"
     assert one.ridden_out[0].text == "connection refused"
 

@@ -265,6 +265,15 @@ def test_uncommitted_is_what_was_received_above_the_last_commit() -> None:
     assert uncommitted_at(written, "other", T0 + 1) == 0
 
 
+def test_a_commit_on_its_way_may_have_landed() -> None:
+    one = member(read(0, 1, 2), commits=[Commit((("t", 0, 1),), at(0.05))])
+    one.asked.append(Commit((("t", 0, 3),), at(0.3)))
+    written = ledger((), one)
+    assert uncommitted_at(written, "g", T0 + 0.4) == 2
+    assert uncommitted_at(written, "g", T0 + 0.4, landed=True) == 0
+    assert uncommitted_at(written, "g", T0 + 0.25, landed=True) == 2
+
+
 def test_uncommitted_does_not_mix_the_offsets_of_two_clusters() -> None:
     """Blue's 100..102 come again as green's 0..2 and are settled by green's position."""
     blue = [Delivery("p", n, "t", 0, 100 + n, at(n * 0.1)) for n in range(3)]
