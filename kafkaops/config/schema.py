@@ -58,6 +58,9 @@ class ClusterSpec(Strict):
     hosts: tuple[HostSpec, ...] = Field(min_length=1)
     protected: bool = Field(False, description="every change asks for the cluster's name")
     service: str = Field("kafka", description="the broker's service on its host")
+    properties: str = Field(
+        "/opt/kafka/config/server.properties", description="the broker's own file on its host"
+    )
 
 
 class Mirror(Strict):
