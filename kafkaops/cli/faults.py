@@ -37,10 +37,10 @@ def show(error: OpsError, session: Session) -> int:
         if resume:
             body["resume"] = resume
         document = {"schema_version": 1, "error": body, "exit": int(error.exit)}
-        print(json.dumps(document, indent=2))
+        print(_clean(json.dumps(document, indent=2)))
     else:
         red, off = ("\x1b[1;31m", "\x1b[0m") if session.colours(stderr=True) else ("", "")
-        print(f"{red}error {error.code}{off}: {error.message}", file=sys.stderr)
+        print(f"{red}error {error.code}{off}: {_clean(error.message)}", file=sys.stderr)
         for line in details:
             print(f"  - {line}", file=sys.stderr)
         if error.where:
@@ -102,7 +102,7 @@ def _log(error: BaseException, session: Session) -> Path:
     # Options that carry values (--reason, --set) are left out: they may hold what is private.
     words = [w for w in session.argv if w.startswith("-") or w.isidentifier()]
     text = "".join(traceback.format_exception(error))
-    path.write_text(f"kafkaops {' '.join(words)}\n\n{text}", encoding="utf-8")
+    path.write_text(_clean(f"kafkaops {' '.join(words)}\n\n{text}"), encoding="utf-8")
     return path
 
 
@@ -110,3 +110,9 @@ def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text}" if text else name
+
+
+def _clean(text: str) -> str:
+    """The text without any secret that this process resolved."""
+    secrets = sys.modules.get("kafkaops.config.secrets")
+    return str(secrets.redact(text)) if secrets is not None else text

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kafkaops.cli.logs import keep_log
 from kafkaops.cli.operations import Operations
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Session:
 
         loaded = load(self.config, sets=self.sets, context=self.context)
         self.state_dir = Path(loaded.config.state.dir)
+        keep_log(self.log_dir())
         if enter_lab and loaded.config.lab is not None:
             self.operations.enter_lab(Path(loaded.config.lab.dir))
         return loaded

@@ -1,6 +1,7 @@
 """Secrets by reference: resolved as late as possible, and never shown.
 
-Invariant: a value that was resolved here is replaced by `***` in whatever passes `redact`.
+Invariant: a value that was resolved anywhere in this process is replaced by `***` in whatever
+passes `redact`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from kafkaops.engine.errors import ConfigError
 SHOWN = "***"
 SHORTEST = 4
 """Shorter values are not redacted: they would blank out half of every line."""
+
+_resolved: set[str] = set()
+
+
+def redact(text: str) -> str:
+    """The text with every value resolved so far replaced by `***`."""
+    for value in sorted(_resolved, key=len, reverse=True):
+        text = text.replace(value, SHOWN)
+    return text
 
 
 class Secrets:
@@ -35,7 +45,6 @@ class Secrets:
         self._environ = os.environ if environ is None else environ
         self._base = base or Path()
         self._fetch = fetch
-        self._values: set[str] = set()
 
     def resolve(self, reference: str) -> str:
         """The secret's value. Raises ConfigError naming the reference, never the value."""
@@ -63,14 +72,8 @@ class Secrets:
         if not value:
             raise ConfigError("KO-SECRET-EMPTY", "the secret is empty", where=reference)
         if len(value) >= SHORTEST:
-            self._values.add(value)
+            _resolved.add(value)
         return value
-
-    def redact(self, text: str) -> str:
-        """The text with every value resolved so far replaced by `***`."""
-        for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, SHOWN)
-        return text
 
     def _from_file(self, reference: str, rest: str) -> str:
         path = self._base / Path(rest).expanduser()
@@ -111,16 +114,12 @@ class Secrets:
 class RedactingFilter(logging.Filter):
     """Redacts every log record that passes, its arguments and traceback text included."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        super().__init__()
-        self._secrets = secrets
-
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = self._secrets.redact(record.getMessage())
+        record.msg = redact(record.getMessage())
         record.args = ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = self._secrets.redact(record.exc_text)
+            record.exc_text = redact(record.exc_text)
             record.exc_info = None
         return True

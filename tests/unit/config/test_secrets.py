@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kafkaops.config.secrets import RedactingFilter, Secrets
+from kafkaops.config.secrets import RedactingFilter, Secrets, redact
 from kafkaops.engine.errors import ConfigError
 
 
@@ -50,9 +50,9 @@ def test_resolved_values_are_redacted_in_text_and_logs(
 ) -> None:
     secrets = Secrets(environ={"PW": "s3cret-value"})
     secrets.resolve("env:PW")
-    assert secrets.redact("login with s3cret-value failed") == "login with *** failed"
+    assert redact("login with s3cret-value failed") == "login with *** failed"
     logger = logging.getLogger("kafkaops.test")
-    quiet = RedactingFilter(secrets)
+    quiet = RedactingFilter()
     logger.addFilter(quiet)
     try:
         try:
