@@ -110,7 +110,6 @@ def wanted(topic: Topic, *, target_major: int, known: frozenset[str] | None) -> 
         if until is not None and value != until:
             deferred.append(Deferred(topic.name, name, until, value))
             value = until
-            own = True
         values[name] = value
         if own:
             explicit[name] = value

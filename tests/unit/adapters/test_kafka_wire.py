@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from kafka.protocol.admin import ListGroupsRequest
 
 from kafkaops.adapters.kafka_errors import KafkaAnswer
 from kafkaops.engine.errors import StepFailed
 from kafkaops.model.partition import TopicPartition
-from tests.unit.adapters.wires import BROKEN, FakeWire, finish, metadata
+from tests.unit.adapters.wires import BROKEN, FakeWire, finish, found, metadata
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -110,3 +111,19 @@ def test_broken_off_work_is_begun_again_until_the_time_is_up() -> None:
     with pytest.raises(type(BROKEN)):
         finish(wire.again(hopeless))
     assert wire.clock.now - 1_000_000 >= 12
+
+
+def test_all_coordinators_of_a_broken_broker_are_looked_for_anew() -> None:
+    homes = {"g": 2, "h": 2, "i": 1}
+
+    def brokers(request: Any, node: int | None) -> Any:
+        if type(request).__name__ == "FindCoordinatorRequest":
+            return found(*((key, homes[key], 0) for key in request.coordinator_keys))
+        return BROKEN if node == 2 else "answer"
+
+    wire = FakeWire(brokers)
+    assert finish(wire.coordinators(list(homes))) == homes
+    assert finish(wire.at_coordinator(ListGroupsRequest, "g")) is None
+    homes.update(g=3, h=3, i=99)  # i's broker did not break: it is not asked for again
+    assert finish(wire.coordinators(list(homes))) == {"g": 3, "h": 3, "i": 1}
+    assert finish(wire.at_coordinator(ListGroupsRequest, "g")) == "answer"

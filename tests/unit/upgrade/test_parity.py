@@ -221,6 +221,7 @@ def test_what_cannot_be_equal_is_refused_before_anything_is_changed() -> None:
     )
     found = diff(blue, target.state)
     assert len(found.impossible) == 3
+    assert not replace(found, create=(), configs=()).empty
     with pytest.raises(GuardRefused, match="wide has 2 partitions"):
         parity.apply(found, target)  # type: ignore[arg-type]
     assert target.calls == []

@@ -24,6 +24,12 @@ def test_other_racks_for_the_same_ids_are_not_taken_blindly() -> None:
     assert len({racks[node] for node in placed[0]}) == 2
 
 
+def test_a_rack_that_green_lacks_does_not_double_another() -> None:
+    racks: dict[int, str | None] = {11: "a", 12: "a", 13: "b", 14: "b"}
+    placed = Placer(state(), green(racks=racks)).place(topic("t", [(3, 1)]).partitions)
+    assert len({racks[node] for node in placed[0]}) == 2  # 3 is in c, 1 in a
+
+
 def test_leaders_keep_their_rack() -> None:
     racks = {11: "c", 12: "b", 13: "a"}
     placed = Placer(state(), green(racks=racks)).place(topic("t").partitions)

@@ -200,6 +200,14 @@ def test_notes_never_block() -> None:
     refusals.refuse(found)
 
 
+def test_lagging_above_min_isr_is_a_note_and_rf_caps_min_isr() -> None:
+    two = {"min_insync_replicas": ("2", "static")}
+    lagging = state(topic("t", [(1, 2, 3)], isr=(1, 2), **two))
+    assert {f.code for f in find(evidence(lagging), config())} == {"KO-UNDER-REPLICATED"}
+    alone = state(topic("t", [(1,)], **two))
+    assert codes(evidence(alone)) == {"KO-RF-ONE": "t"}  # what min ISR cannot ask of one replica
+
+
 def test_the_dead_and_our_own_are_left_alone() -> None:
     dead, ours = group(state="Dead"), replace(group(), id="kafkaops-mirror")
     assert codes(evidence(state(topic("t"), groups=(dead, ours)))) == {}
