@@ -285,6 +285,11 @@ def test_uncommitted_does_not_mix_the_offsets_of_two_clusters() -> None:
     assert uncommitted_at(written, "g", T0 + 7) == 0
 
 
+def test_a_position_is_the_next_record_not_the_last_one_done() -> None:
+    written = ledger((), member(read(0, 1, 2), commits=[Commit((("t", 0, 2),), at(1))]))
+    assert uncommitted_at(written, "g", T0 + 2) == 1
+
+
 def test_a_commit_settles_its_own_partition_only() -> None:
     other = Delivery("p", 9, "t", 1, 0, at(0.05))
     written = ledger((), member([*read(0), other], commits=[Commit((("t", 0, 1),), at(1))]))
