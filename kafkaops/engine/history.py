@@ -68,12 +68,6 @@ class History:
             self.here.append(record)
             self._apply(record)
 
-    def forget(self, kind: str, **data: Any) -> None:
-        """Count what happened though it could not be written: only for going back, which a
-        resume may safely repeat."""
-        with self._lock:
-            self._apply(Record(-1, kind, 0.0, data))
-
     def decided(self, section: Critical) -> bool:
         return section.decided in self.done
 

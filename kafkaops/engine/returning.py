@@ -160,7 +160,6 @@ def _note(run: Stepping[W], kind: str, **data: Any) -> str:
     try:
         run.history.note(kind, **data)
     except OpsError as error:
-        run.history.forget(kind, **data)
         return error.message
     return ""
 

@@ -17,7 +17,6 @@ from kafkaops.engine.errors import (
     Exit,
     GuardRefused,
     OpsError,
-    StepFailed,
     TimedOut,
     Unreachable,
 )
@@ -90,8 +89,8 @@ class Stepping(Generic[W]):
     def bring_about(self, spec: Spec, step: Step[W], budget: Budget | None = None) -> None:
         """Return when the step is done, and written down as done.
 
-        Raises what the step raises, TimedOut past its deadline or the budget, GuardRefused or
-        StepFailed when a guard refuses for good, Interrupted on a stop request.
+        Raises what the step raises, TimedOut past its deadline or the budget, GuardRefused when
+        a guard refuses for good, Interrupted on a stop request.
         """
         begun = self.clock.monotonic()
         deadline = begun + spec.deadline
@@ -168,8 +167,7 @@ class Stepping(Generic[W]):
             return Blocked(error.code, error.message, error.hint)
 
     def _refusal(self, spec: Spec, blocked: Blocked) -> OpsError:
-        kind = StepFailed if self.history.acted else GuardRefused
-        return kind(
+        return GuardRefused(
             blocked.code,
             f"{spec.title}: {blocked.reason}",
             where=spec.id,

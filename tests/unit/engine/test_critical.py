@@ -135,6 +135,39 @@ def test_a_stop_request_inside_goes_back(bench: Bench) -> None:
     assert bench.world.held == {"before"}
 
 
+def test_a_stop_request_inside_does_not_let_the_step_finish(bench: Bench) -> None:
+    runner = bench.runner(cut())
+    bench.world.slow["prove"] = 3.0
+    bench.world.hook = lambda call: runner.request_stop() if call == "act prove" else None
+    begun = bench.clock.now
+    with pytest.raises(RolledBack):
+        runner.run()
+    assert bench.clock.now - begun < 0.5
+
+
+def test_a_crash_inside_goes_back_though_the_decision_looks_made(bench: Bench) -> None:
+    """The deciding step was never begun, so it is not this run's doing that it looks done."""
+    bench.runner(cut())
+    journal = bench.journal()
+    journal.append("section", {"name": "cut", "attempt": 1})
+    journal.append("intent", {"step": "fence", "attempt": 1})
+    bench.world.held |= {"before", "fence", "open"}
+    with pytest.raises(RolledBack, match="ended in the middle"):
+        bench.runner().run()
+    assert bench.world.held == {"before", "open"}
+
+
+def test_a_crash_right_after_the_deciding_act_goes_forward(bench: Bench) -> None:
+    bench.runner(cut())
+    journal = bench.journal()
+    for id in ("before", *INSIDE):
+        journal.append("intent", {"step": id})
+        if id != "open":
+            journal.append("done", {"step": id})
+    bench.world.held |= {"before", *INSIDE}
+    assert bench.runner().run().acted == ("late", "after")
+
+
 def test_an_interrupt_inside_goes_back(bench: Bench) -> None:
     bench.world.breaks["act prove"] = [KeyboardInterrupt()]
     with pytest.raises(RolledBack, match="KeyboardInterrupt"):

@@ -20,6 +20,7 @@ from kafkaops.engine.errors import (
     UsageFault,
 )
 from kafkaops.engine.events import Event, Kind
+from kafkaops.engine.history import History
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Blocked, Critical, Progress, Spec
 from kafkaops.engine.stepping import Interrupted
@@ -286,6 +287,15 @@ def test_a_resume_heals_what_was_done_and_is_no_more(bench: Bench) -> None:
         bench.runner(plan_of("a", "b")).run()
     bench.world.held.discard("a")
     assert bench.runner().run().acted == ("a", "b")
+
+
+def test_a_step_begun_again_counts_as_begun_only(bench: Bench) -> None:
+    bench.runner(plan_of("a"))
+    journal = bench.journal()
+    for kind in ("intent", "done", "intent"):
+        journal.append(kind, {"step": "a"})
+    found = History(journal)
+    assert (found.begun, found.done) == ({"a"}, set())
 
 
 def test_a_finished_run_does_nothing_more(bench: Bench) -> None:
