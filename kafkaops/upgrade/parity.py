@@ -22,6 +22,7 @@ __all__ = [
     "apply_deferred",
     "between",
     "diff",
+    "open_timestamps",
     "reopen_deferred",
 ]
 
@@ -82,6 +83,15 @@ def apply_deferred(deferred: Iterable[Sequence[str]], target: Cluster) -> None:
 def reopen_deferred(deferred: Iterable[Sequence[str]], target: Cluster) -> None:
     """Undo of `apply_deferred`: as it was before the cut."""
     _set(((d.topic, d.name, d.until) for d in (Deferred(*row) for row in deferred)), target)
+
+
+def open_timestamps(target: Cluster) -> tuple[Deferred, ...]:
+    """Make the target keep the timestamps of copied records (CreateTime, no bounds), before a
+    mirror writes there: the way back needs it of blue, as blue's own LogAppendTime would rewrite
+    every record. Returns what was changed, for `apply_deferred` to put back."""
+    changed = parity_configs.closed(target.topics(configs=True).values())
+    _set(((d.topic, d.name, d.until) for d in changed), target)
+    return changed
 
 
 def _set(rows: Iterable[tuple[str, str, str]], target: Cluster) -> None:

@@ -7,12 +7,12 @@ Timestamps stay open on green until the cut: a copied LogAppendTime would rewrit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kafkaops.model.cluster import ClusterState
-from kafkaops.model.partition import Topic, TopicConfig
+from kafkaops.model.partition import Topic, TopicConfig, is_carried
 
 OPEN = str(2**63 - 1)
 TYPE = "message.timestamp.type"
@@ -143,3 +143,14 @@ def same(name: str, wish: str, have: str | None) -> bool:
     if name == "cleanup.policy":
         return {v.strip() for v in wish.split(",")} == {v.strip() for v in have.split(",")}
     return wish == have
+
+
+def closed(topics: Iterable[Topic]) -> tuple[Deferred, ...]:
+    """Carried topics whose timestamp settings would change or refuse copied records."""
+    return tuple(
+        Deferred(topic.name, name, until, value)
+        for topic in topics
+        if is_carried(topic)
+        for name, until in _UNTIL_CUT.items()
+        if (value := topic.config.values.get(name)) is not None and value != until
+    )

@@ -67,6 +67,7 @@ def find(seen: Evidence, config: Config) -> tuple[Finding, ...]:
         *refusals_names.records(seen.records, config),
         *refusals_clusters.green_topics(blue, green, seen.green_ends, seen.green_producers),
         *refusals_clusters.parity(diff, blue, green),
+        *refusals_clusters.unmirrored(blue, config),
         *refusals_clusters.replication(blue),
         *refusals_clusters.health(blue, green),
         *refusals_clusters.disk(blue, green),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
 
+from kafkaops.config.schema import Config
+from kafkaops.mirror import config as mirroring
 from kafkaops.model.cluster import Broker, ClusterState, ProducerState
 from kafkaops.model.partition import Ends, Topic, TopicPartition, is_carried
 from kafkaops.upgrade.parity_diff import ParityDiff, acl_text
@@ -145,6 +148,20 @@ def _brokers_differ(blue: ClusterState) -> Iterator[Finding]:
         if len(set(values.values())) > 1:
             told = ", ".join(f"{node}: {value}" for node, value in values.items())
             yield finding("KO-BROKERS-DIFFER", name, told)
+
+
+def unmirrored(blue: ClusterState, config: Config) -> Iterator[Finding]:
+    """Topics that we would carry and the mirror would leave behind."""
+    every = config.mirror.model_copy(update={"exclude": ()})
+    for topic in _carried(blue):
+        if any(fnmatchcase(topic.name, glob) for glob in config.mirror.exclude):
+            continue
+        if not mirroring.carried(topic.name, mirroring.NEVER):
+            yield finding("KO-TOPIC-UNMIRRORED", topic.name, "the mirror takes it for its own")
+        elif mirroring.unmirrorable([topic.name], every):
+            yield finding(
+                "KO-TOPIC-UNMIRRORED", topic.name, "MirrorMaker takes such names for internal"
+            )
 
 
 def disk(blue: ClusterState, green: ClusterState) -> Iterator[Finding]:

@@ -68,6 +68,7 @@ CODES: dict[str, tuple[Kind, str]] = {
     "KO-ACL-SURPLUS": (Kind.NOTE, "check that green should allow or deny more than blue"),
     "KO-TIERED": (Kind.ASK, "green must have the same remote storage, or take the whole log"),
     "KO-TOPIC-LEFT-OUT": (Kind.NOTE, "not carried: made by tools, or excluded in the config"),
+    "KO-TOPIC-UNMIRRORED": (Kind.NO, "rename it, or name it in mirror.exclude to leave it on blue"),
     "KO-CONFIG-NOT-CARRIED": (Kind.NOTE, "green's own value holds"),
     "KO-BROKERS-DIFFER": (Kind.NOTE, "topic defaults differ between blue's brokers"),
     "KO-RF-ONE": (Kind.ASK, "one failed host stops it; raise the replication factor"),

@@ -146,6 +146,26 @@ def test_timestamps_wait_for_the_cut_and_can_be_reopened() -> None:
     assert diff(blue, target.state).empty
 
 
+def test_a_cluster_is_opened_for_copied_timestamps_and_closed_again() -> None:
+    stamped = topic(
+        "t",
+        message_timestamp_type=("LogAppendTime", "static"),
+        message_timestamp_before_max_ms=("60000", "topic"),
+    )
+    ours = topic("__tool", message_timestamp_type=("LogAppendTime", "static"))
+    target = Target(state(stamped, ours, topic("plain")))
+    before = target.state
+    changed = parity.open_timestamps(target)  # type: ignore[arg-type]
+    assert {d.topic for d in changed} == {"t"}
+    values = target.state.topics["t"].config.values
+    assert values["message.timestamp.type"] == "CreateTime"
+    assert values["message.timestamp.before.max.ms"] == OPEN
+    assert parity.open_timestamps(target) == ()  # type: ignore[arg-type]
+    parity.apply_deferred([list(d) for d in changed], target)  # type: ignore[arg-type]
+    for name in before.topics:
+        assert target.state.topics[name].config.values == before.topics[name].config.values
+
+
 def test_the_old_difference_bound_stands_for_both_new_ones() -> None:
     blue = state(topic("t", message_timestamp_difference_max_ms=("9000", "topic")))
     found = diff(blue, green())

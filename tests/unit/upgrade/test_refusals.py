@@ -208,6 +208,14 @@ def test_lagging_above_min_isr_is_a_note_and_rf_caps_min_isr() -> None:
     assert codes(evidence(alone)) == {"KO-RF-ONE": "t"}  # what min ISR cannot ask of one replica
 
 
+def test_topics_that_the_mirror_would_leave_behind_are_refused() -> None:
+    seen = evidence(state(topic("t"), topic("app-internal"), topic(".hidden")))
+    assert {f.subject for f in find(seen, config()) if f.blocks} == {"app-internal", ".hidden"}
+    left = config().mirror.model_copy(update={"exclude": ("*-internal", ".hidden")})
+    found = find(seen, config(mirror=left))
+    assert {f.code for f in found} == {"KO-TOPIC-LEFT-OUT", "KO-ACKS"}
+
+
 def test_the_dead_and_our_own_are_left_alone() -> None:
     dead, ours = group(state="Dead"), replace(group(), id="kafkaops-mirror")
     assert codes(evidence(state(topic("t"), groups=(dead, ours)))) == {}
