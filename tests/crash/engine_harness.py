@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kafkaops.engine.clock import FakeClock
-from kafkaops.engine.errors import RolledBack
+from kafkaops.engine.errors import RolledBack, StepFailed
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.readonly import declared, mutating, readonly_world
@@ -228,6 +228,10 @@ class Scene(Generic[W]):
             if not self.returns:
                 raise
             self.outcomes.append("returned")
+        except StepFailed as failed:
+            if failed.code != "KO-RETURN-INCOMPLETE":
+                raise
+            self.outcomes.append("returned")  # barred: the next process goes forward
         return fuse
 
     def runner(self, journal: Journal, world: W) -> Runner[W]:

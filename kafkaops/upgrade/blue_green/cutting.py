@@ -13,6 +13,7 @@ from kafkaops.cutover import fence, hooks, positions, standstill
 from kafkaops.engine.errors import GuardRefused, StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.mirror import flow
+from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
 from kafkaops.upgrade.blue_green.move import (
@@ -222,6 +223,8 @@ class Opened(Move):
     def check(self, world: World) -> State:
         states = fence.states(self.hosts(world, self.dst))
         done = all(s.kind == "open" and not s.forward for s in states.values())
+        if done and self.get(world, "time.opened") is None:
+            self.stamp(world, "opened")  # the process that opened it died before it could
         return State.DONE if done else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
@@ -249,15 +252,26 @@ class Opened(Move):
             fence.close(self.hosts(world, self.dst), port)
         proof: dict[str, Any] = self.get(world, "proof") or {}
         sealed = {tp: int(p["target_end"]) for tp, p in offsets_in(proof).items()}
-        now = self.target(world).ends(sealed)
-        written = sorted(str(tp) for tp in sealed if now[tp].high_watermark > sealed[tp])
-        if written and self.get(world, "time.opened"):
+        written = self._written(world, sealed)
+        if written:
+            # forward is the only right way now: finish opening, so that a resume finds it done
             fence.open_(self.hosts(world, self.dst), port)
+            self.stamp(world, "opened")
             raise GuardRefused(
                 "KO-TARGET-WRITTEN",
                 f"{self.dst} already took records ({written[:5]}); going back would lose them",
                 hint="resume the run; then roll back with `kafkaops run rollback`",
             )
+
+    def _written(self, world: World, sealed: dict[TopicPartition, int]) -> list[str]:
+        """Partitions with a visible record past the proof; the markers of a fenced mirror are
+        none."""
+        now = self.target(world).ends(sealed)
+        return sorted(
+            str(tp)
+            for tp, end in sealed.items()
+            if now[tp].high_watermark > end and self.target(world).consume(tp, end, 1)
+        )
 
     def _pairs(self, world: World) -> list[tuple[Any, str]]:
         source = {h.node_id: h.address for h in cluster_spec(world, self.src).hosts}

@@ -1,0 +1,137 @@
+"""A blue/green upgrade killed at its calls and journal writes; the end is always the same."""
+
+from __future__ import annotations
+
+import os
+
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green import planner
+from tests.crash.blue_green_scene import BlueGreen
+from tests.crash.engine_harness import (
+    Point,
+    Scene,
+    Swept,
+    points_of,
+    sweep_pairs,
+    uncrashed,
+)
+
+SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.2
+"""Of the points outside the cutover; those inside are always all tried."""
+
+
+def there() -> Scene[World]:
+    return BlueGreen().scene()
+
+
+def test_undisturbed_it_ends_on_green_with_nothing_lost() -> None:
+    world = BlueGreen()
+    scene = world.scene()
+    scene.play()
+    state = scene.state()
+    assert scene.outcomes == ["done"]
+    assert state["serves"] == "green"
+    assert (state["lost"], state["duplicated"]) == ([], 0)
+    assert world.clients.switches == 2  # began on blue, moved once
+    assert state["mirrors"] == {"forward": "STOPPED", "back": "RUNNING"}
+    assert all(fenced == name.startswith("blue") for name, (fenced, _) in state["fences"].items())
+
+
+def test_killed_anywhere_it_resumes_to_the_same_end() -> None:
+    expected, fuse = uncrashed(there)
+    swept = Swept()
+    for number, point in enumerate(points_of(fuse, reads=False)):
+        if SHARE < 1.0 and number % round(1 / SHARE):
+            continue
+        _try(swept, expected, point)
+    assert swept.verdict().killed > 50
+
+
+def test_killed_twice_it_resumes_to_the_same_end() -> None:
+    swept = sweep_pairs(there, within=20, share=0.002 * (SHARE * 5) ** 3, seed=7)
+    assert swept.verdict().scenarios > 5
+
+
+def test_killed_inside_the_pause_blue_takes_writes_again_with_nobody_resuming() -> None:
+    """From the fence to the disarming: the kernels' timers alone bring blue back."""
+    _, fuse = uncrashed(there)
+    inside = _between(fuse.calls, "fence.fired", "disarmed")
+    assert len(inside) > 30
+    for call in inside:
+        world = BlueGreen()
+        world.scene().process(Point(call, "before"))
+        world.clock.sleep(world.config.cutover.max_write_pause + 1)
+        assert world.clients.reach(1) == "blue", f"killed before call {call}: blue stays shut"
+        assert world.clients.last == "blue"
+
+
+def test_the_way_back_after_the_cut_loses_nothing() -> None:
+    def back() -> Scene[World]:
+        world = BlueGreen()
+        world.scene().play()
+        return world.scene(plan=planner.way_back)
+
+    world_state, fuse = uncrashed(back)
+    assert world_state["serves"] == "blue"
+    assert (world_state["lost"], world_state["duplicated"]) == ([], 0)
+    swept = Swept()
+    for point in points_of(fuse, reads=False)[:: round(2 / SHARE)]:
+        swept.scenarios += 1
+        scene = back()
+        scene.play([point])
+        if scene.state() != world_state:
+            swept.failures.append(f"{point}: {scene.state()}")
+    swept.verdict()
+
+
+def test_rollback_before_the_cut_leaves_blue_as_it_was() -> None:
+    world = BlueGreen()
+
+    def until_names(runner: Runner[World]) -> RunResult:
+        runner.until = "names"
+        return runner.run()
+
+    world.scene(operate=until_names).play()
+    scene = world.scene(operate=lambda runner: runner.rollback())
+    _, fuse = uncrashed(lambda: _held(until_names))
+    assert len(fuse.calls) > 20
+    for point in points_of(fuse, reads=False)[::3]:
+        scene = _held(until_names)
+        scene.play([point])
+        state = scene.state()
+        assert state["serves"] == "blue"
+        assert state["lost"] == []
+        assert not any(fenced for fenced, _ in state["fences"].values())
+        assert all(values[0].startswith("127.0.1.") for _, values in state["names"])
+
+
+def _held(until: object) -> Scene[World]:
+    world = BlueGreen()
+    scene = world.scene(operate=until)  # type: ignore[arg-type]
+    scene.play()
+    files = scene.files
+    again = world.scene(operate=lambda runner: runner.rollback())
+    again.files = files
+    return again
+
+
+def _try(swept: Swept, expected: object, point: Point) -> None:
+    swept.scenarios += 1
+    scene = there()
+    try:
+        scene.play([point])
+        if scene.state() != expected:
+            swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
+    except AssertionError as error:
+        swept.failures.append(f"{point}: {error}")
+    swept.killed += scene.outcomes.count("killed")
+    swept.returned += scene.outcomes.count("returned")
+
+
+def _between(calls: list[tuple[str, bool]], first: str, last: str) -> list[int]:
+    """Numbers of the calls from the fence's first shot to the first disarming."""
+    runs = [n for n, (name, _) in enumerate(calls, 1) if name.endswith(".run")]
+    begin = runs[0]
+    shut = [n for n, (name, _) in enumerate(calls, 1) if n > begin and name.endswith(".firewall")]
+    return list(range(begin + 12, shut[0] + 1))
