@@ -36,9 +36,10 @@ def came_about(run: Stepping[W], steps: Mapping[str, Step[W]], section: Critical
 
 def give_up(
     run: Stepping[W], steps: Mapping[str, Step[W]], section: Critical, why: BaseException | str
-) -> OpsError:
+) -> OpsError | None:
     """Undo the begun steps of the section, last first, and return the error that says so:
     RolledBack, or StepFailed where something could not be undone (a resume tries again).
+    None when the deciding step refuses to be taken back and is in force: only forward is right.
 
     A journal that cannot be written does not hold it up: a resume then undoes once more.
     """
@@ -51,11 +52,18 @@ def give_up(
         if turn:
             run.clock.sleep(BETWEEN)
         failed, barred = _undo_all(run, steps, section)
-        if barred or not failed:
+        if barred:
+            try:
+                if came_about(run, steps, section):
+                    return None
+            except Exception as error:
+                failed[section.decided] += f"; then {_words(error)}"
+            break
+        if not failed:
             break
     if failed:
         left = "; ".join(f"{step}: {error}" for step, error in failed.items())
-        error: OpsError = StepFailed(
+        end: OpsError = StepFailed(
             "KO-RETURN-INCOMPLETE",
             f"{section.name} failed ({words}), and not all of it could be undone: {left}",
             where=next(iter(failed)),
@@ -64,15 +72,15 @@ def give_up(
     else:
         unwritten = _note(run, h.RETURNED, name=section.name, attempt=attempt) or unwritten
         run.announcer.say(Kind.RETURNED, message=words, section=section.name)
-        error = RolledBack(
+        end = RolledBack(
             "KO-RETURNED",
             f"{section.name} was given up and undone: {words}"
             + (f" (and the journal could not be written: {unwritten})" if unwritten else ""),
             where=getattr(why, "where", "") or section.name,
             hint=f"{run.resume}   (tries it once more)",
         )
-    error.__cause__ = why if isinstance(why, BaseException) else None
-    return error
+    end.__cause__ = why if isinstance(why, BaseException) else None
+    return end
 
 
 def _undo_all(
@@ -108,6 +116,13 @@ def roll_back(
         run.history.note(h.ROLLBACK)
     for section in run.history.open_sections():
         error = give_up(run, steps, section, "rolled back as asked")
+        if error is None:
+            raise StepFailed(
+                "KO-DECIDED",
+                f"{section.name} was decided and cannot be taken back",
+                where=section.decided,
+                hint=run.resume,
+            )
         if not isinstance(error, RolledBack):
             raise error
     for spec in run.history.begun_specs():

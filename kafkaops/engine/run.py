@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from kafkaops.engine import history as h
 from kafkaops.engine import outline
@@ -25,7 +25,7 @@ from kafkaops.engine.outline import Group, Unit
 from kafkaops.engine.parallel import Parallel, in_threads
 from kafkaops.engine.plan_json import plan_hash
 from kafkaops.engine.returning import came_about, give_up, roll_back
-from kafkaops.engine.step import Plan, Spec, Step
+from kafkaops.engine.step import Critical, Plan, Spec, Step
 from kafkaops.engine.stepping import Budget, Interrupted, Stepping, StopRequest
 
 W = TypeVar("W")
@@ -119,9 +119,7 @@ class Runner(Generic[W]):
         try:
             for section in self.history.open_sections():
                 if not came_about(self._run, self._steps, section):
-                    raise give_up(
-                        self._run, self._steps, section, "the run had ended in the middle of it"
-                    )
+                    self._give_up(section, "the run had ended in the middle of it")
             units = outline.before_hold(self.plan, self.until)
             settled = self.history.settled()
             for unit in units:
@@ -177,7 +175,13 @@ class Runner(Generic[W]):
                 self._failed_inside(section, error)
         self._groups(unit.groups[at + 1 :], None)
 
-    def _failed_inside(self, section: Any, error: BaseException) -> None:
+    def _give_up(self, section: Critical, why: BaseException | str) -> None:
+        """Raise what going back came to; return where only forward is right."""
+        error = give_up(self._run, self._steps, section, why)
+        if error is not None:
+            raise error
+
+    def _failed_inside(self, section: Critical, error: BaseException) -> None:
         """Go back, unless the deciding step came about all the same or nothing was begun."""
         mine = {s.id for s in self.plan.specs if s.critical == section.name}
         if not mine & self.history.begun:
@@ -188,7 +192,7 @@ class Runner(Generic[W]):
             except Exception:  # cannot be told: its own undo finds out, or bars the way back
                 forward = False
             if not forward:
-                raise give_up(self._run, self._steps, section, error)
+                self._give_up(section, error)
         if not isinstance(error, Exception):
             raise error
 

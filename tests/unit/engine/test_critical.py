@@ -234,6 +234,17 @@ def test_where_the_decision_cannot_be_taken_back_nothing_before_it_is(bench: Ben
     assert bench.runner().run().outcome == "done"
 
 
+def test_where_the_decision_refuses_to_be_taken_back_and_holds_it_goes_forward(
+    bench: Bench,
+) -> None:
+    """As when clients have written through the half of the listeners that were open."""
+    bench.world.breaks["act open"] = [ValueError("odd")]
+    bench.world.breaks["undo open"] = [GuardRefused("KO-WRITTEN", "records were written")]
+    bench.world.hook = lambda call: bench.world.held.add("open") if call == "undo open" else None
+    assert bench.runner(cut()).run().outcome == "done"
+    assert [c for c in bench.world.changes if c.startswith("undo")] == ["undo open"]
+
+
 def test_an_undo_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
     bench.world.breaks["act open"] = [ValueError("odd")]
     gone = Unreachable("KO-GONE", "the worker is gone")

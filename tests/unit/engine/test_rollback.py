@@ -128,6 +128,19 @@ def test_an_open_section_is_closed_first(bench: Bench) -> None:
     assert "returned" in bench.kinds
 
 
+def test_a_decision_that_refuses_to_be_taken_back_bars_the_rollback(bench: Bench) -> None:
+    plan = plan_of("a", step("b", critical="cut"), criticals=(Critical("cut", 10, "b"),))
+    bench.runner(plan)
+    journal = bench.journal()
+    for id in ("a", "b"):
+        journal.append("intent", {"step": id})
+    bench.world.held |= {"a", "b"}
+    bench.world.breaks["undo b"] = [GuardRefused("KO-WRITTEN", "records were written")]
+    with pytest.raises(StepFailed, match="decided"):
+        bench.runner().rollback()
+    assert bench.world.held == {"a", "b"}
+
+
 def test_after_a_return_the_rest_can_be_rolled_back(bench: Bench) -> None:
     plan = plan_of(
         "a",
