@@ -6,6 +6,9 @@ does not use; nothing here decides anything.
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,10 +17,12 @@ from kafkaops.engine.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+    from kafkaops.engine.lease import Lease
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.connect import Connect
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.host import Host
+    from kafkaops.ports.lease import LeaseKeeper
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
 
@@ -144,6 +149,32 @@ def connect_command(config: Config) -> tuple[str, ...]:
     from kafkaops.lab import kit
 
     return (str(kit.java()), "-cp", kit.classpath("4.3.1"))
+
+
+def lease(config: Config, run: str) -> Lease:
+    """The leases of both clusters, taken in one fixed order. LeaseHeld names the holder."""
+    from kafkaops.engine.lease import Holder, take
+
+    clock = SystemClock()
+    holder = Holder(getpass.getuser(), socket.gethostname(), os.getpid(), run, clock.wall())
+    keeper = leases(config, clock)
+
+    def acquire(name: str) -> Lease:
+        return keeper.acquire(name, holder, config.state.lease_ttl)
+
+    return take(acquire, (config.blue.name, config.green.name))
+
+
+def leases(config: Config, clock: Clock) -> LeaseKeeper:
+    """Where leases live: beside the runs, or in S3."""
+    if config.state.lease == "file":
+        from kafkaops.adapters.lease_file import FileLeases
+
+        return FileLeases(Path(config.state.dir) / "leases")
+    from kafkaops.adapters.lease_s3 import S3Leases
+
+    bucket, _, prefix = config.state.lease.removeprefix("s3://").partition("/")
+    return S3Leases(bucket, prefix, config.aws, clock)
 
 
 def build(

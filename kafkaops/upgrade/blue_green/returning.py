@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kafkaops.cutover import fence
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.ports.host import Host
@@ -41,8 +42,10 @@ class ReadyForReturn(Move):
         return State.TODO if self.get(world, "return.ready") is None else State.DONE
 
     def safe(self, world: World) -> Blocked | None:
-        if world.facts.get(f"{self.flow}.time.opened") is None:
-            return Blocked("KO-NOT-IDLE", f"{self.src} still serves its clients", transient=False)
+        states = fence.states(self.hosts(world, self.src))
+        serving = sorted(name for name, state in states.items() if state.kind != "permanent")
+        if serving:
+            return Blocked("KO-NOT-IDLE", f"{serving} still serve clients", transient=False)
         return None
 
     def act(self, world: World) -> None:
