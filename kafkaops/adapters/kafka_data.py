@@ -45,6 +45,7 @@ def produce(
     """Write records (key, value) to one partition; their offsets in order."""
     offsets: dict[int, int] = {}
     failed: list[KafkaError] = []
+    trouble: list[KafkaError] = []
 
     def written(index: int) -> Any:
         def done(error: KafkaError | None, message: Message) -> None:
@@ -63,7 +64,7 @@ def produce(
                 "enable.idempotence": False,
                 "linger.ms": 0,
                 "message.timeout.ms": int(timeout * 1000),
-                "error_cb": lambda _error: None,
+                "error_cb": trouble.append,
             }
         )
         for index, (key, value) in enumerate(records):
@@ -72,7 +73,7 @@ def produce(
             )
         producer.flush(timeout)
         if failed:
-            raise KafkaException(failed[0])
+            raise KafkaException(_cause(failed[0], trouble))
     if len(offsets) != len(records):
         raise TimedOut(
             "KO-CLUSTER-WRITE-TIMEOUT",
@@ -94,6 +95,7 @@ def consume(
 ) -> tuple[tuple[int, bytes], ...]:
     """Up to `count` visible records (offset, value) from `start`; fewer at the end of the log."""
     found: list[tuple[int, bytes]] = []
+    trouble: list[KafkaError] = []
     with _told(cluster, f"read {tp}"):
         consumer = Consumer(
             {
@@ -105,7 +107,7 @@ def consume(
                 "enable.partition.eof": True,
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 50,
-                "error_cb": lambda _error: None,
+                "error_cb": trouble.append,
             }
         )
         try:
@@ -115,6 +117,7 @@ def consume(
                 message = consumer.poll(0.2)
                 if message is None:
                     if clock.monotonic() >= deadline:
+                        _raise_known(trouble)
                         raise TimedOut(
                             "KO-CLUSTER-READ-TIMEOUT",
                             f"{cluster} gave {len(found)} of {count} records of {tp}"
@@ -170,6 +173,22 @@ def seed_consumer_group(
                     )
         finally:
             consumer.close()
+
+
+def _known(trouble: Sequence[KafkaError]) -> KafkaError | None:
+    """The last thing that librdkafka said on the side and that explains why nothing happened."""
+    explains = _CREDENTIALS | _PERMISSION | _REACH
+    return next((e for e in reversed(trouble) if e.code() in explains), None)
+
+
+def _cause(error: KafkaError, trouble: Sequence[KafkaError]) -> KafkaError:
+    return (_known(trouble) or error) if error.code() == KafkaError._MSG_TIMED_OUT else error
+
+
+def _raise_known(trouble: Sequence[KafkaError]) -> None:
+    known = _known(trouble)
+    if known is not None:
+        raise KafkaException(known)
 
 
 @contextlib.contextmanager

@@ -164,8 +164,9 @@ async def _reassigning(wire: Wire) -> tuple[TopicPartition, ...]:
 async def _scram_users(wire: Wire) -> tuple[str, ...]:
     if not wire.supports(DescribeUserScramCredentialsRequest):
         return ()
+    # An empty list and null both mean all users; a broker that must refuse null never answers.
     answer = await wire.to_controller(
-        lambda: DescribeUserScramCredentialsRequest(users=None), lambda a: a.error_code
+        lambda: DescribeUserScramCredentialsRequest(users=[]), lambda a: a.error_code
     )
     if answer.error_code in FEATURE_OFF or answer.error_code == _NO_SUCH_USER:
         return ()
