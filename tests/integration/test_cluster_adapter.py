@@ -30,7 +30,7 @@ def test_the_adapter_parity_and_refusals_on_real_brokers(tmp_path: Path) -> None
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        out, _ = process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=600)
         assert process.returncode == 0, out
     finally:
         _lab("down", "--dir", str(directory))
