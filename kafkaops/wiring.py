@@ -112,7 +112,7 @@ def verification(config: Config, direction: str, facts: Facts, directory: Path) 
     watched = cluster(config, source)
 
     def topics() -> Mapping[str, tuple[int, bool]]:
-        found = moved(watched.topics(configs=True))
+        found = moved(watched.topics(configs=True), config.mirror.exclude)
         return {
             name: (
                 len(topic.partitions),

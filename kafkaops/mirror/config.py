@@ -19,8 +19,8 @@ from kafkaops.engine.errors import ConfigError
 
 CONNECTOR = "org.apache.kafka.connect.mirror.MirrorSourceConnector"
 BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter"
-NEVER = ("kafkaops-.*", "mm2-.*", "connect-.*", "__.*")
-"""Kafka's own topics and ours."""
+NEVER = ("kafkaops-.*", "__.*", "mm2-.*\\.internal", ".*\\.checkpoints\\.internal")
+"""Kafka's own topics, MirrorMaker's and ours; what `is_carried` does not carry."""
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest record batch that can be mirrored."""
 JAAS = {
@@ -52,7 +52,12 @@ def transactional_ids(direction: str, tasks: int) -> tuple[str, ...]:
 
 def excluded(mirror: Mirror) -> tuple[str, ...]:
     """Patterns (regular expressions, whole names) of topics that are not mirrored."""
-    return (*NEVER, *mirror.exclude)
+    return (*NEVER, *(_pattern(glob) for glob in mirror.exclude))
+
+
+def _pattern(glob: str) -> str:
+    """A glob as a regular expression that Java and Python read alike."""
+    return "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in glob)
 
 
 def carried(topic: str, patterns: Collection[str]) -> bool:

@@ -20,7 +20,6 @@ from kafkaops.upgrade.blue_green.move import (
     Move,
     Once,
     cluster_spec,
-    moved,
     offsets_in,
     offsets_out,
     partitions_of,
@@ -44,7 +43,7 @@ class Observed(Once):
 
     def act(self, world: World) -> None:
         source = self.source(world)
-        parts = partitions_of(moved(source.topics()))
+        parts = partitions_of(self.carried(world, source))
         first = source.ends(parts)
         begun = world.clock.monotonic()
         groups = source.groups()
@@ -97,7 +96,7 @@ class StandsStill(Move):
 
     def act(self, world: World) -> None:
         source, target = self.source(world), self.target(world)
-        topics = moved(source.topics())
+        topics = self.carried(world, source)
         left = sorted(set(topics) - set(target.topics()))
         if left:
             raise StepFailed(

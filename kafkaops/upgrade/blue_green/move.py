@@ -6,8 +6,9 @@ A rollback after the cut is the same machine with the colours exchanged, so no s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from kafkaops.config.schema import ClusterSpec
@@ -21,9 +22,14 @@ from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 
 
-def moved(topics: Mapping[str, Topic]) -> dict[str, Topic]:
-    """The topics that a migration carries: neither Kafka's own nor ours."""
-    return {name: topic for name, topic in topics.items() if is_carried(topic)}
+def moved(topics: Mapping[str, Topic], exclude: Sequence[str] = ()) -> dict[str, Topic]:
+    """The topics that a migration carries: neither Kafka's own nor ours, nor what the globs of
+    `mirror.exclude` name."""
+    return {
+        name: topic
+        for name, topic in topics.items()
+        if is_carried(topic) and not any(fnmatchcase(name, glob) for glob in exclude)
+    }
 
 
 def partitions_of(topics: Mapping[str, Topic]) -> list[TopicPartition]:
@@ -71,6 +77,10 @@ class Move:
 
     def hosts(self, world: World, colour: str) -> list[Host]:
         return [world.hosts[h.name] for h in cluster_spec(world, colour).hosts]
+
+    def carried(self, world: World, cluster: Cluster) -> dict[str, Topic]:
+        """The cluster's topics that this move carries, fresh."""
+        return moved(cluster.topics(), world.config.mirror.exclude)
 
     # facts
 

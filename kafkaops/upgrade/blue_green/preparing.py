@@ -7,7 +7,7 @@ from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
-from kafkaops.upgrade.blue_green.move import Move, moved, partitions_of, since
+from kafkaops.upgrade.blue_green.move import Move, partitions_of, since
 
 
 class TtlLowered(Move):
@@ -98,6 +98,18 @@ class FenceReady(Move):
         fence.remove(self.hosts(world, self.src))
 
 
+def carry(step: Move, world: World) -> None:
+    """Carry out the difference, and remember what an undo must delete and the cut must set."""
+    diff = parity.between(step.source(world), step.target(world), world.config)
+    known = step.get(world, "parity.created") or []
+    created = sorted({*known, *(t.name for t in diff.create)})
+    step.put(world, "parity.created", created)  # before creating: an undo must know them
+    step.put(
+        world, "parity.deferred", [list(d) for d in diff.deferred]
+    )
+    parity.apply(diff, step.target(world))
+
+
 class Parity(Move):
     """Topics, partitions, effective configs, ACLs and quotas: the difference is zero."""
 
@@ -106,12 +118,7 @@ class Parity(Move):
         return State.DONE if diff.empty else State.TODO
 
     def act(self, world: World) -> None:
-        diff = parity.between(self.source(world), self.target(world), world.config)
-        known = self.get(world, "parity.created") or []
-        created = sorted({*known, *(t.name for t in diff.create)})
-        self.put(world, "parity.created", created)  # before creating: an undo must know them
-        self.put(world, "parity.deferred", [list(d) for d in diff.deferred])
-        parity.apply(diff, self.target(world))
+        carry(self, world)
 
     def undo(self, world: World) -> None:
         """Delete what we created on the target, as long as clients have never written there."""
@@ -134,7 +141,7 @@ class ProducerIdsRaised(Move):
 
     def act(self, world: World) -> None:
         source, target = self.source(world), self.target(world)
-        seen = source.producers(partitions_of(moved(source.topics())))
+        seen = source.producers(partitions_of(self.carried(world, source)))
         taken = {broker: source.init_producer_ids(broker, 1) for broker in source.brokers_up()}
         goal = parity_producers.goal(seen, taken, margin=int(self.spec.args.get("margin", 0)))
         reached = {broker: target.init_producer_ids(broker, 1) for broker in target.brokers_up()}

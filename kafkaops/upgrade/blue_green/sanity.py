@@ -9,7 +9,7 @@ from kafkaops.engine.step import Blocked
 from kafkaops.model.partition import Topic, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import Once, cluster_spec, moved
+from kafkaops.upgrade.blue_green.move import Once, cluster_spec
 
 SCRATCH = "kafkaops-sanity"
 
@@ -33,7 +33,7 @@ class Serves(Once):
     def act(self, world: World) -> None:
         cluster = self.target(world)
         state = cluster.snapshot(full=False)
-        topics = moved(cluster.topics())
+        topics = self.carried(world, cluster)
         leaderless = [str(p.tp) for t in topics.values() for p in t.partitions if p.leader < 0]
         if leaderless:
             raise StepFailed(

@@ -17,7 +17,6 @@ from kafkaops.upgrade.blue_green.move import (
     Once,
     cluster_spec,
     cut_of,
-    moved,
     offsets_in,
     partitions_of,
     since,
@@ -64,7 +63,7 @@ class ClientsSeen(Move):
             fence.forget_knocks(self.hosts(world, self.src))  # who knocks from now on is lost
             self.stamp(world, "clients.seen")
             before = self.get(world, "before") or {}
-            topics = sorted(moved(self.target(world).topics()))
+            topics = sorted(self.carried(world, self.target(world)))
             silent = sorted(set(topics) - set(before.get("growing", [])))
             self.put(world, "clients.seen", {"silent_topics": silent, **before})
             return State.DONE
@@ -85,7 +84,7 @@ class ClientsSeen(Move):
     def missing(self, world: World) -> dict[str, list[str]]:
         before = self.get(world, "before") or {"growing": [], "consuming": []}
         target = self.target(world)
-        topics = moved(target.topics())
+        topics = self.carried(world, target)
         sealed = {
             tp: int(p["target_end"]) for tp, p in offsets_in(self.get(world, "proof") or {}).items()
         }
@@ -115,6 +114,14 @@ class DeltaMirror(Move):
         return both_ways(world, self.flow)
 
     def act(self, world: World) -> None:
+        # blue's own LogAppendTime would rewrite what is copied; the next cut puts it back
+        opened = parity.open_timestamps(self.target(world))
+        kept = self.get(world, "parity.deferred") or []
+        self.put(
+            world,
+            "parity.deferred",
+            [*kept, *map(list, opened)],
+        )
         start = {tp: offset for tp, (offset, _) in cut_of(world.facts, self.flow).items()}
         flow.start_from(
             self.connect(world),

@@ -12,6 +12,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
 from kafkaops.upgrade.blue_green.mirroring import tend
 from kafkaops.upgrade.blue_green.move import Move
+from kafkaops.upgrade.blue_green.preparing import carry
 
 
 def refuse_differences(differences: tuple[Difference, ...]) -> None:
@@ -84,8 +85,7 @@ class GatesHeld(Move):
         return State.PENDING
 
     def act(self, world: World) -> None:
-        diff = parity.between(self.source(world), self.target(world), world.config)
-        parity.apply(diff, self.target(world))
+        carry(self, world)
 
     def undo(self, world: World) -> None:
         self.put(world, "gates.passed", None)

@@ -28,7 +28,7 @@ CONFIG = Config(
     name="orders",
     blue=cluster("blue", 1),
     green=cluster("green", 2),
-    mirror=Mirror(host="green-1", back_host="blue-1", exclude=("secret-.*",)),
+    mirror=Mirror(host="green-1", back_host="blue-1", exclude=("secret-*",)),
     cutover=Cutover(hosted_zone="Z1", alias="kafka.example.net"),
 )
 
