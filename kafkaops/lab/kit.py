@@ -48,6 +48,10 @@ class Jar:
         return f"{artifact}-{version}.jar"
 
 
+CLIENTS = ("3.9.2", "4.3.1")
+"""Releases whose jars the lab's Java clients and the mirror's worker use."""
+
+
 def quiet(line: str) -> None:
     """The default for progress lines: nothing."""
 

@@ -42,6 +42,10 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
         for version in dict.fromkeys(settings.version(colour) for colour in COLOURS):
             kit.fetch(version, say)
             broker.template(version, say)
+        # The load and the mirror run inside, where nothing can be fetched any more.
+        for version in kit.CLIENTS:
+            kit.fetch(version, say)
+        kit.ecj(say)
         broker.homes(layout, settings, say)
         layout.save(settings)
         launcher = _launch(layout)
