@@ -18,6 +18,7 @@ FEATURE_OFF = frozenset({35, 42})  # unsupported version, invalid request (ZooKe
 CONCURRENT_TRANSACTIONS = 51
 NOT_CONTROLLER = 41
 NOT_YET = frozenset({7, 88})  # request timed out, unstable offset commit
+PASSING = frozenset({5, 6, 9, 14, 15, 16, 88})  # leaders and coordinators that move or load
 
 _AUTHENTICATION = (
     k.SaslAuthenticationFailedError,
@@ -66,6 +67,13 @@ def translate(
                 hint=f"grant this tool's principal what it needs to {what} on {cluster}",
             )
         detail = f": {error.detail}" if error.detail else ""
+        if error.code in PASSING:
+            return Unreachable(
+                "KO-CLUSTER-NOT-READY",
+                f"{cluster} could not yet {what}{subject} after {tried:.0f} s: {error.name}{detail}",
+                where=where,
+                hint="it passes when the brokers have loaded; see kafkaops cluster health",
+            )
         return StepFailed(
             "KO-CLUSTER-KAFKA",
             f"{cluster} failed to {what}{subject}: {error.name}{detail}",

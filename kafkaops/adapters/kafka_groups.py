@@ -29,10 +29,7 @@ _MEMBERS = frozenset({22, 25, 27})  # illegal generation, unknown member, rebala
 
 async def groups(wire: Wire, *, offsets: bool) -> tuple[Group, ...]:
     """Every group of every kind, sorted by name; share and streams groups without members."""
-    listed: dict[str, Any] = {}
-    for node, answer in (await wire.everywhere(ListGroupsRequest)).items():
-        check(answer.error_code, f"broker {node}")
-        listed |= {row.group_id: row for row in answer.groups}
+    listed = await _list(wire)
     kinds = {name: (row.group_type or "classic").lower() for name, row in listed.items()}
     classic = [name for name, kind in kinds.items() if kind == "classic"]
     modern = [name for name, kind in kinds.items() if kind == "consumer"]
@@ -50,6 +47,26 @@ async def groups(wire: Wire, *, offsets: bool) -> tuple[Group, ...]:
         positions = await committed(wire, [n for n, g in found.items() if g.kind != "share"])
         found = {n: _with_offsets(g, positions.get(n, {})) for n, g in found.items()}
     return tuple(group for _, group in sorted(found.items()))
+
+
+async def _list(wire: Wire) -> dict[str, Any]:
+    """Every broker lists the groups it coordinates. One that still loads any of its partitions
+    answers so for all of them: asked again, as long as a call may take."""
+    deadline = wire.now() + wire.timeout
+    while True:
+        listed: dict[str, Any] = {}
+        loading: KafkaAnswer | None = None
+        for node, answer in (await wire.everywhere(ListGroupsRequest)).items():
+            if answer.error_code in _WAIT:
+                loading = KafkaAnswer(answer.error_code, f"broker {node}")
+                continue
+            check(answer.error_code, f"broker {node}")
+            listed |= {row.group_id: row for row in answer.groups}
+        if loading is None:
+            return listed
+        if wire.now() >= deadline:
+            raise loading
+        await wire.sleep(0.1)
 
 
 def _with_offsets(group: Group, offsets: Mapping[TopicPartition, int]) -> Group:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from kafkaops.engine.clock import Clock
-from kafkaops.engine.errors import DataGap, Mismatch, OpsError, StepFailed, TimedOut
-from kafkaops.model.partition import Ends, TopicPartition
+from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.log_reader import LogReader
-from kafkaops.ports.verification import Difference, PartitionProof, VerifyStatus
-from kafkaops.verify import checkpoint
-from kafkaops.verify.compacted import Compacted
+from kafkaops.ports.verification import PartitionProof, VerifyStatus
+from kafkaops.verify import checkpoint, sealing
 from kafkaops.verify.compare import new_part
 from kafkaops.verify.comparison import SOURCE, TARGET, Comparison
 from kafkaops.verify.following import Follower
@@ -26,8 +25,6 @@ CHECKPOINT = 10.0  # seconds between two checkpoints
 REFRESH = 3.0  # seconds between two looks for new topics
 TICK = 0.25  # seconds of housekeeping
 WINDOW = 8.0  # seconds that the rate is measured over
-LOOK = 0.01  # seconds between two looks in `seal`
-STILL = 0.6  # seconds without growth after which a sealed target that differs is judged
 
 Topics = Callable[[], Mapping[str, tuple[int, bool]]]
 Starts = Callable[[], Mapping[TopicPartition, tuple[int, int]]]
@@ -56,6 +53,8 @@ class LogVerification:
         self._stopping = threading.Event()
         self._control = threading.RLock()
         self._covering = threading.Lock()
+        self._saving = threading.Lock()
+        self._save_soon = threading.Event()
         self._waiting = ""  # topics that cannot be read yet, and why
         self._trouble = ""
         self._rates: deque[tuple[float, int]] = deque()
@@ -105,14 +104,15 @@ class LogVerification:
 
     def _save(self) -> None:
         comparison = self._comparison
-        frozen = []
-        for tp in sorted(comparison.covered):
-            part = comparison.part(tp)
-            if part is not None:
-                with comparison.locked(tp):
-                    frozen.append(checkpoint.freeze(part))
-        if frozen:
-            checkpoint.save(self._directory, frozen)
+        with self._saving:
+            frozen = []
+            for tp in sorted(comparison.covered):
+                part = comparison.part(tp)
+                if part is not None:
+                    with comparison.locked(tp):
+                        frozen.append(checkpoint.freeze(part))
+            if frozen:
+                checkpoint.save(self._directory, frozen)
 
     def _keep(self) -> None:
         """New topics, quiet differences, the rate, the checkpoint; errors are shown and tried
@@ -129,7 +129,8 @@ class LogVerification:
                     refreshed = self._clock.monotonic()
                 self._comparison.judge_quiet()
                 self._sample(now)
-                if now - saved >= CHECKPOINT:
+                if now - saved >= CHECKPOINT or self._save_soon.is_set():
+                    self._save_soon.clear()
                     self._save()
                     saved = self._clock.monotonic()
                 self._trouble = ""
@@ -157,17 +158,17 @@ class LogVerification:
             late: dict[str, str] = {}
             for topic in sorted({tp.topic for tp in partitions}):
                 tps = [tp for tp in partitions if tp.topic == topic]
-                rest = [tp for tp in tps if tp not in starts]
                 try:
-                    here = self._readers[SOURCE].bounds(rest)
-                    there = self._readers[TARGET].bounds(rest)
+                    here = self._readers[SOURCE].bounds(tps)
+                    there = self._readers[TARGET].bounds(tps)
                 except StepFailed as error:
                     late[topic] = error.message
                     continue
-                for tp in rest:
-                    starts[tp] = (here[tp].start, there[tp].start)
                 for tp in tps:
-                    self._comparison.cover(new_part(tp, partitions[tp], *starts[tp]))
+                    start = starts.get(tp, (here[tp].start, there[tp].start))
+                    part = new_part(tp, partitions[tp], *start)
+                    part.sides[SOURCE].learn(here[tp])  # how far behind we are, from now on
+                    self._comparison.cover(part)
             self._waiting = "; ".join(f"{t}: {why}" for t, why in sorted(late.items())[:3])
 
     def _sample(self, now: float) -> None:
@@ -179,9 +180,6 @@ class LogVerification:
 
     def status(self) -> VerifyStatus:
         comparison = self._comparison
-        errors = [*comparison.faults, self._trouble, self._waiting]
-        for follower in self._followers or ():
-            errors.append(follower.error)
         rate = 0.0
         samples = list(self._rates)
         if len(samples) > 1 and samples[-1][0] > samples[0][0]:
@@ -192,9 +190,14 @@ class LogVerification:
             behind=comparison.behind,
             rate=max(0.0, rate),
             differences=comparison.differences(),
-            error="; ".join(e for e in errors if e),
+            error="; ".join(e for e in (*comparison.faults, self._why()) if e),
             proofs=dict(self._seals),
         )
+
+    def _why(self) -> str:
+        """What stands in the way now, in words."""
+        errors = [self._trouble, self._waiting, *(f.error for f in self._followers or ())]
+        return "; ".join(e for e in errors if e)
 
     def translate(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         return self._translate(positions, back=False)
@@ -242,121 +245,18 @@ class LogVerification:
             follower.hurry(True)
         self._comparison.limit(ends)
         try:
-            proofs = self._seal(ends, begun + timeout, timeout)
+            proofs = sealing.seal(
+                self._comparison,
+                *self._readers,
+                ends,
+                clock=self._clock,
+                deadline=begun + timeout,
+                trouble=self._why,
+            )
         finally:
             self._comparison.limit(None)
             for follower in followers:
                 follower.hurry(False)
         self._seals.update(proofs)
-        self._save()
+        self._save_soon.set()  # not now: writers are waiting
         return proofs
-
-    def _seal(
-        self, ends: Mapping[TopicPartition, int], deadline: float, timeout: float
-    ) -> dict[TopicPartition, PartitionProof]:
-        left = dict(ends)
-        proofs: dict[TopicPartition, PartitionProof] = {}
-        wait = threading.Event()
-        there: Mapping[TopicPartition, Ends] = {}
-        while True:
-            self._refuse(ends)
-            ready = [tp for tp, end in left.items() if self._even(tp, end)]
-            if ready:
-                there = self._readers[TARGET].bounds(ready)
-            for tp in ready:
-                proof = self._proven(tp, left[tp], there[tp])
-                if proof is not None:
-                    proofs[tp] = proof
-                    del left[tp]
-            if not left:
-                return proofs
-            self._judge(left)
-            if self._clock.monotonic() >= deadline:
-                self._refuse(ends)
-                raise TimedOut("KO-VERIFY-BEHIND", self._behind(left, timeout))
-            wait.wait(LOOK)
-
-    def _even(self, tp: TopicPartition, end: int) -> bool:
-        """As far as has been read, the sides are equal up to the end."""
-        part = self._comparison.part(tp)
-        if part is None:
-            return False
-        source, target = part.sides
-        if source.position < end or not target.at_end or target.pending:
-            return False
-        with self._comparison.locked(tp):
-            return part.settled(end)
-
-    def _proven(self, tp: TopicPartition, end: int, there: Ends) -> PartitionProof | None:
-        """The proof, if the target holds nothing that was not read, nor an open transaction."""
-        part = self._comparison.part(tp)
-        if part is None:
-            return None
-        with self._comparison.locked(tp):
-            target = part.sides[TARGET]
-            done = there.stable == there.high_watermark == target.position and part.settled(end)
-            return part.proof(end, there.high_watermark) if done else None
-
-    def _judge(self, left: Mapping[TopicPartition, int]) -> None:
-        """Name what can only be a difference: the source is whole up to its end."""
-        now = self._clock.monotonic()
-        for tp, end in left.items():
-            part = self._comparison.part(tp)
-            if part is None or part.sides[SOURCE].position < end:
-                continue
-            target = part.sides[TARGET]
-            still = target.at_end and now - target.grown >= STILL
-            if isinstance(part, Compacted):
-                with self._comparison.locked(tp):
-                    wrong = still and part.caught_up() and not part.settled(end)
-                if wrong:
-                    self._comparison.judge(tp, target_whole=True, complete=True)
-            elif target.pending:
-                self._comparison.judge(tp, target_whole=still, complete=False)
-
-    def _refuse(self, ends: Mapping[TopicPartition, int]) -> None:
-        found = self._comparison.differences(ends)
-        if found:
-            raise refusal(found)
-        if self._comparison.faults:
-            raise StepFailed("KO-VERIFY-FORMAT", "; ".join(self._comparison.faults[:3]))
-        for tp, end in ends.items():
-            part = self._comparison.part(tp)
-            if part is None or part.compacted:
-                continue
-            if part.sides[SOURCE].newest >= end:
-                raise Mismatch(
-                    "KO-VERIFY-PAST-END",
-                    f"{tp} on {self._readers[SOURCE].name} has records after offset {end}",
-                    hint="something still writes there: the fence is not closed",
-                )
-
-    def _behind(self, left: Mapping[TopicPartition, int], timeout: float) -> str:
-        words = []
-        for tp, end in sorted(left.items())[:5]:
-            part = self._comparison.part(tp)
-            if part is None:
-                words.append(f"{tp} is not compared ({self._waiting or 'unknown topic'})")
-                continue
-            source, target = part.sides
-            words.append(
-                f"{tp} at source offset {source.compared} of {end}, target offset"
-                f" {target.compared} of {target.high_watermark} (stable {target.stable})"
-            )
-        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-        errors = [f.error for f in self._followers or () if f.error]
-        return f"not proven in {timeout:.0f} s: {'; '.join([*words, *errors])}{more}"
-
-
-def refusal(found: Collection[Difference]) -> OpsError:
-    """The error that differences mean: DataGap (21) where the first is a gap, else Mismatch."""
-    shown = sorted(found, key=lambda d: (d.kind != "gap", d.tp, d.source_offset))
-    words = "; ".join(
-        f"{d.kind} in {d.tp} at source offset {d.source_offset}, target offset {d.target_offset}"
-        f" ({d.detail})"
-        for d in shown[:5]
-    )
-    more = f" (and {len(shown) - 5} more)" if len(shown) > 5 else ""
-    if shown[0].kind == "gap":
-        return DataGap("KO-VERIFY-GAP", f"records were gone before they were compared: {words}")
-    return Mismatch("KO-VERIFY-DIFFERS", f"the clusters differ: {words}{more}")
