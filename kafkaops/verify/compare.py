@@ -77,7 +77,9 @@ def verify_clusters(
     goal = {tp: here[tp].stable for tp in tps} if ends is None else dict(ends)
     comparison = Comparison(clock)
     for tp in tps:
-        comparison.cover(new_part(tp, topics[tp.topic][1], here[tp].start, there[tp].start))
+        part = new_part(tp, topics[tp.topic][1], here[tp].start, there[tp].start)
+        part.sides[SOURCE].learn(here[tp])
+        comparison.cover(part)
     if ends is not None:
         comparison.limit(ends)
     followers = (
@@ -100,7 +102,7 @@ def verify_clusters(
         raise StepFailed("KO-VERIFY-FORMAT", "; ".join(comparison.faults[:3]))
     differences = comparison.differences()
     wrong = {d.tp for d in differences}
-    parts = {tp: part for tp in tps if (part := comparison.part(tp)) is not None}
+    parts = {tp: found for tp in tps if (found := comparison.part(tp)) is not None}
     proofs = {
         tp: part.proof(max(goal[tp], part.sides[SOURCE].start), part.sides[TARGET].compared)
         for tp, part in parts.items()
