@@ -70,7 +70,7 @@ def translate(
         if error.code in PASSING:
             return Unreachable(
                 "KO-CLUSTER-NOT-READY",
-                f"{cluster} could not yet {what}{subject} after {tried:.0f} s: {error.name}{detail}",
+                f"{cluster} cannot {what} yet{subject}, {tried:.0f} s on: {error.name}{detail}",
                 where=where,
                 hint="it passes when the brokers have loaded; see kafkaops cluster health",
             )
