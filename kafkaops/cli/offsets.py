@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
-from kafkaops.cli.output import Table, emit
+from kafkaops.cli.output import Table, emit, news
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
 from kafkaops.model.partition import TopicPartition
@@ -22,11 +22,16 @@ from kafkaops.model.partition import TopicPartition
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
     from kafkaops.config.loader import Loaded
+    from kafkaops.engine.clock import Clock
+    from kafkaops.ports.verification import Verification
 
 app = make_app("Offsets of one cluster on the other, exactly.")
 
 Row = tuple[str, TopicPartition, int]
 """Group ("" for offsets that come from a file), partition, source offset."""
+
+STILL = 10.0
+"""Seconds without a record compared after which no more is expected."""
 
 COLUMNS = ("group", "topic", "partition", "source", "target")
 
@@ -74,7 +79,7 @@ def translate(
     loaded = current().load()
     found = runs.find(loaded, run)
     rows = list(_from_file(file)) if file is not None else _committed(loaded, group or (), back)
-    targets = _translate(loaded, found, sorted({tp for _, tp, _ in rows}), rows, back, timeout)
+    targets = _translate(loaded, found, rows, back, timeout)
     lines = [
         (name, tp.topic, tp.partition, offset, target)
         for (name, tp, offset), target in zip(rows, targets, strict=True)
@@ -141,34 +146,73 @@ def _committed(loaded: Loaded, wanted: Sequence[str], back: bool) -> list[Row]:
 
 
 def _translate(
-    loaded: Loaded,
-    run: Run,
-    parts: Sequence[TopicPartition],
-    rows: Sequence[Row],
-    back: bool,
-    timeout: float,
+    loaded: Loaded, run: Run, rows: Sequence[Row], back: bool, timeout: float
 ) -> list[int]:
-    """Ask a copy of the run's comparison: the run itself may be at work on its own."""
-    from kafkaops.cli.verify import catch_up
+    """Target of each row. What lies before the cut is on the map of the way there, what was
+    written after it on that of the way back."""
+    cut = _cut(run, "forward", back)
+    ways = ["back" if tp in cut and offset > cut[tp] else "forward" for _, tp, offset in rows]
+    found: dict[int, int] = {}
+    for way in sorted(set(ways)):
+        mine = [index for index, w in enumerate(ways) if w == way]
+        # The map back leads from green to blue, so from blue to green it is read backwards.
+        against = back if way == "forward" else not back
+        sealed = _cut(run, way, against)
+        chosen = [rows[index] for index in mine]
+        known = all(tp in sealed and offset <= sealed[tp] for _, tp, offset in chosen)
+        targets = _ask(loaded, run, way, chosen, against, 0.0 if known else timeout)
+        found.update(zip(mine, targets, strict=True))
+    return [found[index] for index in range(len(rows))]
+
+
+def _cut(run: Run, way: str, against: bool) -> dict[TopicPartition, int]:
+    """Where a sealed map ends, in offsets of the side that is asked with; empty if not sealed."""
+    proof = run.directory.facts().get(f"{way}.proof") or {}
+    ends: dict[TopicPartition, int] = {}
+    for key, proven in proof.items():
+        topic, _, partition = key.rpartition("/")
+        end = proven["target_end" if against else "source_end"]
+        ends[TopicPartition(topic, int(partition))] = int(end)
+    return ends
+
+
+def _ask(
+    loaded: Loaded, run: Run, way: str, rows: Sequence[Row], against: bool, timeout: float
+) -> list[int]:
+    """Ask a copy of the run's comparison: the run itself may be at work on its own. Without a
+    `timeout` what it has already compared is enough."""
     from kafkaops.engine.clock import SystemClock
 
-    clock = SystemClock()
     with tempfile.TemporaryDirectory(prefix="kafkaops-offsets-") as work:
-        for name in ("verify-forward", "verify-back"):
-            kept = run.directory.path / name
-            if kept.is_dir():
-                shutil.copytree(kept, Path(work) / name)
+        kept = run.directory.path / f"verify-{way}"
+        if kept.is_dir():
+            shutil.copytree(kept, Path(work) / kept.name)
         comparison = current().operations.verification(
-            loaded.config, "forward", run.directory.facts(), Path(work)
+            loaded.config, way, run.directory.facts(), Path(work)
         )
+        ask = comparison.translate_back if against else comparison.translate
+        if not timeout:
+            return _in_rounds(ask, rows)
         comparison.start()
         try:
-            comparison.pin(parts)
-            catch_up(comparison, clock, clock.monotonic() + timeout)
-            ask = comparison.translate_back if back else comparison.translate
+            comparison.pin(sorted({tp for _, tp, _ in rows}))
+            _settle(comparison, SystemClock(), timeout)
             return _in_rounds(ask, rows)
         finally:
             comparison.stop()
+
+
+def _settle(comparison: Verification, clock: Clock, timeout: float) -> None:
+    """Wait until all that both sides hold is compared, which is when nothing more comes; where
+    one side holds more than the other (its mirror is stopped), it is said."""
+    from kafkaops.cli.verify import catch_up
+
+    status = catch_up(comparison, clock, timeout, patience=STILL, at_differences=False)
+    if status.behind or status.differences:
+        news(
+            f"warning: {status.behind:,} records of one cluster are not compared with the other;"
+            " an offset beyond what is on both translates to the end"
+        )
 
 
 def _in_rounds(

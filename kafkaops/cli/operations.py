@@ -6,7 +6,7 @@ do stands here, once, and `--help` costs none of it. Tests hand in their own `Op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,11 +148,19 @@ def dumped(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def pair(source: ClusterSpec, target: ClusterSpec) -> Config:
-    """A config that holds two clusters and nothing else: enough to read both."""
-    from kafkaops.config.schema import Config
+def pair(source: ClusterSpec, target: ClusterSpec, exclude: Sequence[str] = ()) -> Config:
+    """A config that holds two clusters and nothing else: enough to read and compare both.
+    `exclude` are globs of topics to leave out."""
+    from kafkaops.config.schema import Config, Mirror
 
-    known: dict[str, Any] = {"name": "pair", "blue": source, "green": target}
+    known: dict[str, Any] = {
+        "name": "pair",
+        "blue": source,
+        "green": target,
+        "mirror": Mirror(
+            host=target.hosts[0].name, back_host=source.hosts[0].name, exclude=tuple(exclude)
+        ),
+    }
     return Config.model_construct(**known)
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from kafkaops.cli.session import current
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.events import Event, Kind
-
-if TYPE_CHECKING:
-    from kafkaops.engine.step import Progress
+from kafkaops.engine.step import Progress
 
 PLAIN_EVERY = 30.0
 """Seconds between plain lines of a step that takes long."""
+
+WINDOW = 20.0
+"""Seconds that a rate is measured over."""
 
 ENDS: Mapping[Kind, tuple[str, str, str]] = {
     Kind.DONE: ("✓", "done", "green"),
@@ -46,41 +48,46 @@ NEWS: Mapping[Kind, tuple[str, str]] = {
 
 @dataclass
 class Running:
-    """A step under way: since when, how far it was when first asked, how far it is."""
+    """A step under way: since when, what it said of itself lately (when, progress)."""
 
     name: str
     since: float
-    first: tuple[float, float] | None = None
-    last: tuple[float, Progress] | None = None
+    seen: deque[tuple[float, Progress]] = field(default_factory=deque)
     message: str = ""
     told: float = 0.0
 
     def note(self, now: float, progress: Progress | None, message: str) -> None:
         self.message = message
-        if progress is not None:
-            if self.first is None or progress.done < self.first[1]:
-                self.first = (now, progress.done)
-            self.last = (now, progress)
+        if progress is None:
+            return
+        if self.seen and progress.done < self.seen[-1][1].done:
+            self.seen.clear()  # it began again
+        self.seen.append((now, progress))
+        while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW:
+            self.seen.popleft()
 
     def rate(self) -> float | None:
-        """Units a second since first asked; None while unknown."""
-        if self.first is None or self.last is None or self.last[0] - self.first[0] < 0.5:
+        """Units a second, lately; None while unknown."""
+        if not self.seen:
             return None
-        return (self.last[1].done - self.first[1]) / (self.last[0] - self.first[0])
+        (first, was), (last, now) = self.seen[0], self.seen[-1]
+        return (now.done - was.done) / (last - first) if last - first >= 0.5 else None
 
     def words(self) -> str:
         """`1,200 of 9,000 records, 310 records/s, 25 s left: detail`."""
-        if self.last is None:
+        if not self.seen:
             return self.message
-        seen = self.last[1]
+        seen = self.seen[-1][1]
         total = f" of {seen.total:,.0f}" if seen.total is not None else ""
         parts = [f"{seen.done:,.0f}{total} {seen.unit}".strip()] if seen.unit or seen.total else []
-        rate = self.rate()
-        # A unit such as "s held" is time itself: its rate says nothing.
-        if rate is not None and rate > 0 and not seen.unit.startswith("s "):
-            parts.append(f"{rate:,.0f} {seen.unit}/s")
-        if rate is not None and rate > 0 and seen.total is not None and seen.total > seen.done:
-            parts.append(f"{span((seen.total - seen.done) / rate)} left")
+        # A unit such as "s held" is time itself: it passes at its own rate.
+        timed = seen.unit.startswith("s ")
+        rate = 1.0 if timed else self.rate()
+        if rate and rate > 0:
+            if not timed:
+                parts.append(f"{rate:,.0f} {seen.unit}/s")
+            if seen.total is not None and seen.total > seen.done:
+                parts.append(f"{span((seen.total - seen.done) / rate)} left")
         detail = seen.detail or self.message
         shown = ", ".join(parts)
         return f"{shown}: {detail}" if shown and detail else shown or detail

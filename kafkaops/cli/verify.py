@@ -11,7 +11,7 @@ import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.session import current
-from kafkaops.engine.errors import DataGap, Exit, Mismatch, StepFailed, TimedOut
+from kafkaops.engine.errors import DataGap, Exit, Mismatch, OpsError, TimedOut
 
 if TYPE_CHECKING:
     from kafkaops.cli.targets import Target
@@ -22,6 +22,13 @@ app = make_app()
 
 EVERY = 0.2
 """Seconds between looks at the comparison."""
+
+QUIET = 2.0
+"""Seconds for which nothing may be left to compare: the first looks come before it is known
+where the logs end."""
+
+PATIENCE = 10.0
+"""Seconds without a record compared after which no more is expected."""
 
 
 @app.command(cls=OpsCommand)
@@ -48,74 +55,137 @@ def verify(
     from kafkaops.cli.operations import pair
     from kafkaops.engine.clock import SystemClock
     from kafkaops.engine.facts import MemoryFacts
+    from kafkaops.ports.verification import Difference, VerifyStatus
 
     first, second = targets.one(source), targets.one(target)
     clock = SystemClock()
+    ends, there = _ends(first), _ends(second)
+    missing = tuple(
+        Difference(tp, "missing", 0, -1, f"the partition is not on {target}")
+        for tp in sorted(set(ends) - set(there))
+    )
+    if missing or not ends:
+        return _tell(source, target, VerifyStatus(0, 0, 0, 0.0), {}, missing, 0.0)
     with tempfile.TemporaryDirectory(prefix="kafkaops-verify-") as work:
         comparison = current().operations.verification(
-            pair(first.of(), second.of()), "forward", MemoryFacts(), Path(work)
+            pair(first.of(), second.of(), targets.excluded()), "forward", MemoryFacts(), Path(work)
         )
         begun = clock.monotonic()
         comparison.start()
+        proofs: Mapping[Any, PartitionProof] = {}
         try:
-            status = catch_up(comparison, clock, begun + timeout)
-            proofs: Mapping[Any, PartitionProof] = status.proofs
-            differences = status.differences
-            if not differences and not live:
-                left = max(1.0, begun + timeout - clock.monotonic())
-                try:
-                    proofs = comparison.seal(_ends(first, comparison), timeout=left)
-                except (Mismatch, DataGap):
-                    differences = comparison.status().differences
-                    if not differences:
-                        raise
+            if live:
+                differences = catch_up(comparison, clock, timeout).differences
+            else:
+                status = catch_up(comparison, clock, timeout, patience=PATIENCE)
+                if status.behind and not status.differences:
+                    raise _short(comparison, ends, source, target)
+                left = max(2.0, begun + timeout - clock.monotonic())
+                proofs, differences = _seal(comparison, ends, left)
             took = clock.monotonic() - begun
             return _tell(source, target, comparison.status(), proofs, differences, took)
         finally:
             comparison.stop()
 
 
-def catch_up(comparison: Verification, clock: Clock, deadline: float) -> VerifyStatus:
-    """Wait until nothing that is known is left to compare, showing how far it is. TimedOut;
-    StepFailed when the comparison itself fails."""
-    from kafkaops.cli.progress import Board
-    from kafkaops.engine.events import Event, Kind
-    from kafkaops.engine.step import Progress
+def _seal(
+    comparison: Verification, ends: Mapping[Any, int], timeout: float
+) -> tuple[Mapping[Any, PartitionProof], tuple[Difference, ...]]:
+    """Compare up to exactly these ends, and nothing beyond: proofs, or differences."""
+    try:
+        return comparison.seal(ends, timeout=timeout), ()
+    except (Mismatch, DataGap):
+        found = comparison.status().differences
+        if not found:
+            raise
+        return {}, found
 
-    board = Board(1, clock=clock)
-    begun, still = clock.monotonic(), 0
-    with board.shown():
+
+def _short(comparison: Verification, ends: Mapping[Any, int], source: str, target: str) -> OpsError:
+    """The error for a target that ends too early, with what the comparison says of where."""
+    behind = comparison.status().behind
+    try:
+        comparison.seal(ends, timeout=1.0)
+    except TimedOut as error:
+        where = error.message
+    except OpsError as error:
+        return error
+    else:
+        where = "they have just arrived: verify again"
+    return Mismatch(
+        "KO-VERIFY-SHORT",
+        f"{behind:,} records of {source} are not on {target}, and none came for"
+        f" {PATIENCE:.0f} s: {where}",
+        hint="with --live where a mirror is still at work",
+    )
+
+
+def catch_up(
+    comparison: Verification,
+    clock: Clock,
+    timeout: float,
+    *,
+    patience: float | None = None,
+    at_differences: bool = True,
+) -> VerifyStatus:
+    """Wait until nothing that is known is left to compare, something differs (unless told not
+    to stop `at_differences`), or nothing more was compared for `patience` seconds, showing how
+    far it is. TimedOut says what was in the way."""
+    meter = Meter(clock)
+    deadline = clock.monotonic() + timeout
+    even: float | None = None  # since when nothing is left
+    records, since = 0, clock.monotonic()
+    with meter.board.shown():
         while True:
-            status = comparison.status()
-            if status.error:
-                raise StepFailed("KO-VERIFY-FAILED", status.error)
-            # Twice in a row: the first look may come before the ends are known.
-            still = still + 1 if status.partitions and status.behind == 0 else 0
-            if status.differences or still >= 2:
+            status, now = comparison.status(), clock.monotonic()
+            done = status.partitions and not status.behind and not status.error
+            even = (even or now) if done else None
+            differ = status.differences and at_differences
+            if differ or (even is not None and now - even >= QUIET):
                 return status
-            if clock.monotonic() >= deadline:
+            if status.records != records:
+                records, since = status.records, now
+            # Nothing at all yet is a start that takes long, not an end.
+            if patience and records and not status.error and now - since >= patience:
+                return status
+            if now >= deadline:
+                why = f": {status.error}" if status.error else ""
                 raise TimedOut(
                     "KO-VERIFY-TIMEOUT",
-                    f"{status.behind:,} records are not compared yet after"
-                    f" {clock.monotonic() - begun:.0f} s",
+                    f"{status.behind:,} records are not compared yet after {timeout:.0f} s{why}",
                     hint="give it longer with --timeout SECONDS",
                 )
-            total = status.records + status.behind
-            seen = Progress(status.records, total, "records", f"{status.partitions} partitions")
-            board(
-                Event(Kind.PROGRESS, "", clock.wall(), "verify", "compare", "verify", "", 0, seen)
-            )
+            meter.show(status)
             clock.sleep(EVERY)
 
 
-def _ends(target: Target, comparison: Verification) -> dict[Any, int]:
+class Meter:
+    """Shows how far a comparison is."""
+
+    def __init__(self, clock: Clock) -> None:
+        from kafkaops.cli.progress import Board
+
+        self.clock = clock
+        self.board = Board(1, clock=clock)
+
+    def show(self, status: VerifyStatus) -> None:
+        from kafkaops.engine.events import Event, Kind
+        from kafkaops.engine.step import Progress
+
+        total = status.records + status.behind
+        detail = status.error or f"{status.partitions} partitions"
+        seen = Progress(status.records, total, "records", detail)
+        now = self.clock.wall()
+        self.board(Event(Kind.PROGRESS, "", now, "verify", "compare", "verify", "", 0, seen))
+
+
+def _ends(target: Target) -> dict[Any, int]:
     """The last stable offset of every partition that is carried."""
     from kafkaops.model.partition import is_carried
 
     with target.open() as cluster:
         carried = [t for t in cluster.topics().values() if is_carried(t)]
         parts = [p.tp for topic in carried for p in topic.partitions]
-        comparison.pin(parts)
         return {tp: ends.stable for tp, ends in cluster.ends(parts).items()}
 
 

@@ -80,6 +80,7 @@ class FakeOperations(Operations):
     asked_to: list[str | None] = field(default_factory=list)
     snapshots: dict[str, ClusterState] = field(default_factory=dict)
     comparison: FakeVerification = field(default_factory=FakeVerification)
+    ways: list[str] = field(default_factory=list)
     compared: list[tuple[str, ...]] = field(default_factory=list)
 
     def enter_lab(self, directory: Path) -> None:
@@ -96,6 +97,7 @@ class FakeOperations(Operations):
         return cast(Cluster, ToyCluster(self.snapshots[key]))
 
     def verification(self, config: Config, direction: str, facts: Any, work: Path) -> Verification:
+        self.ways.append(direction)
         self.compared.append((config.blue.bootstrap[0], config.green.bootstrap[0]))
         return self.comparison
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from kafkaops.engine.errors import Mismatch
+from kafkaops.engine.errors import Mismatch, TimedOut
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.verification import Difference, PartitionProof, VerifyStatus
 
@@ -19,28 +19,33 @@ class FakeVerification:
     differences: tuple[Difference, ...] = ()
     at_seal: tuple[Difference, ...] = ()
     error: str = ""
+    behind: int = 0
     started: int = 0
     stopped: int = 0
+    sealed: int = 0
     pinned: set[TopicPartition] = field(default_factory=set)
 
     def start(self) -> None:
         self.started += 1
 
     def status(self) -> VerifyStatus:
-        return VerifyStatus(1, 7, 0, 10.0, self.differences, self.error)
+        return VerifyStatus(1, 7, self.behind, 10.0, self.differences, self.error)
 
     def seal(
         self, ends: Mapping[TopicPartition, int], *, timeout: float
     ) -> Mapping[TopicPartition, PartitionProof]:
-        if self.at_seal:
-            self.differences = self.at_seal
+        self.sealed += 1
+        if self.behind:
+            raise TimedOut("KO-VERIFY-BEHIND", "t-3 at source offset 5 of 8")
+        self.differences = self.differences or self.at_seal
+        if self.differences:
             raise Mismatch("KO-VERIFY-DIFFERS", "they differ")
         return {
             tp: PartitionProof(tp, end, "ab", 0, end, 0, end + SHIFT) for tp, end in ends.items()
         }
 
     def translate(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-        assert set(positions) <= self.pinned
+        assert not self.started or set(positions) <= self.pinned
         return {tp: offset + SHIFT for tp, offset in positions.items()}
 
     def translate_back(

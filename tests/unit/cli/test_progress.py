@@ -50,6 +50,17 @@ def test_time_held_has_no_rate() -> None:
     assert step.words() == "2 of 5 s held, 3.0 s left: all gates hold"
 
 
+def test_the_rate_is_of_late() -> None:
+    step = Running(NAME, since=0.0)
+    for second in range(100):
+        step.note(float(second), Progress(0, 1000, "records"), "")
+    for second in range(100, 110):
+        step.note(float(second), Progress((second - 99) * 50, 1000, "records"), "")
+    rate = step.rate()
+    assert rate is not None
+    assert rate > 20
+
+
 def test_off_a_terminal_one_plain_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     board = Board(1, {"verify": "compare both logs"}, clock=FakeClock())
     with board.shown():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kafkaops.cli import verify as command
+from kafkaops.engine.facts import FileFacts
 from kafkaops.model.cluster import ClusterState, Group
 from kafkaops.model.partition import Partition, Topic, TopicPartition
 from kafkaops.ports.verification import Difference
@@ -46,6 +49,15 @@ def test_equal(kafkaops: Kafkaops, operations: FakeOperations) -> None:
     assert operations.comparison.stopped == 1
 
 
+def test_a_cluster_without_topics_has_nothing_to_compare(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    operations.snapshots["blue"] = replace(operations.snapshots["blue"], topics={})
+    code, document, _ = kafkaops("verify", "blue", "green")
+    assert (code, document["equal"], document["records"]) == (0, True, 0)
+    assert operations.comparison.started == 0
+
+
 @pytest.mark.parametrize("when", ["differences", "at_seal"])
 def test_each_difference_is_named_with_its_offsets(
     kafkaops: Kafkaops, operations: FakeOperations, when: str
@@ -65,12 +77,39 @@ def test_a_gap_alone_is_21(kafkaops: Kafkaops, operations: FakeOperations) -> No
     assert (code, document["exit"], document["equal"]) == (21, 21, False)
 
 
-def test_a_comparison_that_fails_is_no_verdict(
+def test_a_partition_that_is_not_there_is_a_difference(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    operations.snapshots["green"] = replace(operations.snapshots["green"], topics={})
+    code, document, _ = kafkaops("verify", "blue", "green")
+    assert code == 20
+    assert document["differences"][0]["detail"] == "the partition is not on green"
+
+
+def test_a_target_that_ends_too_early_is_a_mismatch(
+    kafkaops: Kafkaops, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "PATIENCE", 0.3)
+    operations.comparison.behind = 3
+    code, document, _ = kafkaops("verify", "blue", "green")
+    assert (code, document["error"]["code"]) == (20, "KO-VERIFY-SHORT")
+    assert "3 records of blue are not on green" in document["error"]["message"]
+    assert "t-3 at source offset 5 of 8" in document["error"]["message"]
+
+
+def test_live_compares_what_is_there(kafkaops: Kafkaops, operations: FakeOperations) -> None:
+    code, document, _ = kafkaops("verify", "blue", "green", "--live")
+    assert (code, document["equal"], document["records"]) == (0, True, 7)
+    assert operations.comparison.sealed == 0
+
+
+def test_a_comparison_that_cannot_go_on_is_no_verdict(
     kafkaops: Kafkaops, operations: FakeOperations
 ) -> None:
     operations.comparison.error = "broker 2 is gone"
-    code, document, _ = kafkaops("verify", "blue", "green")
-    assert (code, document["error"]["code"]) == (8, "KO-VERIFY-FAILED")
+    code, document, _ = kafkaops("verify", "blue", "green", "--live", "--timeout", "0.3")
+    assert (code, document["error"]["code"]) == (7, "KO-VERIFY-TIMEOUT")
+    assert "broker 2 is gone" in document["error"]["message"]
     assert operations.comparison.stopped == 1
 
 
@@ -90,6 +129,21 @@ def test_offsets_of_groups(kafkaops: Kafkaops) -> None:
     assert kafkaops("offsets", "translate", "--group", "x")[1]["error"]["code"] == (
         "KO-GROUP-UNKNOWN"
     )
+
+
+@pytest.mark.usefixtures("ran")
+def test_after_the_cut_the_two_maps_meet(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    """Up to the cut the way there answers, from its sealed map; past it the way back does."""
+    (run,) = (config.parent / "state" / "runs").iterdir()
+    FileFacts(run / "facts").put("forward.proof", {"t/3": {"source_end": 5, "target_end": 105}})
+    code, document, _ = kafkaops("offsets", "translate")
+    assert code == 0
+    rows = {r["group"]: (r["source"], r["target"]) for r in document["offsets"]}
+    assert rows == {"g": (5, 105), "h": (6, -94)}
+    assert operations.ways == ["back", "forward"]
+    assert operations.comparison.started == 1
 
 
 @pytest.mark.usefixtures("ran")
