@@ -106,6 +106,12 @@ def stop(connect: Connect, direction: str, clock: Clock, *, timeout: float = 30.
         clock.sleep(0.02)
 
 
+def ask_to_stop(connect: Connect, direction: str) -> None:
+    """Tell the connector to stop and do not wait for its tasks."""
+    if connect.status(rendering.name(direction)) is not None:
+        connect.stop(rendering.name(direction))
+
+
 def resume(connect: Connect, direction: str) -> None:
     """Go on where it stopped; no connector is no error, for then there is nothing to go on."""
     if connect.status(rendering.name(direction)) is not None:

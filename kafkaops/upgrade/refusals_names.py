@@ -70,6 +70,9 @@ def names(blue: ClusterState, green: ClusterState, config: Config) -> Iterator[F
     missing = sorted({b.id for b in blue.brokers} - {b.id for b in green.brokers})
     if missing and (wanted or config.cutover.forward == "forward"):
         yield finding("KO-NODE-IDS", "green", f"green has no broker {', '.join(map(str, missing))}")
+    more = sorted({b.id for b in green.brokers} - {b.id for b in blue.brokers})
+    if more and config.cutover.forward == "forward":
+        yield finding("KO-NODE-IDS", "green", f"blue has no broker {', '.join(map(str, more))}")
     for node in sorted({*wanted, *here, *there} if wanted else ()):
         name = wanted.get(node)
         if name is None:
@@ -91,6 +94,10 @@ def names(blue: ClusterState, green: ClusterState, config: Config) -> Iterator[F
     both = sorted({h for h, _ in here.values()} & {h for h, _ in there.values()})
     if both and not wanted:
         yield finding("KO-NAMES-NOT-LISTED", ", ".join(both), "both clusters advertise these names")
+    if config.cutover.fence == "clients":
+        yield finding(
+            "KO-FENCE-CLIENTS", "cutover.fence", "a fence made of stopped clients is not there yet"
+        )
     for group in config.clients:
         if group.moves == "follows-names" and not wanted:
             yield finding(

@@ -27,15 +27,21 @@ from kafkaops.upgrade.blue_green.move import (
 
 
 class HooksStopped(Once):
-    """Groups that cannot move by themselves were stopped by their own commands."""
+    """Groups that cannot move by themselves were stopped by their own commands. Each is written
+    down before its hook runs, so that going back also starts one whose hook failed half-way."""
 
     def act(self, world: World) -> None:
-        self.finish(world, hooks.stop(world))
+        begun: list[str] = []
+        for name in hooks.names(world):
+            begun.append(name)
+            self.put(world, "hooks.begun", begun)
+            hooks.stop(world, [name])
+        self.finish(world, begun)
 
     def undo(self, world: World) -> None:
-        if self.get(world, self.fact) is not None:
-            hooks.start(world)
-            self.forget(world)
+        hooks.start(world, self.get(world, "hooks.begun") or [])
+        self.put(world, "hooks.begun", None)
+        self.forget(world)
 
 
 class Observed(Once):
@@ -138,15 +144,18 @@ class Proven(Move):
 
 
 class MirrorStopped(Move):
-    """The mirror is stopped, and its transactional ids are fenced so that no task of it can
-    commit anything more (a killed exactly-once mirror held the target's LSO for 64 s)."""
+    """The mirror is told to stop, and its transactional ids are fenced so that no task of it can
+    commit anything more (a killed exactly-once mirror held the target's LSO for 64 s). That is
+    enough inside the pause: `MirrorGone` waits for the tasks afterwards."""
 
     def check(self, world: World) -> State:
-        stopped = flow.is_stopped(self.connect(world), self.flow)
-        return State.DONE if stopped and self.get(world, "mirror.fenced") else State.TODO
+        return State.DONE if self.get(world, "mirror.fenced") else State.TODO
 
     def act(self, world: World) -> None:
-        flow.stop(self.connect(world), self.flow, world.clock)
+        if world.config.mirror.exactly_once:
+            flow.ask_to_stop(self.connect(world), self.flow)
+        else:
+            flow.stop(self.connect(world), self.flow, world.clock)
         flow.fence_ids(self.target(world), self.flow, world.config.mirror)
         self.put(world, "mirror.fenced", True)
         self.stamp(world, "mirror.stopped")
@@ -154,6 +163,16 @@ class MirrorStopped(Move):
     def undo(self, world: World) -> None:
         self.put(world, "mirror.fenced", None)
         flow.resume(self.connect(world), self.flow)
+
+
+class MirrorGone(Move):
+    """No task of the mirror is left."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if flow.is_stopped(self.connect(world), self.flow) else State.TODO
+
+    def act(self, world: World) -> None:
+        flow.stop(self.connect(world), self.flow, world.clock)
 
 
 class GroupsMoved(Move):

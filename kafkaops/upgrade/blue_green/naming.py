@@ -60,8 +60,11 @@ class NamesMoved(Move):
         change = self.get(world, "names.change")
         if change and not world.names.in_sync(change):
             return State.PENDING
-        answers = all(world.names.answer(r.name) == r.values for r in goal.records)
-        return State.DONE if answers and self._settled(world) else State.PENDING
+        if not all(world.names.answer(r.name) == r.values for r in goal.records):
+            return State.PENDING
+        if self.get(world, "time.names.answered") is None:
+            self.stamp(world, "names.answered")
+        return State.DONE if self._settled(world) else State.PENDING
 
     def safe(self, world: World) -> Blocked | None:
         goal = self._goal(world)
@@ -82,6 +85,7 @@ class NamesMoved(Move):
             goal.batch.delete, goal.batch.create, comment=f"kafkaops: names to {self.dst}"
         )
         self.put(world, "names.change", change)
+        self.put(world, "time.names.answered", None)
         self.stamp(world, "names.moved")
 
     def undo(self, world: World) -> None:
@@ -99,6 +103,10 @@ class NamesMoved(Move):
         change = self.get(world, "names.change")
         if change and not world.names.in_sync(change):
             return Progress(0, None, "", "waiting for INSYNC")
+        answered = self.get(world, "time.names.answered")
+        if answered is not None:
+            wait = self._cached(world)
+            return Progress(min(wait, since(world, answered)), wait, "s for caches to run out")
         return Progress(0, None, "", "waiting for resolvers to answer with the new addresses")
 
     def _goal(self, world: World) -> names.Goal:
@@ -106,10 +114,13 @@ class NamesMoved(Move):
         return names.to_addresses(found, world.config.cutover, cluster_spec(world, self.dst))
 
     def _settled(self, world: World) -> bool:
-        """Where the target refuses instead of forwarding, caches must have run out first:
-        a JVM keeps an answer 30 s whatever the TTL."""
+        """Where the target refuses instead of forwarding, caches must have run out first, counted
+        from when every resolver had the new answer (INSYNC can take a minute)."""
         if world.config.cutover.forward == "forward":
             return True
-        moved = self.get(world, "time.names.moved")
-        wait = max(world.config.cutover.cut_ttl, 30)
-        return moved is not None and since(world, moved) >= wait
+        answered = self.get(world, "time.names.answered")
+        return answered is not None and since(world, answered) >= self._cached(world)
+
+    def _cached(self, world: World) -> float:
+        """How long (seconds) clients may keep an old answer: a JVM 30 s whatever the TTL."""
+        return float(max(world.config.cutover.cut_ttl, 30))

@@ -29,8 +29,9 @@ def cut_specs(args: Mapping[str, Any], *, hooks_time: float, budget: float) -> l
 
     slow = {"deadline": budget + hooks_time}
     return [
-        step("hooks-stop", "hooks-stopped", "stop the groups that move by hooks", **slow),
+        # before the hooks: who is stopped by one must be seen again as well
         step("observe", "observed", f"note who consumes and what grows on {src}", **slow),
+        step("hooks-stop", "hooks-stopped", "stop the groups that move by hooks", **slow),
         step("fence", "fenced", f"fence the clients of {src}, timers armed"),
         step("still", "stands-still", f"end offsets of {src} stand still"),
         step("prove", "proven", f"every record of {src} is on {dst}, equal and in order"),
@@ -43,8 +44,9 @@ def cut_specs(args: Mapping[str, Any], *, hooks_time: float, budget: float) -> l
     ]
 
 
-def settle_specs(args: Mapping[str, Any]) -> list[Spec]:
-    """After the cut in either direction: the fence kept, hooks started, clients seen."""
+def settle_specs(args: Mapping[str, Any], *, patience: float) -> list[Spec]:
+    """After the cut in either direction: the fence kept, hooks started, clients seen within
+    `patience` seconds."""
     src, dst = args["src"], args["dst"]
     return [
         _spec(
@@ -57,19 +59,27 @@ def settle_specs(args: Mapping[str, Any]) -> list[Spec]:
         _spec(
             "fence-kept", "fence-persistent", f"keep {src} fenced over reboots", Phase.SETTLE, args
         ),
+        _spec("mirror-gone", "mirror-gone", "no task of the mirror is left", Phase.SETTLE, args),
         _spec(
             "clients",
             "clients-seen",
             f"see every client on {dst}",
             Phase.SETTLE,
             args,
-            deadline=180.0,
+            deadline=patience,
         ),
     ]
 
 
 def hooks_time(config: Config) -> float:
     return sum(c.timeout for c in config.clients if c.moves == "hooks")
+
+
+def patience(config: Config) -> float:
+    """How long (seconds) clients may take to come. One that rebootstraps does so at once when no
+    broker that it knows answers, else after its metadata.recovery.rebootstrap.trigger.ms: 300 s
+    by default (KIP-1102)."""
+    return 420.0 if any(c.moves == "rebootstrap" for c in config.clients) else 180.0
 
 
 def critical(config: Config) -> tuple[Critical, ...]:
@@ -129,7 +139,7 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
             ask="Move the names to green, and then cut over?",
         ),
         *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
-        *settle_specs(args),
+        *settle_specs(args, patience=patience(config)),
         _spec(
             "return-ready",
             "ready-for-return",
@@ -197,7 +207,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         _spec("forward", "forwarding", "blue forwards its clients to green", p.NAMES, args),
         _spec("names", "names-moved", "move the names to blue", p.NAMES, args),
         *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
-        *settle_specs(args),
+        *settle_specs(args, patience=patience(config)),
         _spec("settings", "settings-restored", "put blue's settings back", p.FINALIZE, there),
         _spec("restore", "ttl-restored", "put the TTL back", p.FINALIZE, args),
     ]

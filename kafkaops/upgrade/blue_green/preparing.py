@@ -104,9 +104,7 @@ def carry(step: Move, world: World) -> None:
     known = step.get(world, "parity.created") or []
     created = sorted({*known, *(t.name for t in diff.create)})
     step.put(world, "parity.created", created)  # before creating: an undo must know them
-    step.put(
-        world, "parity.deferred", [list(d) for d in diff.deferred]
-    )
+    step.put(world, "parity.deferred", [list(d) for d in diff.deferred])
     parity.apply(diff, step.target(world))
 
 

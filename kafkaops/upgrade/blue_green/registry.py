@@ -39,6 +39,7 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "stands-still": cutting.StandsStill,
     "proven": cutting.Proven,
     "mirror-stopped": cutting.MirrorStopped,
+    "mirror-gone": cutting.MirrorGone,
     "groups-moved": cutting.GroupsMoved,
     "deferred-configs": cutting.DeferredConfigs,
     "timers-disarmed": cutting.TimersDisarmed,

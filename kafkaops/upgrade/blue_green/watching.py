@@ -64,11 +64,15 @@ class Verified(Move):
 
 class GatesHeld(Move):
     """Parity is zero, the mirror keeps up, no task has failed and the comparison is close, all
-    of it for `gates.hold` seconds. A topic created on the source meanwhile is carried here."""
+    of it for `gates.hold` seconds. A topic created on the source meanwhile is carried here, also
+    one created while the run was held behind the gates: then they are held anew."""
 
     def check(self, world: World) -> State:
         if self.get(world, "gates.passed") is not None:
-            return State.DONE
+            if parity.between(self.source(world), self.target(world), world.config).empty:
+                return State.DONE
+            self.put(world, "gates.passed", None)
+            self.put(world, "gates.since", None)
         tend(world, self.flow)
         why = self.open_gates(world)
         now = world.clock.monotonic()
