@@ -185,7 +185,11 @@ def finalize(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: 
             Text(f"nothing to do: run {found.id} was finalized"),
         )
         return Exit.OK
-    if found.operation == runs.FORWARD and found.status is not runs.Status.DONE:
+    if found.status is runs.Status.ROLLED_BACK:
+        raise GuardRefused(
+            "KO-ROLLED-BACK", f"run {found.id} was rolled back: there is nothing to finalize"
+        )
+    if found.operation != runs.FINALIZE and found.status is not runs.Status.DONE:
         raise GuardRefused(
             "KO-NOT-DONE",
             f"run {found.id} is {found.status.value}; only a finished move can be finalized",
