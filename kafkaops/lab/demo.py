@@ -129,7 +129,8 @@ class Demo:
             print(f"demo: NOT as promised: {', '.join(bad)}", file=sys.stderr)
             return 1
         back = f"kafkaops run rollback -c {os.path.relpath(self.config)}"
-        self.say(f"0 lost, 0 skipped, 0 duplicated. To go back: {back}")
+        way = "clients are back on blue" if cluster == "blue" else f"to go back: {back}"
+        self.say(f"0 lost, 0 skipped, 0 duplicated; {way}")
         return 0
 
     def kafkaops(self, *argv: str, capture: bool = False) -> str:
