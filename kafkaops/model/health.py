@@ -75,8 +75,6 @@ def under_replicated(partition: Partition) -> bool:
 def under_min_isr(topic: Topic, partition: Partition) -> bool:
     """Fewer in sync than acks=all needs. The broker caps the setting at the replica count, so a
     partition that is fully in sync never is; an unknown setting counts as 1."""
-    if not under_replicated(partition):
-        return False
     wanted = int(topic.config.values.get("min.insync.replicas") or 1)
     return len(partition.isr) < min(wanted, len(partition.replicas))
 
