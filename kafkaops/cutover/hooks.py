@@ -2,23 +2,43 @@
 
 A hook is an argument list, never a shell line of ours. One that fails or overruns its timeout
 stops the cutover before the fence; nothing is assumed of a client that did not say it stopped.
+Hooks must bear being repeated: after a crash a start may reach a client that runs.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from kafkaops.config.schema import ClientGroup
 from kafkaops.engine.errors import StepFailed
 from kafkaops.ports.world import World
 
 
-def stop(world: World) -> list[str]:
-    """Stop every `hooks` group; their names in the order stopped. StepFailed names the hook."""
-    return [_run(world, group, "stop") for group in _hooked(world)]
+def names(world: World) -> list[str]:
+    """The groups that move by hooks, in the order to stop them."""
+    return [group.name for group in _hooked(world)]
 
 
-def start(world: World) -> list[str]:
-    """Start them again, in reverse order."""
-    return [_run(world, group, "start") for group in reversed(_hooked(world))]
+def stop(world: World, only: Collection[str] | None = None) -> list[str]:
+    """Stop every `hooks` group, or those named; their names in the order stopped. StepFailed
+    names the hook."""
+    chosen = [g for g in _hooked(world) if only is None or g.name in only]
+    return [_run(world, group, "stop") for group in chosen]
+
+
+def start(world: World, only: Collection[str] | None = None) -> list[str]:
+    """Start them again, in reverse order. Every one is tried before the first error is raised."""
+    started: list[str] = []
+    errors: list[StepFailed] = []
+    for group in reversed(_hooked(world)):
+        if only is None or group.name in only:
+            try:
+                started.append(_run(world, group, "start"))
+            except StepFailed as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return started
 
 
 def _hooked(world: World) -> list[ClientGroup]:

@@ -143,7 +143,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
 # What cannot come alone.
 FOLLOWS = {
     "client port": {"KO-NAMES-NOT-SHARED"},
-    "unfenced host": {"KO-NAMES-NOT-SHARED"},
+    "unfenced host": {"KO-NAMES-NOT-SHARED", "KO-NODE-IDS"},
     "node ids": {"KO-PARITY"},
     "hanging": {"KO-TXN-IDS"},
 }
@@ -272,6 +272,19 @@ def test_modes_and_what_they_ask() -> None:
     )
     found = codes(evidence(other=other, records=RECORDS[:1]), follower)
     assert found == {"KO-CLIENTS-CANNOT-FOLLOW": "a"}
+
+
+def test_forwarding_wants_the_same_node_ids_on_both_sides() -> None:
+    four = green(names="g{}.k", racks={1: "a", 2: "b", 3: "c", 4: "a"})
+    seen = evidence(other=four, records=RECORDS[:1])
+    assert codes(seen, alias_only()) == {"KO-NODE-IDS": "green", "KO-HOST-MISSING": "green-4"}
+    assert codes(seen, alias_only(forward="refuse")) == {"KO-HOST-MISSING": "green-4"}
+
+
+def test_a_fence_of_stopped_clients_is_refused_never_replaced_by_another() -> None:
+    base = config()
+    hooked = config(cutover=base.cutover.model_copy(update={"fence": "clients"}))
+    assert codes(evidence(), hooked) == {"KO-FENCE-CLIENTS": "cutover.fence"}
 
 
 def test_hooks_need_their_commands() -> None:
