@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,53 +10,15 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "configs" / "lab.yaml"
+from tests.integration.pair import Pair, lab_under_load
 
 pytestmark = pytest.mark.lab
 
 
-class Pair:
-    """A lab of its own with load on it, and the command line as an operator types it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.lab, self.state = directory / "lab", directory / "state"
-
-    def kafkaops(self, *argv: str, expect: int = 0, config: bool = True) -> str:
-        line = [sys.executable, "-m", "kafkaops", *argv]
-        if config:
-            line += ["-c", str(CONFIG), "--set", f"lab.dir={self.lab}"]
-            line += ["--set", f"state.dir={self.state}", "--set", "cutover.ttl=10"]
-        ended = subprocess.run(line, capture_output=True, text=True, timeout=900, check=False)
-        assert ended.returncode == expect, (
-            f"`{' '.join(argv)}` ended with {ended.returncode}, not {expect}:\n"
-            f"{ended.stdout[-2000:]}\n{ended.stderr[-6000:]}"
-        )
-        return ended.stdout
-
-    def in_lab(self, *argv: str) -> str:
-        return self.kafkaops(*argv, "--dir", str(self.lab), config=False)
-
-    def upgrade(self, *more: str, expect: int = 0) -> str:
-        return self.kafkaops(
-            "upgrade", "--strategy", "blue-green", "--yes", "--reason", "test", *more, expect=expect
-        )
-
-    def ledger(self, cluster: str) -> dict[str, Any]:
-        found = self.in_lab("lab", "load", "report", "--cluster", cluster, "-o", "json")
-        report: dict[str, Any] = json.loads(found)
-        return report
-
-
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
-    made.in_lab("lab", "up")
-    try:
-        made.in_lab("lab", "load", "start", "--rate", "100")
+    with lab_under_load(tmp_path) as made:
         yield made
-    finally:
-        made.in_lab("lab", "down")
 
 
 def judge(report: dict[str, Any]) -> None:
