@@ -187,10 +187,11 @@ class ConnectRest:
             with self._opener.open(request, timeout=timeout) as answer:
                 raw = answer.read()
         except urllib.error.HTTPError as error:
-            raw = error.read()
-            if error.code == 409:
+            message = _message(error.read())
+            # some requests answer 500 for the same: "... a rebalance is expected"
+            if error.code == 409 or (error.code == 500 and "rebalance" in message):
                 raise _Busy from None
-            raise _Answer(error.code, _message(raw)) from None
+            raise _Answer(error.code, message) from None
         except (urllib.error.URLError, OSError) as error:
             raise Unreachable(
                 "KO-CONNECT-UNREACHABLE",

@@ -86,7 +86,8 @@ def test_status_with_tasks_and_traces(worker: Worker) -> None:
 def test_a_rebalance_is_waited_for_but_not_for_ever(worker: Worker) -> None:
     clock = FakeClock()
     busy = (409, {"message": "rebalance"})
-    worker.answers["PUT /connectors/m/stop"] = [busy, busy, (204, None)]
+    late = (500, {"message": "Cannot complete request, a rebalance is expected"})
+    worker.answers["PUT /connectors/m/stop"] = [busy, late, (204, None)]
     connect = ConnectRest(worker.base, clock, patience=2.0)
     connect.stop("m")
     assert clock.slept == [0.25, 0.25]

@@ -321,3 +321,13 @@ def test_every_code_used_is_published() -> None:
     unknown = Broker(1, "10.0.0.1", 9094, "a", "", state().brokers[0].listeners)
     seen = evidence(replace(state(topic("t")), brokers=(unknown, *state().brokers[1:])))
     assert {f.code for f in find(seen, config())} == {"KO-VERSION-UNKNOWN"}
+
+
+def test_transactional_ids_of_our_own_mirror_are_no_reason() -> None:
+    ours = [
+        Transaction("kafkaops-mirror-back-kafkaops-back-0", 7, "CompleteCommit"),
+        Transaction("connect-cluster-kafkaops-mirror-back", 8, "Empty"),
+    ]
+    theirs = Transaction("payments-1", 9, "Ongoing")
+    seen = evidence(state(topic("t"), transactions=(*ours, theirs)))
+    assert codes(seen) == {"KO-TXN-IDS": "payments-1"}
