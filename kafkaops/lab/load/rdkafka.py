@@ -74,11 +74,13 @@ class Sender:
         if error is not None:
             self._ledger.failed(seq, error)
             return
+        # a retry that the broker knew already is acknowledged without saying where it lies
+        offset = message.offset()
         self._ledger.acked(
             seq,
             str(message.topic()),
             cast(int, message.partition()),
-            cast(int, message.offset()),
+            -1 if offset is None else offset,
             sent,
         )
 
