@@ -65,14 +65,14 @@ def declares(entry: ClientGroup, group: Group) -> bool:
     )
 
 
-_OURS = ("kafkaops-mirror-", "connect-cluster-kafkaops-mirror-")
+_OUR_IDS = ("kafkaops-mirror-", "connect-cluster-kafkaops-mirror-")
 """Transactional ids of the mirror's tasks and of its workers' leader (KIP-618)."""
 
 
 def transactions(blue: ClusterState, producers: Collection[ProducerState]) -> Iterator[Finding]:
     """Transactional ids, and transactions that nobody will end."""
     for txn in blue.transactions:
-        if txn.transactional_id.startswith(_OURS):
+        if txn.transactional_id.startswith(_OUR_IDS):
             continue  # the mirror's own, left from an earlier move
         if txn.state not in _OVER:
             yield finding(
