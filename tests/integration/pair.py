@@ -20,7 +20,7 @@ CONFIG = ROOT / "configs" / "lab.yaml"
 class Pair:
     """`settings` are config keys (KEY=VALUE) that every command with a config is given."""
 
-    def __init__(self, directory: Path, settings: tuple[str, ...] = ("cutover.ttl=10",)) -> None:
+    def __init__(self, directory: Path, settings: tuple[str, ...] = ()) -> None:
         self.lab, self.state = directory / "lab", directory / "state"
         self.settings = settings
 
@@ -60,7 +60,7 @@ class Pair:
 
 @contextmanager
 def lab_under_load(
-    directory: Path, *, rate: float = 100, settings: tuple[str, ...] = ("cutover.ttl=10",)
+    directory: Path, *, rate: float = 100, settings: tuple[str, ...] = ()
 ) -> Iterator[Pair]:
     """A lab in this directory, down again at the end. `rate` is records/s of each producer."""
     made = Pair(directory, settings)

@@ -79,6 +79,7 @@ class Journey:
     pair: Pair
     cells: dict[tuple[str, str], str]
     broker: int
+    story: Path
     told: list[str] = field(default_factory=list)
     waiting: list[threading.Thread] = field(default_factory=list)
 
@@ -94,13 +95,13 @@ class Journey:
                 break
             argv = ("run", "resume", "--yes", "--reason", "test")
         else:
-            pytest.fail(f"{command} is not done after {RESUMES} times:\n{self.story()}")
+            pytest.fail(f"{command} is not done after {RESUMES} times:\n{self.words()}")
         missed = [point for point in self.cells if point[0] == command]
-        assert not missed, f"never came to {missed}:\n{self.story()}"
+        assert not missed, f"never came to {missed}:\n{self.words()}"
 
     def type(self, command: str, *argv: str) -> int:
         """Its exit code; kills when the line of a point appears."""
-        self.told.append(f"$ kafkaops {' '.join(argv)}")
+        self.tell(f"$ kafkaops {' '.join(argv)}")
         with subprocess.Popen(
             self.pair.line(*argv), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         ) as process:
@@ -108,16 +109,16 @@ class Journey:
             guard.start()
             assert process.stderr is not None
             for line in process.stderr:
-                self.told.append(f"{time.strftime('%H:%M:%S')} {line.rstrip()}")
+                self.tell(line.rstrip())
                 for point in [p for p in self.cells if p[0] == command]:
                     if line.startswith(POINTS[point]):
                         self.kill(self.cells.pop(point), point, process)
             guard.cancel()
-        self.told.append(f"(exit {process.returncode})")
+        self.tell(f"(exit {process.returncode})")
         return process.returncode
 
     def kill(self, victim: str, point: tuple[str, str], process: subprocess.Popen[str]) -> None:
-        self.told.append(f"{time.strftime('%H:%M:%S')} *** kill -9 {victim} at {' '.join(point)}")
+        self.tell(f"*** kill -9 {victim} at {' '.join(point)}")
         if victim == "kafkaops":
             process.send_signal(signal.SIGKILL)
         elif victim == "mirror":  # its host's service manager starts it again
@@ -130,27 +131,32 @@ class Journey:
             again.start()
             self.waiting.append(again)
 
-    def story(self) -> str:
+    def tell(self, words: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {words}"
+        self.told.append(line)
+        with self.story.open("a") as file:
+            print(line, file=file)
+
+    def words(self) -> str:
         return "\n".join(self.told[-400:])
 
 
 def travel(directory: Path, cells: Cells, seed: int) -> None:
     """The whole journey, judged."""
-    settings = ("cutover.ttl=5", "gates.hold=2")
+    settings = ("gates.hold=2",)
     with lab_under_load(directory, rate=50, settings=settings) as pair:
-        journey = Journey(pair, dict(cells), random.Random(seed).choice((1, 2, 3)))
-        try:
-            journey.go(THERE, "upgrade", "--strategy", "blue-green", "--yes")
-            if any(command == END for command, _ in cells):
-                journey.go(END, "run", "finalize", "--confirm", "demo")
-                serves = "green"
-            else:
-                journey.go(BACK, "run", "rollback", "--yes")
-                serves = "blue"
-            time.sleep(5)
-            judge(pair, serves, journey.story())
-        finally:
-            (directory / "story.txt").write_text("\n".join(journey.told) + "\n")
+        journey = Journey(
+            pair, dict(cells), random.Random(seed).choice((1, 2, 3)), directory / "story.txt"
+        )
+        journey.go(THERE, "upgrade", "--strategy", "blue-green", "--yes")
+        if any(command == END for command, _ in cells):
+            journey.go(END, "run", "finalize", "--confirm", "demo")
+            serves = "green"
+        else:
+            journey.go(BACK, "run", "rollback", "--yes")
+            serves = "blue"
+        time.sleep(5)
+        judge(pair, serves, journey.words())
 
 
 def judge(pair: Pair, serves: str, story: str) -> None:
@@ -190,11 +196,11 @@ def test_the_whole_matrix_loses_nothing(cells: Cells, tmp_path: Path) -> None:
 def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
     """kafkaops dies inside the pause and stays dead: the kernels' timers end the fence."""
     budget, back_off = 12, 8
-    settings = ("cutover.ttl=5", "gates.hold=2", f"cutover.max_write_pause={budget}")
+    settings = ("gates.hold=2", f"cutover.max_write_pause={budget}")
     with lab_under_load(tmp_path, rate=50, settings=settings) as pair:
-        journey = Journey(pair, {(THERE, "pause"): "kafkaops"}, 1)
+        journey = Journey(pair, {(THERE, "pause"): "kafkaops"}, 1, tmp_path / "story.txt")
         code = journey.type(THERE, "upgrade", "--strategy", "blue-green", "--yes")
-        assert code == -signal.SIGKILL, journey.story()
+        assert code == -signal.SIGKILL, journey.words()
         time.sleep(budget + back_off)
         before = pair.ledger("blue")
         for name, client in before["producers"].items():
@@ -204,4 +210,4 @@ def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
         for name, client in after["producers"].items():
             assert client["acknowledged"] > before["producers"][name]["acknowledged"], (name, after)
         journey.go(THERE, "run", "resume", "--yes")
-        judge(pair, "green", journey.story())
+        judge(pair, "green", journey.words())
