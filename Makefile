@@ -45,7 +45,8 @@ test: $(STAMP) ## all tests, unit first
 	@$(MAKE) --no-print-directory lab-test
 
 soak: $(STAMP) ## the whole fault matrix on the real lab (long)
-	@$(BIN)/python -m pytest -q -m soak tests
+	@KAFKAOPS_SOAK=1 $(BIN)/python -m pytest -q tests/crash
+	@KAFKAOPS_SOAK=1 $(BIN)/python -m pytest -q -m soak tests
 
 bench: $(STAMP) ## figures, as ratios in one run: a table and build/bench.json
 	@$(BIN)/python -m tests.bench --out $(BUILD)/bench.json
