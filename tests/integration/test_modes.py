@@ -1,0 +1,215 @@
+"""The other ways to move, on real clusters: only the alias, clients stopped by hooks, a green that
+cannot forward; and the end of a move. Judged by the load's ledger, not by kafkaops' own proof."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+KAFKAOPS = (sys.executable, "-m", "kafkaops")
+KNOCK_MEMORY = 60
+"""How long (seconds) a client that knocked at blue counts as still knocking."""
+
+# What an operator does days before a move: a short TTL, so that no test waits for an old one.
+SHORTEN = """\
+import boto3
+zone, aws = "Z0LAB", boto3.client("route53", region_name="eu-west-1",
+    endpoint_url="http://127.0.0.1:5000", aws_access_key_id="lab", aws_secret_access_key="lab")
+sets = aws.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+aws.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [
+    {"Action": "UPSERT", "ResourceRecordSet": s | {"TTL": 5}} for s in sets if s["Type"] == "A"]})
+"""
+KNOCK = """\
+import socket
+try:
+    socket.create_connection(("127.0.1.1", 9092), timeout=5)
+except ConnectionRefusedError:
+    raise SystemExit(0)
+raise SystemExit("blue took the connection")
+"""
+
+pytestmark = pytest.mark.lab
+
+
+class Lab:
+    """A lab of its own with the config that `changes` make of configs/lab.yaml (dotted keys)."""
+
+    def __init__(self, directory: Path, changes: dict[str, Any]) -> None:
+        self.dir, self.state = directory / "lab", directory / "state"
+        config = yaml.safe_load((ROOT / "configs" / "lab.yaml").read_text())
+        known = {"lab.dir": str(self.dir), "state.dir": str(self.state), "gates.hold": 2}
+        for key, value in (known | changes).items():
+            section, _, name = key.partition(".")
+            if name:
+                config[section][name] = value
+            else:
+                config[section] = value
+        self.config = directory / "kafkaops.yaml"
+        self.config.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    @property
+    def configured(self) -> list[str]:
+        return ["-c", str(self.config), "--set", "cutover.ttl=5"]
+
+    def kafkaops(self, *argv: str, expect: int = 0) -> str:
+        """stdout of a command that must end with `expect`; with another code, its stderr."""
+        ended = self.ends(*argv)
+        assert ended.returncode == expect, (
+            f"`{' '.join(argv)}` ended with {ended.returncode}, not {expect}:\n"
+            f"{ended.stdout[-2000:]}\n{ended.stderr[-6000:]}"
+        )
+        return ended.stdout if expect == 0 else ended.stderr
+
+    def ends(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        where = ["--dir", str(self.dir)] if argv[0] == "lab" else self.configured
+        verbs = 3 if argv[:2] == ("lab", "load") else 2
+        line = [*KAFKAOPS, *argv[:verbs], *where, *argv[verbs:]]
+        return subprocess.run(line, capture_output=True, text=True, timeout=600, check=False)
+
+    def python(self, source: str) -> None:
+        self.kafkaops("lab", "shell", "--", sys.executable, "-c", source)
+
+    def upgrade(self, *more: str, expect: int = 0) -> str:
+        return self.kafkaops(
+            "upgrade", "--strategy=blue-green", "--yes", "--reason", "test", *more, expect=expect
+        )
+
+    def ledger(self, cluster: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            self.kafkaops("lab", "load", "report", "--cluster", cluster, "-o", "json")
+        )
+        return found
+
+    def shown(self, *argv: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kafkaops(*argv, "-o", "json"))
+        return found
+
+
+@contextmanager
+def lab_of(directory: Path, changes: dict[str, Any], *up: str) -> Iterator[Lab]:
+    lab = Lab(directory, changes)
+    lab.kafkaops("lab", "up", *up)
+    try:
+        lab.python(SHORTEN)
+        yield lab
+    finally:
+        lab.kafkaops("lab", "down")
+
+
+def judge(report: dict[str, Any], *, hooked: tuple[str, ...] = ()) -> None:
+    """Nothing lost, skipped or doubled; groups stopped by hooks see nothing again."""
+    total = report["total"]
+    assert total["acknowledged"] > 1000, total
+    assert (total["lost"], total["skipped"], total["duplicated_in_log"]) == (0, 0, 0), report
+    assert total["errors"] == 0, report
+    for group in hooked:
+        assert report["groups"][group]["replayed"] == 0, report["groups"][group]
+
+
+def hook(lab: Path, verb: str, *names: str) -> list[str]:
+    return [*KAFKAOPS, "lab", "load", verb, *names, "--dir", str(lab)]
+
+
+def test_only_the_alias_moves_and_what_cannot_follow_is_stopped_by_hooks(tmp_path: Path) -> None:
+    """Also: one run at a time, a topic that came late, and the end of the move."""
+    stopped = ("p-java3", "orders-python")
+    changes = {
+        "cutover.broker_names": {},
+        "clients": [
+            {
+                "name": "modern",
+                "moves": "rebootstrap",
+                "groups": ["orders-rdkafka", "orders-java", "late-*"],
+            },
+            {
+                "name": "old",
+                "moves": "hooks",
+                "groups": ["orders-python"],
+                "stop": hook(tmp_path / "lab", "pause", *stopped),
+                "start": hook(tmp_path / "lab", "resume", *stopped),
+            },
+        ],
+    }
+    with lab_of(tmp_path, changes, "--green-names", "alt") as lab:
+        lab.kafkaops("lab", "load", "start", "--mix", "rebootstrap", "--rate", "50")
+        lab.kafkaops(
+            *("lab", "load", "start", "--rate", "50"),
+            *("--producers", "p-java3:java-3.9.2", "--groups", "orders-python:kafka-python"),
+        )
+        one_at_a_time(lab)
+        lab.kafkaops(
+            *("lab", "load", "start", "--rate", "20", "--topics", "late:2"),
+            *("--producers", "p-late:librdkafka", "--groups", "late-rdkafka:librdkafka"),
+        )
+        lab.kafkaops("run", "resume", "--yes")
+        time.sleep(3)
+        proof = lab.shown("run", "report")
+        assert "late" in {p["topic"] for p in proof["moves"][0]["partitions"]}
+        judge(lab.ledger("green"), hooked=("orders-python",))
+        finalized(lab)
+        lab.kafkaops("lab", "load", "stop")
+        judge(lab.ledger("green"), hooked=("orders-python",))
+
+
+def one_at_a_time(lab: Lab) -> None:
+    """Hold the run at the gates; while it runs, a second one is told who holds it."""
+    line = [*KAFKAOPS, "upgrade", "--strategy=blue-green", "--yes", "--until", "gates"]
+    first = subprocess.Popen(
+        [*line, *lab.configured], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        until = time.monotonic() + 120
+        while not any(r["status"] == "running" for r in lab.shown("run", "list")["runs"]):
+            assert first.poll() is None and time.monotonic() < until, "the first never began"
+            time.sleep(0.2)
+        said = lab.upgrade(expect=6)
+        assert f"{first.pid}" in said, f"the holder is not named: {said}"
+    finally:
+        out, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, out[-6000:]
+
+
+def finalized(lab: Lab) -> None:
+    """Refused while a client knocks at blue; afterwards there is no way back."""
+    lab.python(KNOCK)
+    said = lab.kafkaops("run", "finalize", "--confirm", "demo", expect=5)
+    assert "KO-STILL-KNOCKING" in said and "127.0.0.1 at blue-1" in said, said
+    until = time.monotonic() + KNOCK_MEMORY + 30
+    while (ended := lab.ends("run", "finalize", "--confirm", "demo")).returncode == 5:
+        assert time.monotonic() < until, ended.stderr[-3000:]
+        time.sleep(2)
+    assert ended.returncode == 0, ended.stderr[-6000:]
+    assert {r["ttl"] for r in lab.shown("cutover", "show")["records"]} == {5}
+    up = {p["name"] for p in lab.shown("lab", "status")["processes"] if p["active"]}
+    assert not [name for name in up if name.endswith("/mirror")], up
+    assert "producer.id.expiration.ms" not in (
+        (lab.dir / "hosts" / "blue-1" / "server.properties").read_text()
+    )
+    said = lab.kafkaops("run", "rollback", "--yes", expect=5)
+    assert "KO-FINALIZED" in said, said
+    assert lab.shown("run", "finalize", "--confirm", "demo")["outcome"] == "nothing-to-do"
+
+
+def test_green_that_cannot_forward_refuses_until_the_cut(tmp_path: Path) -> None:
+    with lab_of(tmp_path, {"cutover.forward": "refuse"}) as lab:
+        lab.kafkaops("lab", "load", "start", "--rate", "50")
+        lab.upgrade("--until", "names")
+        hosts = {h["host"]: h for h in lab.shown("cutover", "show")["hosts"]}
+        for number in (1, 2, 3):
+            assert hosts[f"green-{number}"]["fence"] == "permanent", hosts
+            assert not hosts[f"green-{number}"]["forward"], hosts
+        assert all(r["points_to"] == "green" for r in lab.shown("cutover", "show")["records"])
+        lab.kafkaops("run", "resume", "--yes")
+        time.sleep(3)
+        lab.kafkaops("lab", "load", "stop")
+        judge(lab.ledger("green"))
