@@ -53,7 +53,7 @@ bench: $(STAMP) ## figures, as ratios in one run: a table and build/bench.json
 
 lock: ## renew requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet pip-tools
-	@$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header \
+	@$(BIN)/pip-compile -q --generate-hashes --no-emit-options --no-header \
 		--strip-extras --allow-unsafe --extra lab --extra dev -o requirements.lock pyproject.toml
 
 clean: ## remove what was built here

@@ -27,7 +27,9 @@ from kafkaops.upgrade.blue_green.move import cut_of
 from kafkaops.upgrade.blue_green.registry import REGISTRY
 from tests.crash.engine_harness import Scene
 from tests.crash.fake_host import FakeHost
-from tests.crash.fake_kafka import FakeCluster, FakeConnect, FakeNames, FakeVerification
+from tests.crash.fake_kafka import FakeCluster
+from tests.crash.fake_mirror import FakeConnect, FakeVerification
+from tests.crash.fake_names import FakeNames
 
 NODES = (1, 2, 3)
 TOPIC = "orders"
