@@ -107,13 +107,15 @@ class Journey:
         ) as process:
             guard = threading.Timer(600, process.kill)
             guard.start()
-            assert process.stderr is not None
-            for line in process.stderr:
-                self.tell(line.rstrip())
-                for point in [p for p in self.cells if p[0] == command]:
-                    if line.startswith(POINTS[point]):
-                        self.kill(self.cells.pop(point), point, process)
-            guard.cancel()
+            try:
+                assert process.stderr is not None
+                for line in process.stderr:
+                    self.tell(line.rstrip())
+                    for point in [p for p in self.cells if p[0] == command]:
+                        if line.startswith(POINTS[point]):
+                            self.kill(self.cells.pop(point), point, process)
+            finally:
+                guard.cancel()
         self.tell(f"(exit {process.returncode})")
         return process.returncode
 
@@ -156,13 +158,15 @@ def travel(directory: Path, cells: Cells, seed: int) -> None:
             journey.go(BACK, "run", "rollback", "--yes")
             serves = "blue"
         time.sleep(5)
-        judge(pair, serves, journey.words())
+        judge(journey, serves)
 
 
-def judge(pair: Pair, serves: str, story: str) -> None:
-    pair.in_lab("lab", "load", "stop")
-    report = pair.ledger(serves)
+def judge(journey: Journey, serves: str) -> None:
+    journey.pair.in_lab("lab", "load", "stop")
+    report = journey.pair.ledger(serves)
     total = report["total"]
+    journey.tell(f"the ledger against {serves}: {total}")
+    story = journey.words()
     bad = {k: total[k] for k in ("lost", "skipped", "duplicated_in_log", "altered", "behind")}
     assert not any(bad.values()), f"{bad}\n{report}\n{story}"
     assert total["acknowledged"] > 1000, f"{total}\n{story}"
@@ -205,9 +209,10 @@ def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
         before = pair.ledger("blue")
         for name, client in before["producers"].items():
             assert 5 < client["longest_pause_s"] < budget + back_off, (name, client)
+        journey.tell(f"nobody resumed: {before['producers']}")
         time.sleep(2)
         after = pair.ledger("blue")
         for name, client in after["producers"].items():
             assert client["acknowledged"] > before["producers"][name]["acknowledged"], (name, after)
         journey.go(THERE, "run", "resume", "--yes")
-        judge(pair, "green", journey.words())
+        judge(journey, "green")
