@@ -212,7 +212,11 @@ def finalized(lab: Lab) -> None:
 
 def test_green_that_cannot_forward_refuses_until_the_cut(tmp_path: Path) -> None:
     with lab_of(tmp_path, {"cutover.forward": "refuse"}) as lab:
-        lab.kafkaops("lab", "load", "start", "--rate", "50")
+        lab.kafkaops(
+            *("lab", "load", "start", "--rate", "50"),
+            *("--producers", "p-rdkafka:librdkafka,p-java3:java-3.9.2"),
+            *("--groups", "orders-rdkafka:librdkafka:2,orders-python:kafka-python"),
+        )
         lab.upgrade("--until", "names")
         hosts = {h["host"]: h for h in lab.shown("cutover", "show")["hosts"]}
         for number in (1, 2, 3):
