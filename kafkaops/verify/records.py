@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kafkaops.verify.codecs import DataFault, decompress
+from kafkaops.verify.codecs import DataFault, inflater
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,19 +115,17 @@ def _inflated(kernel: Any, data: memoryview | bytes, table: Any) -> Any:
     if not len(packed):
         return None
     view = memoryview(data)
-    parts: list[bytes] = []
-    at = 0
-    places = table[packed][:, [kernel.POS, kernel.END, kernel.CODEC]].tolist()
-    for row, (pos, end, codec) in zip(packed.tolist(), places, strict=True):
-        part = decompress(codec, view[pos:end])
-        parts.append(part)
-        table[row, kernel.POS] = at
-        at += len(part)
-        table[row, kernel.END] = at
-    return _frozen(b"".join(parts))
+    out = inflater()
+    out.begin()
+    ends: list[int] = []
+    for pos, end, codec in table[packed][:, [kernel.POS, kernel.END, kernel.CODEC]].tolist():
+        ends.append(out.add(codec, view[pos:end]))
+    table[packed, kernel.POS] = [0, *ends[:-1]]
+    table[packed, kernel.END] = ends
+    return _frozen(out.take())
 
 
-def _frozen(data: memoryview | bytes) -> Any:
+def _frozen(data: Any) -> Any:
     """Read-only always, so that the kernels are compiled for one type."""
     array = np.frombuffer(data, np.uint8)
     array.flags.writeable = False
