@@ -130,6 +130,9 @@ class ConnectRest:
         ]
         self._ask("PATCH", f"/connectors/{_q(name)}/offsets", {"offsets": entries})
 
+    def reset_offsets(self, name: str) -> None:
+        self._ask("DELETE", f"/connectors/{_q(name)}/offsets")
+
     def raw(self, path: str) -> Any:
         return self._ask("GET", path)
 

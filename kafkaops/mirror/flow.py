@@ -40,7 +40,13 @@ def ensure(connect: Connect, direction: str, config: Config) -> None:
     name = rendering.name(direction)
     wanted = rendering.connector(config, direction)
     found = connect.status(name)
-    if found is None or not _as_wanted(connect, direction, config):
+    if found is None:
+        # what an earlier attempt left, for Connect keeps the offsets of a deleted connector
+        _refuse_invalid(connect, wanted, name)
+        connect.put(name, wanted, stopped=True)
+        connect.reset_offsets(name)
+        found = connect.status(name)
+    elif not _as_wanted(connect, direction, config):
         _refuse_invalid(connect, wanted, name)
         connect.put(name, wanted)
         found = connect.status(name)

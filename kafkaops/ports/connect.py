@@ -63,5 +63,10 @@ class Connect(Protocol):
     ) -> None:
         """PATCH offsets of a STOPPED connector."""
 
+    @mutates
+    def reset_offsets(self, name: str) -> None:
+        """DELETE the offsets of a STOPPED connector: it begins anew. Connect keeps them beyond
+        the deletion of a connector (KIP-875)."""
+
     def raw(self, path: str) -> Any:
         """GET any path, for diagnostics."""

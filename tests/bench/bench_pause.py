@@ -48,7 +48,7 @@ def move(records: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         lab = Path(scratch) / "lab"
         config = ["-c", str(ROOT / "configs/lab.yaml"), "--set", f"lab.dir={lab}"]
-        config += ["--set", f"state.dir={scratch}/state", "--set", "cutover.ttl=5"]
+        config += ["--set", f"state.dir={scratch}/state"]
         up(lab, Settings(), say=lambda line: None)
         try:
             assert run_inside(lab, [sys.executable, "-c", FILL, str(records)]).wait(600) == 0

@@ -65,7 +65,7 @@ class FakeConnect:
 
     def delete(self, name: str) -> None:
         if name == self.name:
-            self.name, self.state, self.settings, self.at = "", "", {}, {}
+            self.name, self.state, self.settings = "", "", {}  # its offsets stay
 
     def offsets(self, name: str) -> Mapping[TopicPartition, int]:
         return {tp: at - 1 for tp, at in self.at.items() if at > 0}
@@ -75,6 +75,10 @@ class FakeConnect:
     ) -> None:
         assert self.state == "STOPPED", "Connect takes offsets of a stopped connector only"
         self.at = {tp: offset + 1 for tp, offset in offsets.items()}
+
+    def reset_offsets(self, name: str) -> None:
+        assert self.state == "STOPPED", "Connect takes offsets of a stopped connector only"
+        self.at = {}
 
     def raw(self, path: str) -> Any:
         return {}

@@ -209,6 +209,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
         *settle_specs(args, patience=patience(config)),
         _spec("settings", "settings-restored", "put blue's settings back", p.FINALIZE, there),
+        _spec("retire", "mirror-retired", "stop both mirrors' workers", p.FINALIZE, args),
         _spec("restore", "ttl-restored", "put the TTL back", p.FINALIZE, args),
     ]
     if config.cutover.forward == "refuse":

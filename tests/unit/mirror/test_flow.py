@@ -93,6 +93,12 @@ class FakeConnect:
         if not self.forgets:
             self.positions |= dict(offsets)
 
+    def reset_offsets(self, name: str) -> None:
+        assert self.found is not None
+        assert self.found.state == "STOPPED"
+        self.did.append("reset")
+        self.positions = {}
+
     def raw(self, path: str) -> Any:
         return None
 
@@ -115,7 +121,8 @@ def test_absent_begun_done(connect: FakeConnect) -> None:
     ensure(connect)
     assert state(connect) is State.DONE
     ensure(connect)
-    assert connect.did == ["put"]
+    # Connect keeps the offsets of a connector that was deleted: a new one begins without them
+    assert connect.did == ["put stopped", "reset", "resume"]
 
 
 def test_starting_is_pending_and_failed_is_not(connect: FakeConnect) -> None:
