@@ -166,7 +166,7 @@ class LogVerification:
                     continue
                 for tp in tps:
                     start = starts.get(tp, (here[tp].start, there[tp].start))
-                    part = new_part(tp, partitions[tp], *start)
+                    part = new_part(tp, partitions[tp], *start, exact=tp in starts)
                     part.sides[SOURCE].learn(here[tp])  # how far behind we are, from now on
                     self._comparison.cover(part)
             self._waiting = "; ".join(f"{t}: {why}" for t, why in sorted(late.items())[:3])

@@ -58,6 +58,8 @@ def freeze(part: Part) -> tuple[dict[str, Any], dict[str, Any]]:
         return common | {"compacted": True, "seen": list(part.seen)}, arrays
     more = {
         "compacted": False,
+        "anchored": part.anchored,
+        "exact": part.exact,
         "records": part.records,
         "digest": int(part.digest),
         "segments": [asdict(s) for s in part.segments],
@@ -82,6 +84,7 @@ def thaw(state: dict[str, Any], arrays: dict[str, Any]) -> Part:
             columns = (arrays[f"{index}.{name}"] for name in ("keys", "values", "places"))
             part.latest[index].restore(*columns)
         return part
+    part.anchored, part.exact = state["anchored"], state["exact"]
     part.records, part.digest = state["records"], np.uint64(state["digest"])
     part.segments = [
         Segment(

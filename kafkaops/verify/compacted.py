@@ -77,6 +77,7 @@ class Compacted:
     records that newer ones of the same key replace."""
 
     compacted = True
+    anchored = True
 
     def __init__(self, tp: TopicPartition, source_start: int, target_start: int) -> None:
         self.tp = tp

@@ -48,9 +48,13 @@ class Seen:
     rate: float
 
 
-def new_part(tp: TopicPartition, compacted: bool, source_start: int, target_start: int) -> Part:
-    kind = Compacted if compacted else Sequence
-    return kind(tp, source_start, target_start)
+def new_part(
+    tp: TopicPartition, compacted: bool, source_start: int, target_start: int, *, exact: bool
+) -> Part:
+    """`exact`: the two starts are known to belong together (see `Sequence`)."""
+    if compacted:
+        return Compacted(tp, source_start, target_start)
+    return Sequence(tp, source_start, target_start, exact=exact)
 
 
 def verify_clusters(
@@ -77,7 +81,7 @@ def verify_clusters(
     goal = {tp: here[tp].stable for tp in tps} if ends is None else dict(ends)
     comparison = Comparison(clock)
     for tp in tps:
-        part = new_part(tp, topics[tp.topic][1], here[tp].start, there[tp].start)
+        part = new_part(tp, topics[tp.topic][1], here[tp].start, there[tp].start, exact=False)
         part.sides[SOURCE].learn(here[tp])
         comparison.cover(part)
     if ends is not None:

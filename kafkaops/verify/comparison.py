@@ -23,6 +23,7 @@ from kafkaops.verify.side import SIDES, SOURCE, TARGET
 Part = Sequence | Compacted
 
 AHEAD = 4_000_000  # records of one side, over all partitions, that may wait for the other
+UNANCHORED = 16  # times that, while the first common record is looked for
 AHEAD_ONE = (16_384, 262_144)  # bounds of one partition's share
 
 
@@ -72,7 +73,8 @@ class Comparison:
         return {
             tp: slot.part.sides[side].position
             for tp, slot in slots.items()
-            if not slot.part.stopped and slot.part.sides[side].pending < room
+            if not slot.part.stopped
+            and slot.part.sides[side].pending < room * (1 if slot.part.anchored else UNANCHORED)
         }
 
     def accept(self, side: int, chunk: Chunk) -> int:

@@ -23,12 +23,18 @@ QUIET = 1.5  # seconds without news after which what is there is judged
 
 
 class Sequence:
-    """`source_start` and `target_start` are the offsets that comparing begins at."""
+    """`source_start` and `target_start` are the offsets that comparing begins at. `exact` says
+    that they are known to hold the same record; else they are the two logs' starts, and where
+    retention has cut one of them the other may hold older records, which are passed over."""
 
     compacted = False
 
-    def __init__(self, tp: TopicPartition, source_start: int, target_start: int) -> None:
+    def __init__(
+        self, tp: TopicPartition, source_start: int, target_start: int, *, exact: bool = True
+    ) -> None:
         self.tp = tp
+        self.exact = exact
+        self.anchored = exact or source_start == target_start == 0
         self.sides = (Side(source_start, source_start), Side(target_start, target_start))
         self.map = OffsetMap()
         self.records = 0
@@ -53,6 +59,11 @@ class Sequence:
         """The log does not hold the position any more: nothing further can be proven."""
         here = self.sides[side]
         at = here.position
+        untouched = not self.exact and here.newest < 0
+        if untouched and log_start > at:  # retention was quicker: what is there now is compared
+            here.restart(log_start)
+            self.anchored = False
+            return
         why = (
             f"the log starts at {log_start}: records expired before they were read"
             if log_start > at
@@ -77,6 +88,7 @@ class Sequence:
                 count = int(np.searchsorted(offsets[:count], limit))
             same = _same(hashes[:count], others[:count])
             if same:
+                self.anchored = True
                 self._accept(offsets[:same], hashes[:same], there[:same])
             if same < count:
                 if not self._realign(limit, source_whole=False, target_whole=False):
@@ -126,6 +138,22 @@ class Sequence:
         self.sides[SOURCE].pop(count)
         self.sides[TARGET].pop(count)
 
+    def _anchor(self, hashes: Any, others: Any, source_whole: bool, target_whole: bool) -> bool:
+        """Find the first record that both have, passing over what retention took on one side."""
+        met = alignment.meet(hashes, others, source_whole=source_whole, target_whole=target_whole)
+        if met is None and not (source_whole and target_whole):
+            return False
+        self.anchored = True
+        source, target = self.sides
+        i, j = met or (0, 0)
+        if (i and not target.start) or (j and not source.start):
+            return True  # nothing was ever cut there: these are differences
+        for side, count in zip(self.sides, (i, j), strict=True):
+            side.joined()
+            side.pop(count)
+            side.start = side.compared
+        return True
+
     def _realign(self, limit: int | None, *, source_whole: bool, target_whole: bool) -> bool:
         """Find where the sides meet again and pass what is between; False to wait for more."""
         source, target = self.sides
@@ -134,6 +162,8 @@ class Sequence:
             return False
         hashes = source.joined()[1][:end]
         others = target.joined()[1]
+        if not self.anchored:
+            return self._anchor(hashes, others, source_whole, target_whole)
         met = alignment.meet(hashes, others, source_whole=source_whole, target_whole=target_whole)
         if met is None and source_whole and target_whole:
             both = min(len(hashes), len(others))  # nothing agrees to the end: pair in place

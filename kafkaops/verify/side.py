@@ -91,3 +91,8 @@ class Side:
         """Drop what is pending: it will be read again from `compared`."""
         self.position = self.compared
         self._offsets, self._hashes, self.pending = [], [], 0
+
+    def restart(self, offset: int) -> None:
+        """Begin anew, at a later offset."""
+        self.forget()
+        self.start = self.position = offset

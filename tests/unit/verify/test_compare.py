@@ -108,11 +108,40 @@ def test_transactions_on_both_sides_leave_the_records_equal(
     assert part.translate(21, back=True) == 30
 
 
-def test_records_gone_before_they_were_read_are_a_gap(
+def test_records_gone_before_they_were_read_are_a_gap(green: FakeCluster) -> None:
+    blue = cluster("blue", limit=200)  # one batch of 60 records an answer
+    fill(blue, green)
+    real = blue.fetch
+
+    def fetch(*args: object, **more: object) -> object:
+        if blue.fetches == 2:
+            blue.starts[A] = 250
+        return real(*args, **more)  # type: ignore[arg-type]
+
+    blue.fetch = fetch  # type: ignore[method-assign,assignment]
+    [difference] = one_shot(blue, green).differences
+    assert (difference.tp, difference.kind) == (A, "gap")
+    assert difference.source_offset in (60, 120)
+    assert "starts at 250" in difference.detail
+
+
+def test_what_retention_took_before_the_first_look_is_passed_over(
     blue: FakeCluster, green: FakeCluster
 ) -> None:
     fill(blue, green)
-    blue.starts[A] = 0
+    blue.starts[A] = 120
+    green.starts[B] = 75
+    result = one_shot(blue, green)
+    assert result.equal
+    proofs = result.proofs
+    assert (proofs[A].source_start, proofs[A].target_start, proofs[A].records) == (120, 120, 180)
+    assert (proofs[B].source_start, proofs[B].target_start, proofs[B].records) == (75, 75, 225)
+
+
+def test_retention_between_the_first_look_and_the_first_fetch(
+    blue: FakeCluster, green: FakeCluster
+) -> None:
+    fill(blue, green)
     real = blue.bounds
 
     def bounds(partitions: object) -> object:
@@ -121,9 +150,25 @@ def test_records_gone_before_they_were_read_are_a_gap(
         return found
 
     blue.bounds = bounds  # type: ignore[method-assign,assignment]
+    result = one_shot(blue, green)
+    assert result.equal
+    assert result.proofs[A].source_start == 120
+
+
+def test_a_missing_head_is_a_difference_where_nothing_expired(
+    blue: FakeCluster, green: FakeCluster
+) -> None:
+    blue.write(A, *recs(0, 100))
+    green.write(A, *recs(1, 99))
     [difference] = one_shot(blue, green).differences
-    assert (difference.tp, difference.kind, difference.source_offset) == (A, "gap", 0)
-    assert "starts at 120" in difference.detail
+    assert (difference.kind, difference.source_offset) == ("missing", 0)
+    blue.starts[A] = 0
+    green.logs[B].skip(40)  # an empty start of green's log, not a cut one of blue's
+    green.starts[B] = 0
+    blue.write(B, *recs(1, 30))
+    green.write(B, *recs(0, 31))
+    found = one_shot(blue, green).differences
+    assert [(d.tp, d.kind, d.target_offset) for d in found if d.tp == B] == [(B, "extra", 40)]
 
 
 def test_old_formats_are_refused(blue: FakeCluster, green: FakeCluster) -> None:
