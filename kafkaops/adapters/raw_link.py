@@ -36,18 +36,16 @@ class Answer:
 
 
 class Link:
-    """Opens at once. Errors: what kafka-python raises while connecting, OSError later."""
+    """A connection that is open and authenticated. Errors: OSError."""
 
-    def __init__(
-        self, node: int, host: str, port: int, settings: Mapping[str, Any], attempt: float
-    ) -> None:
+    def __init__(self, node: int, taken: socket.socket, client: str = "kafkaops") -> None:
         self.node = node
+        self.socket = taken
+        self.since = 0.0  # when the request under way was sent, by the owner's clock
         self.asked: dict[TopicPartition, int] = {}
         self._correlation = 0
-        self._client = str(settings.get("client_id", "kafkaops")).encode()
+        self._client = client.encode()
         self._buffer = bytearray(FIRST)
-        self.since = 0.0  # when the request under way was sent, by the owner's clock
-        self.socket = _connect(host, port, settings, attempt)
 
     @property
     def busy(self) -> bool:
@@ -114,8 +112,9 @@ class Link:
         self.socket.close()
 
 
-def _connect(host: str, port: int, settings: Mapping[str, Any], attempt: float) -> socket.socket:
-    """A socket on which kafka-python has done TLS and SASL, taken out of its hands."""
+def open_link(node: int, host: str, port: int, settings: Mapping[str, Any], attempt: float) -> Link:
+    """A link on which kafka-python has done TLS and SASL, its socket taken out of its hands.
+    `attempt` in seconds. Errors: what kafka-python raises while connecting."""
     net = NetworkSelector(client_id="kafkaops-raw", slow_task_threshold_secs=0)
     limit = int(attempt * 1000)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -144,7 +143,7 @@ def _connect(host: str, port: int, settings: Mapping[str, Any], attempt: float) 
         net.close()
     taken.settimeout(STALL)
     taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return taken
+    return Link(node, taken, str(settings.get("client_id", "kafkaops")))
 
 
 def _parse(

@@ -17,7 +17,7 @@ from kafkaops.adapters import kafka_topics
 from kafkaops.adapters.kafka_errors import STALE_LEADER, KafkaAnswer, translate
 from kafkaops.adapters.kafka_security import kafka_python_settings
 from kafkaops.adapters.kafka_wire import Wire
-from kafkaops.adapters.raw_link import Answer, Link
+from kafkaops.adapters.raw_link import Answer, Link, open_link
 from kafkaops.config.schema import ClusterSpec
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.errors import Unreachable
@@ -26,6 +26,7 @@ from kafkaops.ports.log_reader import Chunk
 
 OUT_OF_RANGE = 1
 AGAIN = 0.2  # seconds between two looks at metadata
+REST = 2.0  # seconds in which a broker that did not answer is left alone
 FATAL = (
     k.SaslAuthenticationFailedError,
     k.UnsupportedSaslMechanismError,
@@ -58,6 +59,7 @@ class RawLog:
         self._leaders: dict[TopicPartition, int] = {}
         self._links: dict[int, Link] = {}
         self._served: dict[TopicPartition, int] = {}
+        self._resting: dict[int, float] = {}  # brokers, and until when
         self._turn = 0
         self._looked = float("-inf")
         self._heard = self._clock.monotonic()
@@ -138,6 +140,8 @@ class RawLog:
             link = self._links.get(node)
             if link is not None and link.busy:
                 continue
+            if link is None and self._clock.monotonic() < self._resting.get(node, 0.0):
+                continue  # opening can take seconds, which other leaders' data would wait
             wanted.sort(key=lambda item: self._served.get(item[0], 0))
             try:
                 link = link or self._open(node)
@@ -155,7 +159,7 @@ class RawLog:
 
     def _open(self, node: int) -> Link:
         host, port = self._nodes[node]
-        link = Link(node, host, port, self._settings, attempt=3.0)
+        link = open_link(node, host, port, self._settings, attempt=3.0)
         self._links[node] = link
         self._selector.register(link.socket, selectors.EVENT_READ, link)
         return link
@@ -194,6 +198,8 @@ class RawLog:
         if link is not None:
             self._drop(link, None)
         self._trouble = error
+        if isinstance(error, (TimeoutError, k.KafkaTimeoutError, k.KafkaConnectionError)):
+            self._resting[node] = self._clock.monotonic() + REST
         for tp in [tp for tp, leader in self._leaders.items() if leader == node]:
             del self._leaders[tp]
 
