@@ -85,6 +85,7 @@ class LogVerification:
             if self._keeper is None or self._followers is None:
                 return
             self._stopping.set()
+            self._save_soon.set()
             for follower in self._followers:
                 follower.ask_stop()
             for follower in self._followers:
@@ -138,7 +139,7 @@ class LogVerification:
                 self._trouble = error.message
             except Exception as error:
                 self._trouble = f"{type(error).__name__}: {error}"
-            self._stopping.wait(TICK)
+            self._save_soon.wait(TICK)
 
     def _refresh(self) -> None:
         topics = self._topics()
@@ -221,9 +222,18 @@ class LogVerification:
         found: dict[TopicPartition, int] = {}
         for tp, offset in positions.items():
             part = self._comparison.part(tp)
-            if part is not None:
-                with self._comparison.locked(tp):
-                    found[tp] = part.translate(offset, back=back)
+            if part is None:
+                continue
+            with self._comparison.locked(tp):
+                far = part.sides[TARGET if back else SOURCE].compared
+                if self._keeper is None and offset > far:
+                    raise StepFailed(
+                        "KO-VERIFY-NOT-COVERED",
+                        f"{tp} was compared up to offset {far} when it was last saved,"
+                        f" and {offset} lies behind it",
+                        hint="run the comparison again; it goes on from there",
+                    )
+                found[tp] = part.translate(offset, back=back)
         return found
 
     def pin(self, partitions: Collection[TopicPartition]) -> None:

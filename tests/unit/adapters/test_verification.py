@@ -118,6 +118,17 @@ def test_seal_waits_for_the_mirrors_last_transaction(running: Running) -> None:
     assert (proof.records, proof.target_end) == (10, 11)
 
 
+def test_seal_waits_for_a_transaction_that_may_hold_anything(running: Running) -> None:
+    fill(running.blue, running.green)
+    running.green.write(A, *recs(900, 1), producer=3)
+    verification = running.new()
+    with pytest.raises(TimedOut, match=r"a-0 .* target offset 300 of 301"):
+        verification.seal(running.ends(), timeout=0.7)
+    running.green.finish(A, 3, commit=False)
+    proof = verification.seal(running.ends(), timeout=10)[A]
+    assert (proof.records, proof.target_end) == (300, 302)
+
+
 def test_seal_refuses_what_only_the_target_has(running: Running) -> None:
     fill(running.blue, running.green)
     running.green.write(B, *recs(900, 1))
@@ -183,6 +194,8 @@ def test_a_new_process_goes_on_where_the_last_one_was(running: Running) -> None:
     running.blue.fetch = fetch  # type: ignore[method-assign,assignment]
     second = running.new()
     assert second.translate({A: 299}) == {A: 299}  # from the checkpoint alone
+    with pytest.raises(StepFailed, match=r"a-0 was compared up to offset 300"):
+        second.translate({A: 301})
     proofs = second.seal(running.ends(), timeout=10)
     assert proofs[A].records == 305
     assert min(asked) == 300
