@@ -121,6 +121,11 @@ class GatesHeld(Move):
         lag = flow.lag(self.connect(world), self.source(world), self.flow)
         if lag > gates.mirror_lag:
             why.append(f"mirror {lag:,} records behind (at most {gates.mirror_lag:,})")
+        # seen on a quick way back: members that a fence cut off live until their session ends
+        groups = self.target(world).groups(offsets=False)
+        busy = sorted(g.id for g in groups if g.members and not g.id.startswith("kafkaops-"))
+        if busy:
+            why.append(f"groups still have members on {self.dst}: {', '.join(busy[:5])}")
         failed = flow.failed_tasks(self.connect(world), self.flow)
         if failed:
             why.append("mirror tasks failed: " + "; ".join(failed))
