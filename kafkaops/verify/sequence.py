@@ -144,14 +144,13 @@ class Sequence:
         if met is None and not (source_whole and target_whole):
             return False
         self.anchored = True
-        source, target = self.sides
-        i, j = met or (0, 0)
-        if (i and not target.start) or (j and not source.start):
-            return True  # nothing was ever cut there: these are differences
-        for side, count in zip(self.sides, (i, j), strict=True):
-            side.joined()
-            side.pop(count)
-            side.start = side.compared
+        # A side that was never cut lacks nothing: what the other has before it is a difference.
+        cut = [side.start > 0 for side in reversed(self.sides)]
+        for side, other_cut, count in zip(self.sides, cut, met or (0, 0), strict=True):
+            if count and other_cut:
+                side.joined()
+                side.pop(count)
+                side.start = side.compared
         return True
 
     def _realign(self, limit: int | None, *, source_whole: bool, target_whole: bool) -> bool:

@@ -162,13 +162,21 @@ def test_a_missing_head_is_a_difference_where_nothing_expired(
     green.write(A, *recs(1, 99))
     [difference] = one_shot(blue, green).differences
     assert (difference.kind, difference.source_offset) == ("missing", 0)
-    blue.starts[A] = 0
-    green.logs[B].skip(40)  # an empty start of green's log, not a cut one of blue's
-    green.starts[B] = 0
-    blue.write(B, *recs(1, 30))
-    green.write(B, *recs(0, 31))
-    found = one_shot(blue, green).differences
-    assert [(d.tp, d.kind, d.target_offset) for d in found if d.tp == B] == [(B, "extra", 40)]
+
+
+def test_a_missing_head_is_a_difference_where_only_the_source_was_cut(
+    blue: FakeCluster, green: FakeCluster
+) -> None:
+    blue.write(A, *recs(0, 300))
+    green.write(A, *recs(0, 120), *recs(121, 179))
+    blue.starts[A] = 120
+    blue.write(B, *recs(0, 20), *recs(21, 279))
+    green.write(B, *recs(0, 300))
+    green.starts[B] = 20
+    found = [
+        (d.tp, d.kind, d.source_offset, d.target_offset) for d in one_shot(blue, green).differences
+    ]
+    assert found == [(A, "missing", 120, -1), (B, "extra", -1, 20)]
 
 
 def test_old_formats_are_refused(blue: FakeCluster, green: FakeCluster) -> None:

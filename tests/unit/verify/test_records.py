@@ -94,6 +94,19 @@ def test_control_and_aborted_records_are_not_seen(
     assert visible(log.bytes_from(0), 0, log.aborted_from(0)).next_offset == log.end
 
 
+def test_a_producer_that_aborted_before_is_seen_when_it_commits() -> None:
+    log = Log()
+    for i in range(6):
+        log.append([Rec(i, b"k", b"%d" % i)], producer=1)
+        log.append([Rec(i, b"k", b"other")], producer=2)
+        log.finish(1, commit=i % 2 == 1)
+        log.finish(2, commit=i % 3 == 1)
+    assert seen(log.bytes_from(0), 0, log.aborted_from(0)) == [
+        (o, hashed(r)) for o, r in log.visible
+    ]
+    assert len(log.visible) == 5
+
+
 def test_fetching_batch_by_batch_gives_the_same() -> None:
     log = Log()
     for i in range(30):
