@@ -54,6 +54,7 @@ def test_many_runs_are_packed_and_come_back() -> None:
     for i in range(0, len(source), 777):
         made.append(source[i : i + 777], target[i : i + 777])
     assert made.runs == 30_000
+    assert len(made._packed) == 30_000 // offset_map.FULL
     packed = sum(len(p) for p in made._packed)
     assert packed < made.runs * 24 / 50
     again = OffsetMap.of(made.arrays())
