@@ -24,7 +24,7 @@ Part = Sequence | Compacted
 
 AHEAD = 4_000_000  # records of one side, over all partitions, that may wait for the other
 UNANCHORED = 16  # times that, while the first common record is looked for
-AHEAD_ONE = (16_384, 262_144)  # bounds of one partition's share
+SHARE = (16_384, 262_144)  # the least and the most of it that one partition gets
 
 
 @dataclass
@@ -36,8 +36,10 @@ class _Slot:
 
 
 class Comparison:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    """`share` bounds how many records of one partition may wait for the other side."""
+
+    def __init__(self, clock: Clock, *, share: tuple[int, int] = SHARE) -> None:
+        self._clock, self._share = clock, share
         self._slots: dict[TopicPartition, _Slot] = {}
         self._changed = threading.Lock()
 
@@ -68,8 +70,8 @@ class Comparison:
     def wanted(self, side: int) -> dict[TopicPartition, int]:
         """Where to fetch next, for every partition that has room for more."""
         slots = self._slots
-        share = AHEAD // max(1, len(slots))
-        room = min(max(share, AHEAD_ONE[0]), AHEAD_ONE[1])
+        least, most = self._share
+        room = min(max(AHEAD // max(1, len(slots)), least), most)
         return {
             tp: slot.part.sides[side].position
             for tp, slot in slots.items()

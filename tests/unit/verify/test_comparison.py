@@ -7,7 +7,6 @@ import pytest
 from kafkaops.engine.clock import FakeClock
 from kafkaops.model.partition import Ends
 from kafkaops.ports.log_reader import Chunk
-from kafkaops.verify import comparison as comparison_module
 from kafkaops.verify.comparison import Comparison
 from kafkaops.verify.sequence import QUIET, Sequence
 from kafkaops.verify.side import SOURCE, TARGET
@@ -74,8 +73,9 @@ def test_an_answer_too_soon_after_the_record_decides_nothing(
     assert (made.records, made.differences()) == (1, ())
 
 
-def test_a_side_that_is_far_ahead_waits(made: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison_module, "AHEAD_ONE", (10, 10))
+def test_a_side_that_is_far_ahead_waits(clock: FakeClock) -> None:
+    made = Comparison(clock, share=(10, 10))
+    made.cover(Sequence(A, 0, 0))
     made.accept(SOURCE, chunk(0, 10, 50))
     assert made.wanted(SOURCE) == {}
     assert made.wanted(TARGET) == {A: 0}
