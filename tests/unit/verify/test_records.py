@@ -120,6 +120,16 @@ def test_fetching_batch_by_batch_gives_the_same() -> None:
     assert found == list(range(90))
 
 
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_batches_larger_than_the_first_buffer(codec: int) -> None:
+    packed, plain = Log(), Log()
+    for i in range(4):
+        for log, used in ((packed, codec), (plain, 0)):
+            log.append([Rec(i, b"k", b"%d" % i * 700_000)], codec=used)
+    assert seen(packed.bytes_from(0)) == seen(plain.bytes_from(0))
+    assert len(seen(plain.bytes_from(0))) == 4
+
+
 def test_log_append_time_takes_the_time_of_the_batch() -> None:
     data = batch([Rec(5, b"k", b"v"), Rec(6, b"k", b"v")], 0, log_append=99)
     assert [h for _, h in seen(data)] == [hashed(Rec(99, b"k", b"v"))] * 2
