@@ -157,3 +157,4 @@ def test_no_worker_is_unreachable_and_not_ready(worker: Worker) -> None:
 
 def test_deleting_what_is_gone_is_success(worker: Worker) -> None:
     ConnectRest(worker.base, FakeClock()).delete("m")
+    assert worker.asked[-1][0] == "DELETE /connectors/m"  # asked for, and 404 taken for done
