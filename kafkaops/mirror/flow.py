@@ -34,26 +34,36 @@ def state(connect: Connect, direction: str, config: Config) -> State:
     return State.DONE if started and _all_run(found) else State.PENDING
 
 
-def ensure(connect: Connect, direction: str, config: Config) -> None:
-    """Create or change the connector, have it run, restart what failed. StepFailed with Connect's
-    words when the configuration is refused."""
+def begin(connect: Connect, direction: str, config: Config, facts: Facts, clock: Clock) -> None:
+    """Have every topic flow from its beginning, or go on where this run left off. The connector
+    is created or changed, failed tasks are restarted. StepFailed with Connect's words when the
+    configuration is refused.
+
+    Before it runs for the first time the offsets of an earlier attempt are reset, for Connect
+    keeps them beyond the deletion of a connector; a fact says that this was done, so that a
+    connector which has copied is never set back (it would copy everything again).
+    """
     name = rendering.name(direction)
-    wanted = rendering.connector(config, direction)
-    found = connect.status(name)
-    if found is None:
-        # what an earlier attempt left, for Connect keeps the offsets of a deleted connector
-        _refuse_invalid(connect, wanted, name)
-        connect.put(name, wanted, stopped=True)
+    _put(connect, direction, config)
+    if not begun(facts, direction):
+        stop(connect, direction, clock)
         connect.reset_offsets(name)
-        found = connect.status(name)
-    elif not _as_wanted(connect, direction, config):
-        _refuse_invalid(connect, wanted, name)
-        connect.put(name, wanted)
-        found = connect.status(name)
-    if found is not None and found.state in {"STOPPED", "PAUSED"}:
-        connect.resume(name)
-    elif found is not None and _failures(found):
+        facts.put(_begun(direction), True)
+    found = connect.status(name)
+    if found is not None and _failures(found):
         connect.restart_failed(name)
+    # its status may lag behind what it was told, so it is told always: running, that is nothing
+    connect.resume(name)
+
+
+def begun(facts: Facts, direction: str) -> bool:
+    """Whether this run's connector has been let loose."""
+    return bool(facts.get(_begun(direction)))
+
+
+def forget(facts: Facts, direction: str) -> None:
+    """The next `begin` starts anew."""
+    facts.put(_begun(direction), None)
 
 
 def start_from(
@@ -73,13 +83,10 @@ def start_from(
     (partitions that begin at 0 are left out: they have none); read back; resumed.
     """
     name = rendering.name(direction)
-    wanted = rendering.connector(config, direction)
     found = connect.status(name)
     if found is not None and found.state in {"RUNNING", "UNASSIGNED", "RESTARTING"}:
         return
-    if found is None or not _as_wanted(connect, direction, config):
-        _refuse_invalid(connect, wanted, name)
-        connect.put(name, wanted, stopped=True)
+    _put(connect, direction, config)
     stop(connect, direction, clock, timeout=timeout)
     last = {tp: offset - 1 for tp, offset in start.items() if offset > 0}
     if last:
@@ -98,15 +105,16 @@ def start_from(
 def stop(connect: Connect, direction: str, clock: Clock, *, timeout: float = 30.0) -> None:
     """Stop the connector and wait until no task is left. TimedOut names what still runs."""
     name = rendering.name(direction)
-    if connect.status(name) is None:
+    if connect.config(name) is None:
         return
     connect.stop(name)
     deadline = clock.monotonic() + timeout
-    while not is_stopped(connect, direction):
+    while (found := connect.status(name)) is None or not _stands(found):
+        # none: it was made a moment ago, and its worker has not written its status yet
         if clock.monotonic() > deadline:
             raise TimedOut(
                 "KO-MIRROR-STOP",
-                f"{name} did not stop within {timeout:g} s: {connect.status(name)}",
+                f"{name} did not stop within {timeout:g} s: {found}",
                 where=name,
             )
         clock.sleep(0.02)
@@ -133,7 +141,7 @@ def remove(connect: Connect, direction: str) -> None:
 def is_stopped(connect: Connect, direction: str) -> bool:
     """Stopped for good, no task left; absent counts as stopped."""
     found = connect.status(rendering.name(direction))
-    return found is None or (found.state == "STOPPED" and not found.tasks)
+    return found is None or _stands(found)
 
 
 def is_running(connect: Connect, direction: str) -> bool:
@@ -188,6 +196,16 @@ def drained(connect: Connect, source: Cluster, direction: str) -> bool:
     )
 
 
+def words(connect: Connect, direction: str) -> str:
+    """How the connector stands, for people: its state, how many tasks run, what has failed."""
+    found = connect.status(rendering.name(direction))
+    if found is None:
+        return "not seen by its worker yet"
+    running = sum(task.state == "RUNNING" for task in found.tasks)
+    failed = "".join(f"; {failure}" for failure in _failures(found))
+    return f"connector {found.state}, {running} of {len(found.tasks)} tasks run{failed}"
+
+
 def failed_tasks(connect: Connect, direction: str) -> list[str]:
     """What has failed, each with the first line of its trace; empty when nothing has."""
     found = connect.status(rendering.name(direction))
@@ -223,6 +241,18 @@ def mend(
     return failed
 
 
+def _begun(direction: str) -> str:
+    return f"{direction}.mirror.begun"
+
+
+def _put(connect: Connect, direction: str, config: Config) -> None:
+    """Create it, stopped, or change what differs."""
+    if not _as_wanted(connect, direction, config):
+        wanted, name = rendering.connector(config, direction), rendering.name(direction)
+        _refuse_invalid(connect, wanted, name)
+        connect.put(name, wanted, stopped=True)
+
+
 def _as_wanted(connect: Connect, direction: str, config: Config) -> bool:
     kept = connect.config(rendering.name(direction)) or {}
     wanted = rendering.connector(config, direction)
@@ -245,6 +275,10 @@ def _failures(found: ConnectorState) -> list[str]:
         said.append(f"connector: {_first_line(found.trace)}")
     said += [f"task {t.id}: {_first_line(t.trace)}" for t in found.tasks if t.state == "FAILED"]
     return said
+
+
+def _stands(found: ConnectorState) -> bool:
+    return found.state == "STOPPED" and not found.tasks
 
 
 def _all_run(found: ConnectorState) -> bool:

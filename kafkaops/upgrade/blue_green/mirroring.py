@@ -6,7 +6,7 @@ Invariant: one direction at a time. Under the identity policy a cycle copies for
 
 from __future__ import annotations
 
-from kafkaops.engine.step import Blocked, State
+from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import flow, worker
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
@@ -60,13 +60,20 @@ class Mirroring(Move):
     """Every carried topic flows: the connector runs and no task has failed."""
 
     def check(self, world: World) -> State:
+        if not flow.begun(world.facts, self.flow):
+            return State.TODO  # what runs there is not of this run: it is begun anew
+        tend(world, self.flow)
         return flow.state(self.connect(world), self.flow, world.config)
 
     def safe(self, world: World) -> Blocked | None:
         return both_ways(world, self.flow)
 
     def act(self, world: World) -> None:
-        flow.ensure(self.connect(world), self.flow, world.config)
+        flow.begin(self.connect(world), self.flow, world.config, world.facts, world.clock)
+
+    def progress(self, world: World) -> Progress | None:
+        return Progress(0, None, "", flow.words(self.connect(world), self.flow))
 
     def undo(self, world: World) -> None:
         flow.remove(self.connect(world), self.flow)
+        flow.forget(world.facts, self.flow)

@@ -33,8 +33,23 @@ CONFIG = Config(
 )
 
 
+class Facts:
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def get(self, name: str) -> Any | None:
+        return self.kept.get(name)
+
+    def put(self, name: str, value: Any) -> None:
+        self.kept[name] = value
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.kept)
+
+
 class FakeConnect:
-    """A worker that does at once what it is told, and notes it."""
+    """A worker that does what it is told, and notes it. `late` is how many answers after a
+    connector was made its status is still missing, as Connect's own may be."""
 
     def __init__(self) -> None:
         self.found: ConnectorState | None = None
@@ -44,11 +59,15 @@ class FakeConnect:
         self.invalid: tuple[str, ...] = ()
         self.stops = True
         self.forgets = False
+        self.late = 0
 
     def ready(self) -> bool:
         return True
 
     def status(self, name: str) -> ConnectorState | None:
+        if self.found is not None and self.late > 0:
+            self.late -= 1
+            return None
         return self.found
 
     def config(self, name: str) -> Mapping[str, str] | None:
@@ -88,6 +107,7 @@ class FakeConnect:
         self, name: str, source_alias: str, offsets: Mapping[TopicPartition, int]
     ) -> None:
         assert self.found is not None
+        assert self.late == 0, "Connect does not know the connector yet"
         assert self.found.state == "STOPPED"
         self.did.append(f"offsets of {source_alias}")
         if not self.forgets:
@@ -95,6 +115,7 @@ class FakeConnect:
 
     def reset_offsets(self, name: str) -> None:
         assert self.found is not None
+        assert self.late == 0, "Connect does not know the connector yet"
         assert self.found.state == "STOPPED"
         self.did.append("reset")
         self.positions = {}
@@ -112,21 +133,57 @@ def state(connect: FakeConnect) -> State:
     return flow.state(cast(Connect, connect), "forward", CONFIG)
 
 
-def ensure(connect: FakeConnect) -> None:
-    flow.ensure(cast(Connect, connect), "forward", CONFIG)
+def begin(connect: FakeConnect, facts: Facts | None = None) -> None:
+    flow.begin(cast(Connect, connect), "forward", CONFIG, facts or Facts(), FakeClock())
 
 
 def test_absent_begun_done(connect: FakeConnect) -> None:
+    facts = Facts()
     assert state(connect) is State.TODO
-    ensure(connect)
+    assert not flow.begun(facts, "forward")
+    begin(connect, facts)
     assert state(connect) is State.DONE
-    ensure(connect)
-    # Connect keeps the offsets of a connector that was deleted: a new one begins without them
-    assert connect.did == ["put stopped", "reset", "resume"]
+    assert flow.begun(facts, "forward")
+    begin(connect, facts)
+    # Connect keeps the offsets of a connector that was deleted: a new one begins without them;
+    # one that has copied is never set back
+    assert connect.did == ["put stopped", "stop", "reset", "resume", "resume"]
+
+
+def test_a_status_that_comes_late_leaves_no_connector_stopped(connect: FakeConnect) -> None:
+    connect.late = 3
+    begin(connect)
+    assert state(connect) is State.DONE
+    other = FakeConnect()
+    other.late = 3
+    flow.start_from(cast(Connect, other), "back", CONFIG, "green", {A: 100}, FakeClock())
+    assert other.positions == {A: 99}
+    assert other.did[-1] == "resume"
+
+
+def test_what_another_run_left_running_is_begun_anew(connect: FakeConnect) -> None:
+    begin(connect)
+    connect.positions = {A: 40}
+    begin(connect, Facts())
+    assert connect.positions == {}
+    assert connect.did[-3:] == ["stop", "reset", "resume"]
+
+
+def test_how_it_stands_in_words(connect: FakeConnect) -> None:
+    def words() -> str:
+        return flow.words(cast(Connect, connect), "forward")
+
+    assert words() == "not seen by its worker yet"
+    begin(connect)
+    assert words() == "connector RUNNING, 1 of 1 tasks run"
+    assert connect.found is not None
+    trace = "org.x.ConnectException: no\nCaused by: RecordTooLarge: 9 MB"
+    connect.found = replace(connect.found, tasks=(TaskState(0, "FAILED", trace),))
+    assert words() == "connector RUNNING, 0 of 1 tasks run; task 0: RecordTooLarge: 9 MB"
 
 
 def test_starting_is_pending_and_failed_is_not(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     assert connect.found is not None
     for found, wanted in (
         (replace(connect.found, tasks=()), State.PENDING),
@@ -140,18 +197,18 @@ def test_starting_is_pending_and_failed_is_not(connect: FakeConnect) -> None:
 
 
 def test_another_configuration_is_put_anew(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     assert connect.kept is not None
     connect.kept["tasks.max"] = "7"
     assert state(connect) is State.TODO
-    ensure(connect)
+    begin(connect)
     assert state(connect) is State.DONE
 
 
 def test_a_refused_configuration_is_told_in_connects_words(connect: FakeConnect) -> None:
     connect.invalid = ("tasks.max: not a number",)
     with pytest.raises(StepFailed, match=r"tasks\.max: not a number"):
-        ensure(connect)
+        begin(connect)
     assert connect.did == []
 
 
@@ -173,7 +230,7 @@ def test_offsets_that_connect_did_not_keep_stop_the_delta(connect: FakeConnect) 
 
 
 def test_stopping_waits_until_no_task_is_left(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     connect.stops = False
     with pytest.raises(TimedOut):
         flow.stop(cast(Connect, connect), "forward", FakeClock(), timeout=1)
@@ -191,22 +248,8 @@ def test_absent_is_stopped_and_removed(connect: FakeConnect) -> None:
     assert flow.is_stopped(cast(Connect, connect), "forward")
 
 
-class Facts:
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-
-    def get(self, name: str) -> Any | None:
-        return self.kept.get(name)
-
-    def put(self, name: str, value: Any) -> None:
-        self.kept[name] = value
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.kept)
-
-
 def test_failed_tasks_are_restarted_a_bounded_number_of_times(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     assert connect.found is not None
     trace = "org.x.ConnectException: no\n\tat y\nCaused by: RecordTooLarge: 9 MB\n\tat z"
     connect.found = replace(connect.found, tasks=(TaskState(1, "FAILED", trace),))
@@ -249,7 +292,7 @@ class Source:
 
 
 def test_lag_counts_what_is_visible_and_carried(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     connect.positions = {A: 29}
     lags = flow.lags(cast(Connect, connect), cast(Cluster, Source()), "forward")
     assert lags == {A: 10, B: 5}
@@ -257,7 +300,7 @@ def test_lag_counts_what_is_visible_and_carried(connect: FakeConnect) -> None:
 
 
 def test_a_tail_without_records_counts_as_drained(connect: FakeConnect) -> None:
-    ensure(connect)
+    begin(connect)
     connect.positions = {A: 38, B: 34}  # a marker is left on A
     assert flow.drained(cast(Connect, connect), cast(Cluster, Source()), "forward")
     waiting = Source(((39, b"x"),))
