@@ -148,6 +148,12 @@ def _names(config: Config) -> Iterator[Fault]:
             f"{cutover.drain_window} s leaves nothing of max_write_pause"
             f" ({cutover.max_write_pause} s)",
         )
+    if cutover.quiet_window > cutover.drain_window:
+        yield Fault(
+            "cutover.quiet_window",
+            f"{cutover.quiet_window} s is part of drain_window ({cutover.drain_window} s):"
+            " it cannot be longer",
+        )
 
 
 def _mirror(config: Config) -> Iterator[Fault]:

@@ -105,6 +105,13 @@ class Cutover(Strict):
     drain_window: float = Field(
         1.5, ge=0, le=10, description="seconds in which the fence lets acknowledgements out"
     )
+    quiet_window: float = Field(
+        0.5,
+        ge=0,
+        le=10,
+        description="of these, the first seconds: only producers are held, consumers read to the"
+        " end and commit (not where clients use TLS)",
+    )
 
 
 class ClientGroup(Strict):

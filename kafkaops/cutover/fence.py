@@ -1,7 +1,8 @@
 """The fence on a cluster's CLIENT listener: closed on all its hosts at one moment.
 
-Figures behind the two phases: a reset at once left 4 to 22 duplicates a topic; dropping packets
-that carry data for 1.5 s first, then resetting, left none in 11 moves.
+Figures behind the phases: a reset at once left 4 to 22 duplicates a topic; dropping packets that
+carry data for 1.5 s first, then resetting, left none in 11 moves. Consumers that may still read
+and commit for the first part of it have nothing to see again.
 
 Invariant: until `disarm` has confirmed, the kernel of every host opens again by itself after
 the budget. A fence is never assumed to hold: `standstill` proves it.
@@ -28,25 +29,28 @@ NOTHING = b"# kafkaops fences nothing on this host\n"
 GRACE = 5.0
 """How long (seconds) past its drain a hold may last before its timer lifts it."""
 
-# Waits until a moment of the host's own clock, runs phase A, waits, runs phase B, and says
-# when each was done (ns). One command, so that no round trip lies between the phases.
+# Waits until a moment of the host's own clock, then loads one ruleset after another, each so long
+# (ns) after the one before, and says when each was in force (ns). One command, so that no round
+# trip lies between the phases.
 FIRE = """\
 PATH=$PATH:/usr/sbin:/sbin
 wait_ns() { [ "$1" -gt 0 ] && sleep "$(printf '%d.%09d' $(($1 / 1000000000)) $(($1 % 1000000000)))"
 true; }
-wait_ns $(($1 - $(date +%s%N)))
-printf %s "$3" | nft -f - || exit 11
-a=$(date +%s%N)
-wait_ns $((a + $2 - $(date +%s%N)))
-printf %s "$4" | nft -f - || exit 12
-echo "$a $(date +%s%N)"
+last=$1; phase=10; said=; shift
+while [ $# -gt 0 ]; do
+  phase=$((phase + 1))
+  wait_ns $((last + $1 - $(date +%s%N)))
+  printf %s "$2" | nft -f - || exit $phase
+  last=$(date +%s%N); said="$said $last"; shift 2
+done
+echo $said
 """
 
 
 @dataclass(frozen=True)
 class FireReport:
-    """When each host held and shut, in epoch seconds of this machine's clock; `skew` is the
-    greatest difference between hosts in either phase, in seconds."""
+    """When each host began to hold and was shut, in epoch seconds of this machine's clock; `skew`
+    is the greatest difference between hosts in either, in seconds."""
 
     held: Mapping[str, float] = field(default_factory=dict)
     fired: Mapping[str, float] = field(default_factory=dict)
@@ -122,27 +126,42 @@ def remove(hosts: Sequence[Host]) -> None:
 
 
 def fire(
-    hosts: Sequence[Host], *, port: int, budget: float, drain: float, clock: Clock
+    hosts: Sequence[Host],
+    *,
+    port: int,
+    budget: float,
+    drain: float,
+    quiet: float = 0.0,
+    clock: Clock,
 ) -> FireReport:
     """Close the port on all hosts at one moment: data held back for `drain` s, then reset until
-    `budget` s have passed since the start. Returns when all are shut, which takes `drain` and
-    two or three round trips. If a host fails, all are lifted and StepFailed names it.
+    `budget` s have passed since the start. In the first `quiet` s of the drain only Produce
+    requests are held back, so that consumers read to the end and commit. Returns when all are
+    shut, which takes `drain` and two or three round trips. If a host fails, all are lifted and
+    StepFailed names it.
     """
     readings = _each(hosts, lambda h: _read_clock(h, clock))
     trip = max((r.trip for r in readings.values()), default=0.0)
     at = clock.wall() + 0.05 + 1.5 * trip
     late = at - clock.wall() + drain + GRACE
 
+    def ahead(host: Host) -> float:
+        return readings[host.name].ahead
+
     def one(host: Host) -> tuple[float, float]:
-        ahead = readings[host.name].ahead
-        argv = (
-            *("sh", "-c", FIRE, "kafkaops-fire"),
-            str(round((at + ahead) * 1e9)),
-            str(round(drain * 1e9)),
-            ruleset.hold(host.name, port, seconds=min(budget, drain + GRACE)),
-            ruleset.shut(host.name, port, seconds=max(0.1, budget - drain)),
-        )
-        ran = host.run(argv, timeout=late)
+        name = host.name
+        hold = ruleset.hold(name, port, seconds=min(budget, drain + GRACE))
+        phases = [
+            (quiet, hold),
+            (drain - quiet, ruleset.shut(name, port, seconds=max(0.1, budget - drain))),
+        ]
+        if quiet:
+            first = ruleset.quiet(name, port, seconds=min(budget, quiet + GRACE))
+            phases.insert(0, (0.0, first))
+        argv = ["sh", "-c", FIRE, "kafkaops-fire", str(round((at + ahead(host)) * 1e9))]
+        for after, script in phases:
+            argv += [str(round(after * 1e9)), script]
+        ran = host.run(tuple(argv), timeout=late)
         if ran.code != 0:
             raise StepFailed(
                 "KO-FENCE-NOT-FIRED",
@@ -150,8 +169,8 @@ def fire(
                 where=host.name,
                 hint="nothing is fenced now; the run can be repeated",
             )
-        held, shut = ran.out.split()[-2:]
-        return int(held) / 1e9 - ahead, int(shut) / 1e9 - ahead
+        moments = ran.out.split()[-len(phases) :]
+        return int(moments[0]) / 1e9 - ahead(host), int(moments[-1]) / 1e9 - ahead(host)
 
     try:
         times = _each(hosts, one)

@@ -3,6 +3,8 @@
 One table a host, `ip kafkaops_<host>`, whose rules match the host's own address: several hosts
 may share a network namespace (the lab), and on a real host the match changes nothing.
 
+- set `quiet`: ports whose Produce requests are dropped, so consumers read to the end and commit;
+  told apart by the api key behind the request's length, which TLS hides;
 - set `hold`: ports whose packets with data (IP length 80 and more) are dropped, so responses
   and TCP acknowledgements still flow and no produce is left in doubt;
 - set `fence`: ports answered by a TCP reset, open connections included;
@@ -26,6 +28,10 @@ from kafkaops.engine.errors import ConfigError
 
 DATA_LENGTH = 80
 """An IP packet this long carries data: 20 bytes of IP header and at most 60 of TCP."""
+TCP_HEADERS = range(5, 16)
+"""Lengths a TCP header can have, in words of 4 bytes; the request begins behind it."""
+PRODUCE = 0
+"""The api key of a Produce request: 16 bits behind the 32 of its length (Kafka protocol guide)."""
 KNOCK_MEMORY = 3600
 
 Kind = Literal["absent", "open", "holding", "timed", "permanent"]
@@ -64,6 +70,7 @@ def _sets(host: str) -> str:
         f"add table ip {t}\n"
         f"add set ip {t} fence {{ type inet_service; flags timeout; }}\n"
         f"add set ip {t} hold {{ type inet_service; flags timeout; }}\n"
+        f"add set ip {t} quiet {{ type inet_service; flags timeout; }}\n"
         f"add set ip {t} knocks {{ type ipv4_addr; size 65535; flags dynamic,timeout; "
         f"timeout {KNOCK_MEMORY}s; }}\n"
     )
@@ -76,24 +83,40 @@ def prepare(host: str, address: str) -> str:
     return _sets(host) + (
         f"add chain ip {t} input {{ type filter hook input priority -10; policy accept; }}\n"
         f"flush chain ip {t} input\n"
-        f"add rule ip {t} input {to} @hold ip length >= {DATA_LENGTH} drop\n"
+        + "".join(
+            f"add rule ip {t} input {to} @quiet tcp doff {words} "
+            f"@th,{words * 32 + 32},16 {PRODUCE} drop\n"
+            for words in TCP_HEADERS
+        )
+        + f"add rule ip {t} input {to} @hold ip length >= {DATA_LENGTH} drop\n"
         f"add rule ip {t} input {to} @fence tcp flags & (syn|ack) == syn "
         f"update @knocks {{ ip saddr }}\n"
         f"add rule ip {t} input {to} @fence reject with tcp reset\n"
     )
 
 
+def quiet(host: str, port: int, *, seconds: float) -> str:
+    """Drop Produce requests to the port for at most `seconds`; a fence that was there goes. A
+    request that begins in the middle of a packet slips through: `hold` catches what follows."""
+    return _instead(host, "quiet", port, seconds)
+
+
 def hold(host: str, port: int, *, seconds: float) -> str:
-    """Phase A: drop data towards the port for at most `seconds`; a fence that was there goes."""
+    """Drop all data towards the port for at most `seconds`; what was there goes."""
+    return _instead(host, "hold", port, seconds)
+
+
+def _instead(host: str, kind: str, port: int, seconds: float) -> str:
     t = table(host)
-    return (
-        f"flush set ip {t} fence\nflush set ip {t} hold\n"
-        f"add element ip {t} hold {{ {port} timeout {_timeout(seconds)} }}\n"
-    )
+    return _nothing(t) + f"add element ip {t} {kind} {{ {port} timeout {_timeout(seconds)} }}\n"
+
+
+def _nothing(t: str) -> str:
+    return "".join(f"flush set ip {t} {name}\n" for name in ("quiet", "hold", "fence"))
 
 
 def shut(host: str, port: int, *, seconds: float) -> str:
-    """Phase B: reset for `seconds`, in place of the hold. Fails as a whole where the hold has run
+    """Reset for `seconds`, in place of the hold. Fails as a whole where the hold has run
     out meanwhile, for then data got through between the phases."""
     t = table(host)
     return (
@@ -112,15 +135,12 @@ def disarm(host: str, port: int) -> str:
 def close(host: str, address: str, port: int) -> str:
     """Fence the port for good, whatever was before; needs nothing prepared."""
     t = table(host)
-    return prepare(host, address) + (
-        f"flush set ip {t} hold\nflush set ip {t} fence\nadd element ip {t} fence {{ {port} }}\n"
-    )
+    return prepare(host, address) + _nothing(t) + f"add element ip {t} fence {{ {port} }}\n"
 
 
 def lift(host: str) -> str:
     """Nothing held, nothing fenced."""
-    t = table(host)
-    return _sets(host) + f"flush set ip {t} hold\nflush set ip {t} fence\n"
+    return _sets(host) + _nothing(table(host))
 
 
 def forward_on(host: str, address: str, port: int, target: str) -> str:
@@ -173,7 +193,8 @@ def state(listing: str | None) -> FenceState:
     target = next(_forward_targets(items), None)
     if not any("rule" in i and i["rule"].get("chain") == "input" for i in items):
         return FenceState("absent", forward=target)
-    fenced, held = _elements(items, "fence"), _elements(items, "hold")
+    fenced = _elements(items, "fence")
+    held = _elements(items, "hold") or _elements(items, "quiet")
     if fenced:
         left = [e["expires"] for e in fenced if "expires" in e]
         if len(left) == len(fenced):

@@ -126,7 +126,7 @@ class Firewall:
         table = self.tables.get(name)
         if table is None or not table.chains.get("input"):
             return False
-        return any(str(port) in table.sets.get(kind, {}) for kind in ("fence", "hold"))
+        return any(str(port) in table.sets.get(kind, {}) for kind in ("fence", "hold", "quiet"))
 
     def forward(self, name: str) -> str | None:
         table = self.tables.get(name)
@@ -163,13 +163,15 @@ class FakeHost:
         return Ran(0, "", "")
 
     def _fire(self, argv: Sequence[str]) -> Ran:
-        """The two phases; the wait between them is the caller's, for hosts fire side by side."""
-        held = int(self.clock.wall() * 1e9)
-        for script in argv[-2:]:
+        """The phases; the wait between them is the caller's, for hosts fire side by side."""
+        moment, moments = int(self.clock.wall() * 1e9), []
+        for after, script in zip(argv[5::2], argv[6::2], strict=True):
             ran = self.rules.load(script)
             if ran.code:
                 return ran
-        return Ran(0, f"{held} {held + int(argv[-3])}", "")
+            moment += int(after)
+            moments.append(str(moment))
+        return Ran(0, " ".join(moments), "")
 
     def put(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         self.files[path] = data

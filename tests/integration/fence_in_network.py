@@ -152,6 +152,32 @@ def test_fire_holds_data_lets_answers_out_then_resets_and_the_kernel_lifts_it(
     assert ask(connect(BLUE)).startswith(b"blue")
 
 
+def request(api_key: int, size: int = 200) -> bytes:
+    """The beginning of a Kafka request: its length, then which request it is."""
+    return size.to_bytes(4, "big") + api_key.to_bytes(2, "big") + b"x" * (size - 2)
+
+
+def test_producers_are_held_while_consumers_read_on(hosts: list[LocalHost], blue: Broker) -> None:
+    produce, fetch, commit = 0, 1, 8
+    fence.prepare(hosts, PORT)
+    producer, consumer = connect(BLUE), connect(BLUE)
+    assert ask(producer, request(produce)).startswith(b"blue")
+    hosts[0].firewall(ruleset.quiet("blue-1", PORT, seconds=5))
+    assert fence.states(hosts[:1])["blue-1"].kind == "holding"
+    for kind in (fetch, commit):
+        assert ask(consumer, request(kind)).startswith(b"blue")
+    for size in (20, 40_000):  # short ones too, and those of several packets
+        before = blue.got
+        with pytest.raises(TimeoutError):
+            ask(connect(BLUE), request(produce, size), timeout=0.4)
+        assert request(produce, size) not in blue.got[len(before) :]
+    with pytest.raises(TimeoutError):
+        ask(producer, request(produce), timeout=0.4)
+    hosts[0].firewall(ruleset.hold("blue-1", PORT, seconds=5))
+    with pytest.raises(TimeoutError):
+        ask(consumer, request(fetch), timeout=0.4)
+
+
 def test_disarm_keeps_a_standing_fence_and_refuses_one_that_was_lifted(
     hosts: list[LocalHost], blue: Broker
 ) -> None:

@@ -68,7 +68,7 @@ class Observed(Once):
 
 
 class Fenced(Move):
-    """The source's CLIENT listener is closed on every host at one moment, in two phases, each
+    """The source's CLIENT listener is closed on every host at one moment, in phases, each
     host's kernel holding the timer that opens it again."""
 
     def check(self, world: World) -> State:
@@ -84,6 +84,7 @@ class Fenced(Move):
             port=cluster_spec(world, self.src).client_port,
             budget=cut.max_write_pause,
             drain=cut.drain_window,
+            quiet=cut.quiet_window if self.get(world, "client.plain") else 0.0,
             clock=world.clock,
         )
         self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})

@@ -19,16 +19,25 @@ def _spec(
     return Spec(id=id, kind=kind, title=title, phase=phase.value, args=dict(args), **more)
 
 
-def cut_specs(args: Mapping[str, Any], *, hooks_time: float, budget: float) -> list[Spec]:
+def cut_specs(config: Config, args: Mapping[str, Any]) -> list[Spec]:
     """The critical section, the same for both directions."""
+    budget = config.cutover.max_write_pause
     src, dst = args["src"], args["dst"]
     inside: dict[str, Any] = {"critical": CUT, "poll": 0.02, "deadline": budget}
 
     def step(id: str, kind: str, title: str, **more: Any) -> Spec:
         return _spec(id, kind, title, Phase.CUTOVER, args, **(inside | more))
 
-    slow = {"deadline": budget + hooks_time}
+    slow = {"deadline": budget + hooks_time(config)}
     return [
+        # here, so that an attempt after going back looks again; the section's time has not begun
+        step(
+            "warm",
+            "mirror-warm",
+            "the mirror and the comparison are close",
+            poll=0.5,
+            deadline=config.gates.timeout,
+        ),
         # before the hooks: who is stopped by one must be seen again as well
         step("observe", "observed", f"note who consumes and what grows on {src}", **slow),
         step("hooks-stop", "hooks-stopped", "stop the groups that move by hooks", **slow),
@@ -138,7 +147,7 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
             deadline=300.0,
             ask="Move the names to green, and then cut over?",
         ),
-        *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
+        *cut_specs(config, args),
         *settle_specs(args, patience=patience(config)),
         _spec(
             "return-ready",
@@ -206,7 +215,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         ),
         _spec("forward", "forwarding", "blue forwards its clients to green", p.NAMES, args),
         _spec("names", "names-moved", "move the names to blue", p.NAMES, args),
-        *cut_specs(args, hooks_time=hooks_time(config), budget=config.cutover.max_write_pause),
+        *cut_specs(config, args),
         *settle_specs(args, patience=patience(config)),
         _spec("settings", "settings-restored", "put blue's settings back", p.FINALIZE, there),
         _spec("retire", "mirror-retired", "stop both mirrors' workers", p.FINALIZE, args),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kafkaops.cutover import fence, names
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Progress, State
+from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
 from kafkaops.upgrade.blue_green.move import Move, partitions_of, since
@@ -84,18 +85,35 @@ class ClosedToClients(Move):
 
 
 class FenceReady(Move):
-    """The source hosts hold our firewall table, with nothing fenced yet."""
+    """The source hosts hold our firewall table, with nothing fenced yet; whether producers can be
+    told from consumers there is known."""
 
     def check(self, world: World) -> State:
+        if self.get(world, "client.plain") is None:
+            return State.TODO
         states = fence.states(self.hosts(world, self.src))
         return State.TODO if any(s.kind == "absent" for s in states.values()) else State.DONE
 
     def act(self, world: World) -> None:
         spec = world.config.blue if self.src == "blue" else world.config.green
         fence.prepare(self.hosts(world, self.src), spec.client_port)
+        plain = is_plain(self.source(world).snapshot(), spec.client_listener)
+        self.put(world, "client.plain", plain)
 
     def undo(self, world: World) -> None:
         fence.remove(self.hosts(world, self.src))
+        self.put(world, "client.plain", None)
+
+
+def is_plain(state: ClusterState, listener: str) -> bool:
+    """Whether every broker's listener of this name speaks without TLS, so that a request's kind
+    can be read on the wire; False where a broker does not say."""
+    found = []
+    for config in state.broker_config.values():
+        pairs = (config.get("listener.security.protocol.map") or "").split(",")
+        protocols = dict(pair.strip().partition(":")[::2] for pair in pairs)
+        found.append(protocols.get(listener, ""))
+    return bool(found) and all(f in {"PLAINTEXT", "SASL_PLAINTEXT"} for f in found)
 
 
 def carry(step: Move, world: World) -> None:

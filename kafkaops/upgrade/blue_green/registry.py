@@ -31,6 +31,7 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "restarts-under-read": sanity.RestartsUnderRead,
     "verified": watching.Verified,
     "gates-held": watching.GatesHeld,
+    "mirror-warm": watching.MirrorWarm,
     "forwarding": naming.Forwarding,
     "names-moved": naming.NamesMoved,
     "hooks-stopped": cutting.HooksStopped,

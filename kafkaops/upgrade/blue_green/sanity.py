@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from kafkaops.engine.errors import StepFailed, TimedOut
-from kafkaops.engine.step import Blocked
+from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Topic, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
@@ -74,7 +74,11 @@ def roundtrip(cluster: Cluster, brokers: list[int], world: World) -> None:
 
 class RestartsUnderRead(Once):
     """One broker of the target is restarted; the scratch topic stays writable and readable, and
-    the broker comes back into every ISR."""
+    the broker comes back into every ISR. The scratch topic is gone then."""
+
+    def check(self, world: World) -> State:
+        proven = super().check(world) is State.DONE
+        return State.DONE if proven and SCRATCH not in self.target(world).topics() else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
         topics = self.target(world).topics()
@@ -86,6 +90,11 @@ class RestartsUnderRead(Once):
         return None
 
     def act(self, world: World) -> None:
+        if super().check(world) is not State.DONE:
+            self._restart(world)
+        self.target(world).delete_topics([SCRATCH])
+
+    def _restart(self, world: World) -> None:
         spec = cluster_spec(world, self.dst)
         chosen = min((h for h in spec.hosts if h.node_id is not None), key=lambda h: h.node_id or 0)
         host, cluster = world.hosts[chosen.name], self.target(world)
@@ -109,4 +118,3 @@ class RestartsUnderRead(Once):
                 )
             world.clock.sleep(0.5)
         self.finish(world, {"restarted": chosen.name, "others": others, "round_trips": reads})
-        cluster.delete_topics([SCRATCH])

@@ -132,6 +132,39 @@ class GatesHeld(Move):
         return why
 
 
+class MirrorWarm(Move):
+    """Just before the fence the mirror runs and both it and the comparison are close. A worker
+    that died since the gates were held is started again here, where waiting costs no pause."""
+
+    def check(self, world: World) -> State:
+        tend(world, self.flow)
+        return State.PENDING if self.cold(world) else State.DONE
+
+    def act(self, world: World) -> None:
+        """Nothing to do but wait."""
+
+    def progress(self, world: World) -> Progress | None:
+        return Progress(0, None, "", self.cold(world))
+
+    def cold(self, world: World) -> str:
+        """What is not close yet, in words; empty when all is."""
+        gates = world.config.gates
+        if not self.connect(world).ready():
+            return "the mirror's worker is starting"
+        if flow.state(self.connect(world), self.flow, world.config) is not State.DONE:
+            return flow.words(self.connect(world), self.flow)
+        verification = self.verification(world)
+        verification.start()
+        status = verification.status()
+        refuse_differences(status.differences)
+        lag = flow.lag(self.connect(world), self.source(world), self.flow)
+        if lag > gates.mirror_lag:
+            return f"the mirror is {lag:,} records behind (at most {gates.mirror_lag:,})"
+        if status.behind > gates.verify_behind or not status.partitions:
+            return f"the comparison is {status.behind:,} records behind"
+        return ""
+
+
 def summary(status: VerifyStatus) -> dict[str, Any]:
     """The comparison's figures for facts and reports."""
     return {

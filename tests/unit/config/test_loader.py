@@ -131,6 +131,7 @@ def test_a_fault_of_one_key_names_it_and_the_way_out(
         ({"cutover.alias": "kafka.other"}, r"not in the zone"),
         ({"cutover.cut_ttl": 100}, r"above ttl"),
         ({"cutover.max_write_pause": 2, "cutover.drain_window": 2}, r"leaves nothing"),
+        ({"cutover.quiet_window": 2}, r"is part of drain_window"),
         ({"mirror.host": "blue-1"}, r"not a host of green; its hosts are green-1, green-2"),
         ({"mirror.back_host": "green-1"}, r"not a host of blue"),
         ({"clients": [{"name": "a", "moves": "hooks", "stop": ["x"]}]}, r"clients\.0\.start "),

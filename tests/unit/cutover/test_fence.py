@@ -47,8 +47,11 @@ class FakeHost:
         if argv[0] == "date":
             return Ran(0, f"{round(now * 1e9)}\n", "")
         if argv[0] == "sh":
-            held = int(argv[4])
-            return Ran(self.fire_code, f"{held} {held + int(argv[5])}\n", "no such set")
+            moment, moments = int(argv[4]), []
+            for after in argv[5::2]:
+                moment += int(after)
+                moments.append(str(moment))
+            return Ran(self.fire_code, " ".join(moments), "no such set")
         return Ran(0, "", "")
 
     def put(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -108,16 +111,29 @@ def test_all_hosts_are_told_the_same_moment_in_their_own_time(
     assert moments[0] > clock.wall()
     assert report.skew == pytest.approx(0, abs=1e-3)
     assert report.fired["blue-1"] - report.held["blue-1"] == pytest.approx(1.5, abs=1e-3)
-    hold, shut = next(c for c in hosts[0].commands if c[0] == "sh")[6:]
+    hold, shut = next(c for c in hosts[0].commands if c[0] == "sh")[6::2]
     assert f"hold {{ {PORT} timeout 6500ms }}" in hold
     assert f"fence {{ {PORT} timeout 18500ms }}" in shut
 
 
 def test_the_hold_never_outlives_the_budget(hosts: list[FakeHost], clock: FakeClock) -> None:
     fence.fire(hosts, port=PORT, budget=2, drain=1.5, clock=clock)
-    hold, shut = next(c for c in hosts[0].commands if c[0] == "sh")[6:]
+    hold, shut = next(c for c in hosts[0].commands if c[0] == "sh")[6::2]
     assert "timeout 2000ms" in hold
     assert "timeout 500ms" in shut
+
+
+def test_producers_are_held_first_within_the_same_drain(
+    hosts: list[FakeHost], clock: FakeClock
+) -> None:
+    report = fence.fire(hosts, port=PORT, budget=20, drain=1.5, quiet=0.5, clock=clock)
+    said = next(c for c in hosts[0].commands if c[0] == "sh")
+    assert [int(after) / 1e9 for after in said[5::2]] == [0, 0.5, 1.0]
+    quiet, hold, shut = said[6::2]
+    assert f"quiet {{ {PORT} timeout 5500ms }}" in quiet
+    assert f"hold {{ {PORT} timeout 6500ms }}" in hold
+    assert f"fence {{ {PORT} timeout 18500ms }}" in shut
+    assert report.fired["blue-1"] - report.held["blue-1"] == pytest.approx(1.5, abs=1e-3)
 
 
 def test_when_one_host_cannot_fire_all_are_lifted_and_it_is_named(

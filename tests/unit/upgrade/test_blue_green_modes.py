@@ -17,8 +17,10 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.blue_green.cutting import HooksStopped
 from kafkaops.upgrade.blue_green.naming import NamesMoved
+from kafkaops.upgrade.blue_green.preparing import is_plain
 from tests.crash.blue_green_scene import NODES, TOPIC, BlueGreen
 from tests.crash.fake_host import FakeHost
+from tests.unit.upgrade.states import state
 
 
 def spec(kind: str) -> Spec:
@@ -132,3 +134,42 @@ def test_a_topic_created_while_the_run_is_held_is_carried() -> None:
     assert held.state()["topics"] == sorted([TOPIC, "late"])
     assert held.state()["serves"] == "green"
     assert held.outcomes[-1] == "done"
+
+
+def test_a_mirror_that_died_after_its_gates_runs_again_before_the_fence() -> None:
+    scene = BlueGreen()
+
+    def until_names(runner: Runner[World]) -> RunResult:
+        runner.until = "names"
+        return runner.run()
+
+    held = scene.scene(operate=until_names)
+    held.process()
+    assert held.outcomes == ["held"]
+    scene.hosts["green-1"].services["mirror"] = False
+    for _ in range(30):
+        scene.live()  # thirty records a broker that nobody copies
+    held.operate = lambda runner: runner.run()
+    held.play()
+    assert held.outcomes == ["held", "done"]
+    assert held.state()["serves"] == "green"
+    assert held.state()["lost"] == []
+
+
+@pytest.mark.parametrize(
+    ("protocols", "plain"),
+    [
+        (["CLIENT:PLAINTEXT,REPL:SSL", "REPL:SSL,CLIENT:SASL_PLAINTEXT"], True),
+        (["CLIENT:PLAINTEXT", "CLIENT:SASL_SSL"], False),
+        (["CLIENT:SSL"], False),
+        (["REPL:PLAINTEXT"], False),
+        ([None], False),
+        ([], False),
+    ],
+)
+def test_producers_are_told_apart_only_where_every_broker_says_plain(
+    protocols: list[str | None], plain: bool
+) -> None:
+    key = "listener.security.protocol.map"
+    seen = state(broker_config={n: {key: found} for n, found in enumerate(protocols)})
+    assert is_plain(seen, "CLIENT") is plain
