@@ -112,6 +112,13 @@ class Cutover(Strict):
         description="of these, the first seconds: only producers are held, consumers read to the"
         " end and commit (not where clients use TLS)",
     )
+    rejoin_window: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="seconds after opening in which nobody may fetch yet, so that consumers rejoin"
+        " before they read on from an old position (not where clients use TLS)",
+    )
 
 
 class ClientGroup(Strict):

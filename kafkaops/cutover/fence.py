@@ -100,9 +100,20 @@ def lift(hosts: Sequence[Host], port: int) -> None:
     _each(hosts, lambda h: _load(h, ruleset.lift(h.name)))
 
 
-def open_(hosts: Sequence[Host], port: int) -> None:
-    """Forward off and fence lifted in one transaction a host: clients reach its own broker."""
-    _each(hosts, lambda h: _load(h, ruleset.forward_off(h.name) + ruleset.lift(h.name)))
+def open_(hosts: Sequence[Host], port: int, *, rejoin: float = 0.0) -> None:
+    """Forward off and fence lifted in one transaction a host: clients reach its own broker. For
+    `rejoin` s nobody may fetch yet: seen, librdkafka and kafka-python consumers read on for some
+    10 ms from the other cluster's offsets, up to thousands of records that they had seen."""
+
+    def one(host: Host) -> None:
+        script = ruleset.forward_off(host.name) + ruleset.lift(host.name)
+        if rejoin:
+            # the table may be of an earlier version, or gone
+            script = ruleset.prepare(host.name, host.address) + script
+            script += ruleset.rejoin(host.name, port, seconds=rejoin)
+        _load(host, script)
+
+    _each(hosts, one)
 
 
 def close_and_forward(pairs: Sequence[tuple[Host, str]], port: int) -> None:

@@ -5,6 +5,8 @@ may share a network namespace (the lab), and on a real host the match changes no
 
 - set `quiet`: ports whose Produce requests are dropped, so consumers read to the end and commit;
   told apart by the api key behind the request's length, which TLS hides;
+- set `rejoin`: ports whose Fetch requests are dropped, so that consumers which come from the other
+  cluster hear that they must rejoin before they read on from a position that means nothing here;
 - set `hold`: ports whose packets with data (IP length 80 and more) are dropped, so responses
   and TCP acknowledgements still flow and no produce is left in doubt;
 - set `fence`: ports answered by a TCP reset, open connections included;
@@ -30,8 +32,9 @@ DATA_LENGTH = 80
 """An IP packet this long carries data: 20 bytes of IP header and at most 60 of TCP."""
 TCP_HEADERS = range(5, 16)
 """Lengths a TCP header can have, in words of 4 bytes; the request begins behind it."""
-PRODUCE = 0
-"""The api key of a Produce request: 16 bits behind the 32 of its length (Kafka protocol guide)."""
+PRODUCE, FETCH = 0, 1
+"""Api keys: 16 bits behind the 32 of a request's length (Kafka protocol guide)."""
+SETS = ("quiet", "rejoin", "hold", "fence")
 KNOCK_MEMORY = 3600
 
 Kind = Literal["absent", "open", "holding", "timed", "permanent"]
@@ -68,10 +71,8 @@ def _sets(host: str) -> str:
     t = table(host)
     return (
         f"add table ip {t}\n"
-        f"add set ip {t} fence {{ type inet_service; flags timeout; }}\n"
-        f"add set ip {t} hold {{ type inet_service; flags timeout; }}\n"
-        f"add set ip {t} quiet {{ type inet_service; flags timeout; }}\n"
-        f"add set ip {t} knocks {{ type ipv4_addr; size 65535; flags dynamic,timeout; "
+        + "".join(f"add set ip {t} {n} {{ type inet_service; flags timeout; }}\n" for n in SETS)
+        + f"add set ip {t} knocks {{ type ipv4_addr; size 65535; flags dynamic,timeout; "
         f"timeout {KNOCK_MEMORY}s; }}\n"
     )
 
@@ -84,8 +85,9 @@ def prepare(host: str, address: str) -> str:
         f"add chain ip {t} input {{ type filter hook input priority -10; policy accept; }}\n"
         f"flush chain ip {t} input\n"
         + "".join(
-            f"add rule ip {t} input {to} @quiet tcp doff {words} "
-            f"@th,{words * 32 + 32},16 {PRODUCE} drop\n"
+            f"add rule ip {t} input {to} @{name} tcp doff {words} "
+            f"@th,{words * 32 + 32},16 {api_key} drop\n"
+            for name, api_key in (("quiet", PRODUCE), ("rejoin", FETCH))
             for words in TCP_HEADERS
         )
         + f"add rule ip {t} input {to} @hold ip length >= {DATA_LENGTH} drop\n"
@@ -112,7 +114,7 @@ def _instead(host: str, kind: str, port: int, seconds: float) -> str:
 
 
 def _nothing(t: str) -> str:
-    return "".join(f"flush set ip {t} {name}\n" for name in ("quiet", "hold", "fence"))
+    return "".join(f"flush set ip {t} {name}\n" for name in SETS)
 
 
 def shut(host: str, port: int, *, seconds: float) -> str:
@@ -141,6 +143,12 @@ def close(host: str, address: str, port: int) -> str:
 def lift(host: str) -> str:
     """Nothing held, nothing fenced."""
     return _sets(host) + _nothing(table(host))
+
+
+def rejoin(host: str, port: int, *, seconds: float) -> str:
+    """Behind `lift`: Fetch requests to the port are dropped for `seconds`."""
+    t = table(host)
+    return f"add element ip {t} rejoin {{ {port} timeout {_timeout(seconds)} }}\n"
 
 
 def forward_on(host: str, address: str, port: int, target: str) -> str:

@@ -178,6 +178,20 @@ def test_producers_are_held_while_consumers_read_on(hosts: list[LocalHost], blue
         ask(consumer, request(fetch), timeout=0.4)
 
 
+def test_consumers_rejoin_before_they_may_fetch(hosts: list[LocalHost], green: Broker) -> None:
+    fetch, heartbeat, produce = 1, 12, 0
+    fence.close(hosts[1:], PORT)
+    fence.open_(hosts[1:], PORT, rejoin=0.8)
+    assert fence.states(hosts[1:])["green-1"].kind == "open"
+    consumer, other = connect(GREEN), connect(GREEN)
+    begun = time.monotonic()
+    assert ask(other, request(heartbeat)).startswith(b"green")
+    assert ask(other, request(produce)).startswith(b"green")
+    assert time.monotonic() - begun < 0.5
+    assert ask(consumer, request(fetch)).startswith(b"green")  # when the kernel lifts it
+    assert 0.5 < time.monotonic() - begun < 2.5
+
+
 def test_disarm_keeps_a_standing_fence_and_refuses_one_that_was_lifted(
     hosts: list[LocalHost], blue: Broker
 ) -> None:

@@ -84,7 +84,7 @@ class Fenced(Move):
             port=cluster_spec(world, self.src).client_port,
             budget=cut.max_write_pause,
             drain=cut.drain_window,
-            quiet=cut.quiet_window if self.get(world, "client.plain") else 0.0,
+            quiet=cut.quiet_window if self.plain(world, self.src) else 0.0,
             clock=world.clock,
         )
         self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})
@@ -258,7 +258,14 @@ class Opened(Move):
         return None
 
     def act(self, world: World) -> None:
-        fence.open_(self.hosts(world, self.dst), cluster_spec(world, self.dst).client_port)
+        self._open(world)
+
+    def _open(self, world: World) -> None:
+        fence.open_(
+            self.hosts(world, self.dst),
+            cluster_spec(world, self.dst).client_port,
+            rejoin=world.config.cutover.rejoin_window if self.plain(world, self.dst) else 0.0,
+        )
         self.stamp(world, "opened")
 
     def undo(self, world: World) -> None:
@@ -274,8 +281,7 @@ class Opened(Move):
         written = self._written(world, sealed)
         if written:
             # forward is the only right way now: finish opening, so that a resume finds it done
-            fence.open_(self.hosts(world, self.dst), port)
-            self.stamp(world, "opened")
+            self._open(world)
             raise GuardRefused(
                 "KO-TARGET-WRITTEN",
                 f"{self.dst} already took records ({written[:5]}); going back would lose them",

@@ -78,6 +78,10 @@ class Move:
     def hosts(self, world: World, colour: str) -> list[Host]:
         return [world.hosts[h.name] for h in cluster_spec(world, colour).hosts]
 
+    def plain(self, world: World, colour: str) -> bool:
+        """Whether requests to this colour's CLIENT listener can be told apart on the wire."""
+        return bool((self.get(world, "client.plain") or {}).get(colour))
+
     def carried(self, world: World, cluster: Cluster) -> dict[str, Topic]:
         """The cluster's topics that this move carries, fresh."""
         return moved(cluster.topics(), world.config.mirror.exclude)

@@ -8,7 +8,7 @@ from kafkaops.engine.step import Progress, State
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
-from kafkaops.upgrade.blue_green.move import Move, partitions_of, since
+from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of, since
 
 
 class TtlLowered(Move):
@@ -80,13 +80,12 @@ class ClosedToClients(Move):
         fence.forget(hosts)
 
     def _port(self, world: World) -> int:
-        spec = world.config.blue if self.dst == "blue" else world.config.green
-        return spec.client_port
+        return cluster_spec(world, self.dst).client_port
 
 
 class FenceReady(Move):
-    """The source hosts hold our firewall table, with nothing fenced yet; whether producers can be
-    told from consumers there is known."""
+    """The source hosts hold our firewall table, with nothing fenced yet; whether requests can be
+    told apart on either cluster's CLIENT listener is known."""
 
     def check(self, world: World) -> State:
         if self.get(world, "client.plain") is None:
@@ -95,9 +94,13 @@ class FenceReady(Move):
         return State.TODO if any(s.kind == "absent" for s in states.values()) else State.DONE
 
     def act(self, world: World) -> None:
-        spec = world.config.blue if self.src == "blue" else world.config.green
-        fence.prepare(self.hosts(world, self.src), spec.client_port)
-        plain = is_plain(self.source(world).snapshot(), spec.client_listener)
+        fence.prepare(self.hosts(world, self.src), cluster_spec(world, self.src).client_port)
+        plain = {
+            colour: is_plain(
+                world.clusters[colour].snapshot(), cluster_spec(world, colour).client_listener
+            )
+            for colour in (self.src, self.dst)
+        }
         self.put(world, "client.plain", plain)
 
     def undo(self, world: World) -> None:
