@@ -124,6 +124,10 @@ class Demo:
         totals: dict[str, Any] = ledger["total"]
         bad = [f"{key} {totals[key]}" for key in ZERO if totals[key]]
         self.say(", ".join(f"{k} {v}" for k, v in totals.items() if not isinstance(v, dict | list)))
+        stated = sum(move["totals"]["replayed"] for move in proof["moves"])
+        self.say(
+            f"replayed: kafkaops stated {stated} at most, the ledger counts {totals['replayed']}"
+        )
         self.say(f"{self.out / 'report.json'} written")
         if bad:
             print(f"demo: NOT as promised: {', '.join(bad)}", file=sys.stderr)
