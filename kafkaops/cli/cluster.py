@@ -1,4 +1,4 @@
-"""`kafkaops cluster show|health|diff|snapshot`."""
+"""`kafkaops cluster show|health|diff|snapshot|clear`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
-from kafkaops.cli.output import Table, Text, emit
+from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
+from kafkaops.cli.upgrade import Confirm, Reason
 
 if TYPE_CHECKING:
     from kafkaops.model.cluster import ClusterState
@@ -146,6 +147,62 @@ def snapshot(
         return
     write(out, json.dumps(document, indent=2) + "\n")
     emit({"file": out, "cluster_id": document["state"]["cluster_id"]}, Text(f"written to {out}"))
+
+
+@app.command(cls=OpsCommand)
+def clear(
+    cluster: Annotated[str, typer.Argument(help="green: the cluster that a move fills.")],
+    confirm: Confirm = None,
+    reason: Reason = "",
+) -> int:
+    """Delete every topic that a move carries from a cluster that serves nobody.
+
+    After a rollback green still holds what was mirrored and written there; a new attempt begins
+    with an empty one. Refused where clients could reach it, names point to it, a group has
+    members there or a mirror runs. Severe: asks for the config's name.
+
+    \b
+    Examples:
+      kafkaops cluster clear green
+      kafkaops cluster clear green --confirm orders --reason CHG-1234
+    """
+    from datetime import UTC, datetime
+
+    from kafkaops.cli import carry, consent, runs
+    from kafkaops.engine.errors import Exit, UsageFault
+
+    loaded = current().load()
+    if cluster not in ("green", loaded.config.green.name):
+        raise UsageFault(
+            "KO-CLEAR-WHICH",
+            f"only green can be emptied, not {cluster!r}",
+            hint="kafkaops cluster clear green",
+        )
+    other = runs.latest(loaded)
+    if other is not None and other.status is runs.Status.RUNNING:
+        raise carry.busy(other)
+    operations = current().operations
+    world = operations.world(loaded.config, run_dir=None, say=news)
+    topics = operations.carried(world, "green")
+    if not topics:
+        emit({"outcome": "nothing-to-do", "topics": []}, Text("nothing to do: green is empty"))
+        return Exit.OK
+    rows = Table(("topic", "partitions"), list(topics.items()), title="deleted on green")
+    news(f"{len(topics)} topics of green would be deleted: {', '.join(list(topics)[:10])}")
+    name = loaded.config.name
+    what = f"This deletes {len(topics)} topics and all their records on green of {name}."
+    consent.require(consent.Tier.SEVERE, what, name=name, yes=False, confirm=confirm)
+    stamp = datetime.fromtimestamp(world.clock.wall(), UTC)
+    plan = operations.plan_clear(world, f"{name}-clear-{stamp:%Y%m%d-%H%M%S}")
+    orders = carry.Orders(False, confirm or name, None, reason)
+    directory = runs.store(loaded).run(plan.id)
+    result = carry.carry(loaded, directory, orders, lambda c: operations.run_alone(c, plan))
+    emit(
+        {"run": plan.id, "outcome": result.outcome, "topics": list(topics)},
+        rows,
+        Text("green is empty; a new attempt: kafkaops upgrade --strategy blue-green"),
+    )
+    return Exit.OK
 
 
 def _brokers(name: str, state: ClusterState) -> Table:

@@ -112,7 +112,7 @@ def _move(
     )
     plan = _plan(loaded, world, source, target)
     directory = runs.store(loaded).run(plan.id)
-    result = carry.carry(loaded, directory, orders, lambda c: operations.move_names(c, plan))
+    result = carry.carry(loaded, directory, orders, lambda c: operations.run_alone(c, plan))
     emit({"run": plan.id, "outcome": result.outcome}, Text(f"the names point to {target}"))
     return Exit.OK
 

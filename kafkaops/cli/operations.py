@@ -118,8 +118,8 @@ class Operations:
 
         return operation.finalize(conduct)
 
-    def move_names(self, conduct: Conduct, plan: Plan) -> RunResult:
-        """Move the names alone, as a run of its own."""
+    def run_alone(self, conduct: Conduct, plan: Plan) -> RunResult:
+        """A plan of a single piece (the names alone, a cluster emptied), as a run of its own."""
         from kafkaops.engine.run import Runner
         from kafkaops.upgrade.blue_green.registry import REGISTRY
 
@@ -135,6 +135,19 @@ class Operations:
         )
         conduct.watch(runner)
         return runner.run()
+
+    def plan_clear(self, world: World, run: str) -> Plan:
+        """The plan that empties green, for a move that begins anew."""
+        from kafkaops.upgrade.blue_green import clearing
+
+        return clearing.plan(world.config, id=run, created=world.clock.wall())
+
+    def carried(self, world: World, colour: str) -> Mapping[str, int]:
+        """Partitions of each topic that a move carries, on this cluster."""
+        from kafkaops.upgrade.blue_green.move import moved
+
+        topics = moved(world.clusters[colour].topics(), world.config.mirror.exclude)
+        return {name: len(topic.partitions) for name, topic in sorted(topics.items())}
 
     def titles(self) -> Mapping[str, str]:
         """What each phase does, in words."""

@@ -61,8 +61,11 @@ CODES: dict[str, tuple[Kind, str]] = {
     "KO-NAME-ROUTING": (Kind.NO, "make it a simple record; weighted DNS would split a key"),
     "KO-NAME-NOT-BLUE": (Kind.NO, "point it to blue's hosts first"),
     "KO-NAME-TTL": (Kind.ASK, "lower it, raise cutover.ttl, or accept the wait of one old TTL"),
-    "KO-GREEN-RECORDS": (Kind.NO, "delete the topic on green; it is made again empty"),
-    "KO-GREEN-PRODUCERS": (Kind.NO, "delete the topic on green; its producer state goes with it"),
+    "KO-GREEN-RECORDS": (Kind.NO, "kafkaops cluster clear green, if nobody needs what it holds"),
+    "KO-GREEN-PRODUCERS": (
+        Kind.NO,
+        "kafkaops cluster clear green: producer state goes with its topics",
+    ),
     "KO-GREEN-AUTO-CREATE": (Kind.ASK, "set auto.create.topics.enable=false on green"),
     "KO-PARITY": (Kind.NO, "see the reason"),
     "KO-SCRAM-USERS": (Kind.ASK, "create them on green: passwords cannot be read from blue"),

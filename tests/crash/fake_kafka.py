@@ -132,6 +132,8 @@ class FakeCluster:
         for tp in [tp for tp in self.logs if tp.topic in topics]:
             del self.logs[tp]
             self.known.pop(tp, None)
+            for positions in self.positions.values():  # as the coordinator forgets them
+                positions.pop(tp, None)
 
     def create_partitions(self, topic: str, assignment: Mapping[int, Sequence[int]]) -> None:
         for partition in assignment:

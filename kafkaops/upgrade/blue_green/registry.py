@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kafkaops.engine.step import Spec, Step
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import (
+    clearing,
     cutting,
     finalizing,
     mirroring,
@@ -57,4 +58,5 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "mirror-retired": finalizing.MirrorRetired,
     "settings-restored": returning.SettingsRestored,
     "ttl-restored": finalizing.TtlRestored,
+    "topics-cleared": clearing.TopicsCleared,
 }

@@ -82,6 +82,7 @@ class FakeOperations(Operations):
     comparison: FakeVerification = field(default_factory=FakeVerification)
     ways: list[str] = field(default_factory=list)
     compared: list[tuple[str, ...]] = field(default_factory=list)
+    topics: dict[str, int] = field(default_factory=dict)
 
     def enter_lab(self, directory: Path) -> None:
         raise AssertionError("there is no lab here")
@@ -124,6 +125,16 @@ class FakeOperations(Operations):
 
     def finalize(self, conduct: Conduct) -> RunResult:
         plan = toy_plan(conduct.world.config, conduct.run.id, FINALIZE, ("retire",))
+        return self._runner(conduct, plan, fresh=True).run()
+
+    def carried(self, world: World, colour: str) -> Mapping[str, int]:
+        return self.topics
+
+    def plan_clear(self, world: World, run: str) -> Plan:
+        return toy_plan(world.config, run, "clear", ("clear",))
+
+    def run_alone(self, conduct: Conduct, plan: Plan) -> RunResult:
+        self.topics = {}
         return self._runner(conduct, plan, fresh=True).run()
 
     def titles(self) -> Mapping[str, str]:

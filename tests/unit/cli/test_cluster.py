@@ -98,3 +98,21 @@ def test_snapshots_and_their_difference(
     Path(file).write_text('{"kind": "cluster-state", "schema_version": 1, "state": {}}')
     code, document, _ = kafkaops("cluster", "diff", file, "green")
     assert (code, document["error"]["code"]) == (2, "KO-SNAPSHOT-BROKEN")
+
+
+def test_green_alone_is_emptied_and_only_when_its_name_is_typed(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    assert kafkaops("cluster", "clear", "green")[1]["outcome"] == "nothing-to-do"
+    operations.topics = {"orders": 6, "payments": 3}
+    code, document, _ = kafkaops("cluster", "clear", "blue", "--confirm", "orders")
+    assert (code, document["error"]["code"]) == (2, "KO-CLEAR-WHICH")
+    code, document, _ = kafkaops("cluster", "clear", "green")
+    assert (code, document["error"]["code"]) == (2, "KO-CONSENT-MISSING")
+    assert operations.done == []
+    name = document["error"]["where"]
+    code, document, _ = kafkaops("cluster", "clear", "green", "--confirm", name)
+    assert code == 0
+    assert (document["outcome"], document["topics"]) == ("done", ["orders", "payments"])
+    assert operations.done == ["clear"]
+    assert kafkaops("run", "list")[1]["runs"][0]["operation"] == "clear"
