@@ -141,8 +141,8 @@ class Supervisor:
                     raise RuntimeError(f"{host.name} does not listen on port {CLIENT_PORT}")
                 time.sleep(0.1)
         # Quiet: refused connections while brokers start are no news.
-        known = {"bootstrap.servers": self.settings.bootstrap(colour), "log_level": 0}
-        admin = AdminClient(known | access.librdkafka(self.layout))
+        known: dict[str, Any] = {"bootstrap.servers": self.settings.bootstrap(colour)}
+        admin = AdminClient(known | {"log_level": 0} | access.librdkafka(self.layout))
         while True:
             self._alive()
             try:

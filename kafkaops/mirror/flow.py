@@ -45,7 +45,9 @@ def ensure(connect: Connect, direction: str, config: Config) -> None:
         _refuse_invalid(connect, wanted, name)
         connect.put(name, wanted, stopped=True)
         connect.reset_offsets(name)
-        found = connect.status(name)
+        # not asked for its state: seen, Connect knew of none for seconds after creating it
+        connect.resume(name)
+        return
     elif not _as_wanted(connect, direction, config):
         _refuse_invalid(connect, wanted, name)
         connect.put(name, wanted)
