@@ -125,6 +125,20 @@ def test_absent_begun_done(connect: FakeConnect) -> None:
     assert connect.did == ["put stopped", "reset", "resume"]
 
 
+def test_a_connector_that_nobody_knows_of_yet_is_resumed_all_the_same(
+    connect: FakeConnect,
+) -> None:
+    """Seen on a busy host: its status was 404 for seconds after it had been created."""
+
+    class Slow(FakeConnect):
+        def status(self, name: str) -> ConnectorState | None:
+            return None
+
+    slow = Slow()
+    ensure(slow)
+    assert slow.did == ["put stopped", "reset", "resume"]
+
+
 def test_starting_is_pending_and_failed_is_not(connect: FakeConnect) -> None:
     ensure(connect)
     assert connect.found is not None
