@@ -10,13 +10,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from kafka.protocol.admin import DescribeClusterRequest
+from kafka.protocol.admin import DescribeClusterRequest, DescribeTransactionsRequest
 from kafka.protocol.consumer import HeartbeatRequest
 from kafka.protocol.metadata import MetadataRequest
 
 from kafkaops.adapters.kafka_acls import OPERATIONS
-from kafkaops.adapters.kafka_errors import KafkaAnswer
-from kafkaops.adapters.kafka_wire import TRANSACTION, Wire
+from kafkaops.adapters.kafka_wire import Wire
 
 READ = "READ"
 CLUSTER = (
@@ -38,7 +37,6 @@ TOPIC = (
     "ALTER_CONFIGS",
     "DELETE",
 )
-GROUP = ("DESCRIBE", READ)
 _DENIED = frozenset({29, 30, 31, 53})
 _SHOWN = 5
 
@@ -92,29 +90,21 @@ async def _topics(wire: Wire, nobody: str) -> list[str]:
 
 
 async def _groups(wire: Wire, nobody: str) -> list[str]:
-    """A heartbeat in a group that is not there: an unknown member, or no right to read."""
-    every = [f"{operation} on GROUP *" for operation in GROUP]
-    try:
-        node = (await wire.coordinators([nobody]))[nobody]
-    except KafkaAnswer as refused:
-        if refused.code in _DENIED:
-            return every
-        raise
-    answer = await wire.direct(
-        lambda: HeartbeatRequest(group_id=nobody, generation_id=0, member_id="none", max_version=3),
-        node,
+    """A heartbeat in a group that is not there, to any broker: what it refuses first is the right.
+    Looking for the coordinator would make a fresh cluster create its internal topic."""
+    answer = await wire.send(
+        lambda: HeartbeatRequest(group_id=nobody, generation_id=0, member_id="none", max_version=3)
     )
     return [f"{READ} on GROUP *"] if answer.error_code in _DENIED else []
 
 
 async def _transactions(wire: Wire, nobody: str) -> list[str]:
-    try:
-        await wire.coordinators([nobody], TRANSACTION)
-    except KafkaAnswer as answer:
-        if answer.code in _DENIED:
-            return ["DESCRIBE on TRANSACTIONAL_ID *", "WRITE on TRANSACTIONAL_ID *"]
-        raise
-    return []
+    """The same with a transactional id; its right to write cannot be asked for without writing."""
+    if not wire.supports(DescribeTransactionsRequest):
+        return []
+    answer = await wire.send(lambda: DescribeTransactionsRequest(transactional_ids=[nobody]))
+    denied = any(row.error_code in _DENIED for row in answer.transaction_states)
+    return ["DESCRIBE on TRANSACTIONAL_ID *"] if denied else []
 
 
 def lacking(needed: tuple[str, ...], row: Any) -> list[str]:
