@@ -17,6 +17,7 @@ from kafkaops.engine.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+    from kafkaops.config.secrets import Secrets
     from kafkaops.engine.lease import Lease
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.connect import Connect
@@ -48,10 +49,8 @@ class Built(Mapping[str, T]):
         return len(self._makers)
 
 
-def password(spec: ClusterSpec) -> str | None:
-    """The cluster's password, resolved now and not before."""
-    if spec.security.password is None:
-        return None
+def secrets() -> Secrets:
+    """What resolves references, AWS Secrets Manager's included."""
     from kafkaops.config.secrets import Secrets
 
     def fetch(name: str) -> str:
@@ -59,7 +58,22 @@ def password(spec: ClusterSpec) -> str | None:
 
         return secrets_manager.fetch(name)
 
-    return Secrets(fetch=fetch).resolve(spec.security.password)
+    return Secrets(fetch=fetch)
+
+
+def password(spec: ClusterSpec) -> str | None:
+    """The cluster's password, resolved now and not before."""
+    reference = spec.security.password
+    return None if reference is None else secrets().resolve(reference)
+
+
+def client_login(spec: ClusterSpec) -> Mapping[str, Any]:
+    """kafka-python's settings of a client of this cluster, as on its CLIENT listener."""
+    from kafkaops.adapters.kafka_security import kafka_python_settings
+
+    own = spec.client_security or spec.security
+    as_client = spec.model_copy(update={"security": own})
+    return kafka_python_settings(as_client, password(as_client))
 
 
 def colour_spec(config: Config, colour: str) -> ClusterSpec:
@@ -186,7 +200,7 @@ def build(
 ) -> World:
     """The world of one run. `run_dir` None is a look that leaves no facts behind."""
     from kafkaops.adapters.host_local import LocalHost
-    from kafkaops.adapters.probe import SocketProbe
+    from kafkaops.adapters.probe import ClientProbe
     from kafkaops.adapters.route53 import Route53
     from kafkaops.engine.store import FileFacts, MemoryFacts
     from kafkaops.ports.world import World
@@ -195,7 +209,6 @@ def build(
     directory = run_dir or Path(config.state.dir) / "look"
     both = ("forward", "back")
     every = (*config.blue.hosts, *config.green.hosts)
-    tls = config.blue.security.protocol.endswith("SSL")
     return World(
         config=config,
         clock=clock or SystemClock(),
@@ -203,11 +216,17 @@ def build(
         hosts=Built({spec.name: _later(host, config, spec) for spec in every}),
         local=LocalHost("here", "127.0.0.1"),
         names=Route53(config.cutover.hosted_zone, config.aws, resolver=config.cutover.resolver),
-        probe=SocketProbe(tls=tls),
+        probe=ClientProbe(
+            {
+                f"{colour}.client_security": _later(client_login, colour_spec(config, colour))
+                for colour in ("blue", "green")
+            }
+        ),
         connect_command=connect_command(config),
         connect=Built({d: _later(connect, config, d) for d in both}),
         verification=Built({d: _later(verification, config, d, facts, directory) for d in both}),
         facts=facts,
+        secrets=secrets(),
         say=say,
     )
 

@@ -21,6 +21,9 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.connect import ConnectorState, TaskState
 
 PAUSE = 0.25
+OFFSETS_TIMEOUT = 60.0
+"""Seconds for a change of a stopped connector's offsets: Connect opens consumers and transactional
+producers of its own for it (seen, 17 s over TLS on a busy machine)."""
 """Seconds between two tries while Connect rebalances."""
 
 
@@ -128,10 +131,11 @@ class ConnectRest:
             }
             for tp, offset in sorted(offsets.items())
         ]
-        self._ask("PATCH", f"/connectors/{_q(name)}/offsets", {"offsets": entries})
+        body = {"offsets": entries}
+        self._ask("PATCH", f"/connectors/{_q(name)}/offsets", body, OFFSETS_TIMEOUT)
 
     def reset_offsets(self, name: str) -> None:
-        self._ask("DELETE", f"/connectors/{_q(name)}/offsets")
+        self._ask("DELETE", f"/connectors/{_q(name)}/offsets", None, OFFSETS_TIMEOUT)
 
     def raw(self, path: str) -> Any:
         return self._ask("GET", path)
@@ -153,9 +157,9 @@ class ConnectRest:
                 return None
             raise self._failed(method, path, answer) from None
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _ask(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> Any:
         try:
-            return self._retried(method, path, body)
+            return self._retried(method, path, body, timeout)
         except _Answer as answer:
             raise self._failed(method, path, answer) from None
 
@@ -163,7 +167,7 @@ class ConnectRest:
         words = f"{method} {path} answered {answer.status}: {answer.message}"
         return StepFailed("KO-CONNECT", words, where=self._base)
 
-    def _retried(self, method: str, path: str, body: Any) -> Any:
+    def _retried(self, method: str, path: str, body: Any, timeout: float | None = None) -> Any:
         retrying = Retrying(
             retry=retry_if_exception_type(_Busy),
             stop=stop_after_attempt(max(1, round(self._patience / PAUSE))),
@@ -171,7 +175,7 @@ class ConnectRest:
             sleep=self._clock.sleep,
         )
         try:
-            return retrying(self._once, method, path, body, self._timeout)
+            return retrying(self._once, method, path, body, timeout or self._timeout)
         except RetryError:
             raise StepFailed(
                 "KO-CONNECT-BUSY",

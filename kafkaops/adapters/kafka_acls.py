@@ -24,7 +24,7 @@ _RESOURCES = {
     2: "TOPIC", 3: "GROUP", 4: "CLUSTER", 5: "TRANSACTIONAL_ID", 6: "DELEGATION_TOKEN", 7: "USER",
 }  # fmt: skip
 _PATTERNS = {3: "LITERAL", 4: "PREFIXED"}
-_OPERATIONS = {
+OPERATIONS = {
     2: "ALL", 3: "READ", 4: "WRITE", 5: "CREATE", 6: "DELETE", 7: "ALTER", 8: "DESCRIBE",
     9: "CLUSTER_ACTION", 10: "DESCRIBE_CONFIGS", 11: "ALTER_CONFIGS", 12: "IDEMPOTENT_WRITE",
     13: "CREATE_TOKENS", 14: "DESCRIBE_TOKENS", 15: "TWO_PHASE_COMMIT",
@@ -49,7 +49,7 @@ def from_rows(rows: Iterable[Any]) -> Iterator[Acl]:
                 _PATTERNS.get(row.pattern_type, str(row.pattern_type)),
                 acl.principal,
                 acl.host,
-                _OPERATIONS.get(acl.operation, str(acl.operation)),
+                OPERATIONS.get(acl.operation, str(acl.operation)),
                 _PERMISSIONS.get(acl.permission_type, str(acl.permission_type)),
             )
 
@@ -86,7 +86,7 @@ async def create(wire: Wire, acls: Collection[Acl]) -> None:
                     resource_pattern_type=_code(_PATTERNS, a.pattern_type),
                     principal=a.principal,
                     host=a.host,
-                    operation=_code(_OPERATIONS, a.operation),
+                    operation=_code(OPERATIONS, a.operation),
                     permission_type=_code(_PERMISSIONS, a.permission),
                 )
                 for a in wanted
@@ -120,7 +120,7 @@ async def delete(wire: Wire, acls: Collection[Acl]) -> None:
                     pattern_type_filter=_code(_PATTERNS, a.pattern_type),
                     principal_filter=a.principal,
                     host_filter=a.host,
-                    operation=_code(_OPERATIONS, a.operation),
+                    operation=_code(OPERATIONS, a.operation),
                     permission_type=_code(_PERMISSIONS, a.permission),
                 )
                 for a in wanted

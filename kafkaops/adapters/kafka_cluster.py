@@ -14,14 +14,25 @@ from kafkaops.adapters import (
     kafka_data,
     kafka_groups,
     kafka_producers,
+    kafka_rights,
     kafka_snapshot,
     kafka_topics,
+    kafka_users,
 )
+from kafkaops.adapters.kafka_errors import translate
 from kafkaops.adapters.kafka_security import kafka_python_settings, librdkafka_settings
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.config.schema import ClusterSpec
 from kafkaops.engine.clock import Clock, SystemClock
-from kafkaops.model.cluster import Acl, ClusterState, Group, ProducerState, Quota, Transaction
+from kafkaops.model.cluster import (
+    Acl,
+    ClusterState,
+    Group,
+    ProducerState,
+    Quota,
+    ScramUser,
+    Transaction,
+)
 from kafkaops.model.partition import Ends, Topic, TopicPartition
 
 _IDS_A_SECOND = 500  # pessimistic: bounds the wait for producer ids
@@ -42,11 +53,13 @@ class KafkaCluster:
         self.name: str = spec.name
         self._clock = clock or SystemClock()
         self._timeout = timeout
+        self._servers = tuple(spec.bootstrap)
+        self._settings = kafka_python_settings(spec, password)
         self._librdkafka = librdkafka_settings(spec, password)
         self._wire = Wire(
             spec.name,
             spec.bootstrap,
-            kafka_python_settings(spec, password),
+            self._settings,
             clock=self._clock,
             timeout=timeout,
         )
@@ -97,6 +110,29 @@ class KafkaCluster:
         return self._wire.run(
             "list transactions", partial(kafka_producers.transactions, self._wire)
         )
+
+    def missing_rights(self) -> tuple[str, ...]:
+        return self._wire.run("see what it may do", partial(kafka_rights.missing, self._wire))
+
+    def scram_users(self) -> tuple[ScramUser, ...]:
+        return self._wire.run("list users", partial(kafka_users.users, self._wire))
+
+    def logs_in(self, user: str, mechanism: str, password: str) -> bool:
+        begun = self._clock.monotonic()
+        credential = ScramUser(user, mechanism, 0)
+        try:
+            return kafka_users.logs_in(
+                self._servers, self._settings, credential, password, self._clock, self._timeout
+            )
+        except Exception as error:
+            tried = self._clock.monotonic() - begun
+            raise translate(
+                error,
+                cluster=self.name,
+                what=f"log in as {user}",
+                servers=self._servers,
+                tried=tried,
+            ) from error
 
     # -- topics and configs --------------------------------------------------
 
@@ -150,6 +186,13 @@ class KafkaCluster:
 
     def delete_acls(self, acls: Collection[Acl]) -> None:
         self._wire.run("delete ACLs", partial(kafka_acls.delete, self._wire, acls))
+
+    def create_scram_users(self, passwords: Mapping[ScramUser, str]) -> None:
+        work = partial(kafka_users.create, self._wire, passwords)
+        self._wire.run("create SCRAM users", work)
+
+    def delete_scram_users(self, users: Collection[ScramUser]) -> None:
+        self._wire.run("delete SCRAM users", partial(kafka_users.delete, self._wire, users))
 
     def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None:
         work = partial(kafka_acls.alter_quotas, self._wire, set, delete)

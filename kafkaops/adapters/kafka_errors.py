@@ -5,6 +5,7 @@ Invariant: no error of kafka-python or librdkafka leaves the adapter untranslate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import kafka.errors as k
@@ -27,11 +28,25 @@ _AUTHENTICATION = (
 )
 
 
+_UNTRUSTED = re.compile(r"certificate verify failed: (.+?)\.?(?: \(_ssl|$)")
+
+
+_PREFIX = re.compile(r"^(\[Error \d+\] )?(\w+Error: )+")
+
+
+def hopeless(error: BaseException) -> bool:
+    """Whether trying again cannot cure it: who we are, or whom we trust, is wrong."""
+    return isinstance(error, _AUTHENTICATION) or _UNTRUSTED.search(str(error)) is not None
+
+
 class KafkaAnswer(Exception):
     """A broker's error code for one thing that was asked."""
 
-    def __init__(self, code: int, subject: str = "", message: str | None = None) -> None:
+    def __init__(
+        self, code: int, subject: str = "", message: str | None = None, needs: str = ""
+    ) -> None:
         self.code = code
+        self.needs = needs
         self.subject = subject
         self.detail = message or ""
         super().__init__(f"{self.name} {subject} {self.detail}".strip())
@@ -43,10 +58,11 @@ class KafkaAnswer(Exception):
         return str(k.for_code(self.code).__name__)
 
 
-def check(code: int, subject: str = "", message: str | None = None) -> None:
-    """Raise KafkaAnswer unless the code is 0."""
+def check(code: int, subject: str = "", message: str | None = None, *, needs: str = "") -> None:
+    """Raise KafkaAnswer unless the code is 0. `needs` is the right without which a broker refuses
+    it, as `DESCRIBE on CLUSTER`."""
     if code:
-        raise KafkaAnswer(code, subject, message)
+        raise KafkaAnswer(code, subject, message, needs)
 
 
 def translate(
@@ -64,7 +80,8 @@ def translate(
                 "KO-CLUSTER-PERMISSION",
                 f"{cluster} refused to {what}{subject}: {error.name}",
                 where=where,
-                hint=f"grant this tool's principal what it needs to {what} on {cluster}",
+                hint=f"grant this tool's principal {error.needs or f'what it needs to {what}'}"
+                f" on {cluster}; docs/security.md lists all that it needs",
             )
         detail = f": {error.detail}" if error.detail else ""
         if error.code in PASSING:
@@ -82,9 +99,9 @@ def translate(
     if isinstance(error, _AUTHENTICATION):
         return ConfigError(
             "KO-CLUSTER-CREDENTIALS",
-            f"{cluster} did not accept the credentials: {error}",
+            f"{cluster} did not accept the credentials: {_PREFIX.sub('', str(error))}",
             where=where,
-            hint=f"check {cluster}.security (mechanism, username, password)",
+            hint=f"check the security of {cluster} in the config (mechanism, username, password)",
         )
     if isinstance(error, k.AuthorizationError):
         return ConfigError(
@@ -94,12 +111,21 @@ def translate(
         return ConfigError(
             "KO-CLUSTER-VERSION", f"{cluster} is too old or too new to {what}: {error}", where=where
         )
+    untrusted = _UNTRUSTED.search(str(error))
+    if untrusted:
+        return ConfigError(
+            "KO-CLUSTER-CERTIFICATE",
+            f"the certificate of {cluster} is not accepted: {untrusted[1]}",
+            where=where,
+            hint=f"ca_file in the security of {cluster} must hold the authority that signed it,"
+            " and bootstrap must use names that it holds",
+        )
     if isinstance(error, k.KafkaConnectionError) and "Handshake failed" in str(error):
         return ConfigError(
             "KO-CLUSTER-TLS",
             f"{cluster} and this tool could not agree on TLS to {what}: {error}",
             where=where,
-            hint=f"check {cluster}.security (protocol, ca_file, cert_file) and the listener",
+            hint=f"check the security of {cluster} in the config (protocol, ca_file, cert_file)",
         )
     if isinstance(error, (k.RetriableError, k.UnknownBrokerIdError, OSError)):
         return Unreachable(

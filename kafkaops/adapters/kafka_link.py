@@ -17,10 +17,10 @@ from kafka.future import Future
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
-from kafkaops.adapters.kafka_errors import (
-    translate,
-)
+from kafkaops.adapters.kafka_errors import hopeless, translate
+from kafkaops.adapters.listener_look import look, mismatch
 from kafkaops.engine.clock import Clock, SystemClock
+from kafkaops.engine.errors import ConfigError
 
 logging.getLogger("kafka").addHandler(logging.NullHandler())
 
@@ -96,6 +96,7 @@ class Link:
             )
             self._net.start()
         last: Exception = k.KafkaTimeoutError()
+        looked = False
         while True:
             for server in self.servers:
                 manager = KafkaConnectionManager(
@@ -111,17 +112,33 @@ class Link:
                 )
                 try:
                     self._net.run(self._first, manager)
-                except (k.SaslAuthenticationFailedError, k.UnsupportedSaslMechanismError) as error:
-                    manager.close()
-                    raise self._translated(error, what, begun) from error
                 except Exception as error:
                     manager.close()
+                    if not looked and not isinstance(error, k.SaslAuthenticationFailedError):
+                        self._compare(server, error)
+                        looked = True
+                    if hopeless(error):
+                        raise self._translated(error, what, begun) from error
                     last = error
                 else:
                     return manager
                 if self._clock.monotonic() >= deadline:
                     raise self._translated(last, what, begun) from last
             self._clock.sleep(0.2)
+
+    def _compare(self, server: str, error: Exception) -> None:
+        """ConfigError if what the listener speaks is not what our settings say."""
+        host, _, port = server.rpartition(":")
+        found = mismatch(self._settings, look(host.strip("[]"), int(port), self._attempt))
+        if found is None:
+            return
+        what, hint = found
+        raise ConfigError(
+            "KO-CLUSTER-LISTENER",
+            f"the listener {server} of {self.name} {what}",
+            where=f"{self.name}.security",
+            hint=f"in the security of {self.name}: {hint}",
+        ) from error
 
     async def _first(self, manager: Any) -> None:
         """Connect to the one bootstrap server, so that the reason of a failure is known."""

@@ -6,6 +6,7 @@ Invariant: a password is handed in already resolved and is never logged or kept 
 from __future__ import annotations
 
 import os
+import ssl
 from typing import Any
 
 from kafkaops.config.schema import ClusterSpec
@@ -62,6 +63,27 @@ def librdkafka_settings(spec: ClusterSpec, password: str | None) -> dict[str, An
     return settings | {key: path for key, path in files.items() if path}
 
 
+def _load(spec: ClusterSpec) -> None:
+    """The files are what they should be, found out now and not in the middle of a handshake."""
+    security = spec.security
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    path = security.ca_file
+    try:
+        if security.ca_file:
+            context.load_verify_locations(security.ca_file)
+        path = f"{security.cert_file} and {security.key_file}"
+        if security.cert_file:
+            context.load_cert_chain(security.cert_file, security.key_file or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            "KO-CONFIG-FILE-TLS",
+            f"{path}, named in the security of {spec.name}, cannot be used:"
+            f" {error.strerror or error}",
+            where=f"{spec.name}.security",
+            hint="PEM files: certificates in ca_file and cert_file, a key without a password",
+        ) from error
+
+
 def _check(spec: ClusterSpec, password: str | None) -> None:
     security = spec.security
     for path in (security.ca_file, security.cert_file, security.key_file):
@@ -71,6 +93,7 @@ def _check(spec: ClusterSpec, password: str | None) -> None:
                 f"{path} is named in the security of {spec.name} and is not there",
                 where=f"{spec.name}.security",
             )
+    _load(spec)
     if security.mechanism and security.mechanism != "OAUTHBEARER" and password is None:
         raise ConfigError(
             "KO-CONFIG-PASSWORD",

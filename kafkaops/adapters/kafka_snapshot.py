@@ -13,19 +13,16 @@ from kafka import __version__ as library_version
 from kafka.protocol.admin import (
     DescribeLogDirsRequest,
     DescribeQuorumRequest,
-    DescribeUserScramCredentialsRequest,
     ListPartitionReassignmentsRequest,
 )
 from kafka.protocol.broker_version_data import infer_broker_version_from_api_versions
 from kafka.protocol.metadata import ApiVersionsRequest
 
-from kafkaops.adapters import kafka_acls, kafka_groups, kafka_producers, kafka_topics
+from kafkaops.adapters import kafka_acls, kafka_groups, kafka_producers, kafka_topics, kafka_users
 from kafkaops.adapters.kafka_errors import FEATURE_OFF, KafkaAnswer, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
 from kafkaops.model.partition import TopicPartition
-
-_NO_SUCH_USER = 91
 
 
 async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
@@ -49,7 +46,7 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
             "brokers": lambda: wire.together({i: _config_of(wire, i) for i in ids}),
             "acls": lambda: kafka_acls.bindings(wire),
             "quotas": lambda: kafka_acls.quotas(wire),
-            "users": lambda: _scram_users(wire),
+            "users": lambda: kafka_users.users(wire),
             "groups": lambda: kafka_groups.groups(wire, offsets=True),
             "transactions": lambda: kafka_producers.transactions(wire),
             "dirs": lambda: _log_dirs(wire, ids),
@@ -159,19 +156,6 @@ async def _reassigning(wire: Wire) -> tuple[TopicPartition, ...]:
             for p in topic.partitions
         )
     )
-
-
-async def _scram_users(wire: Wire) -> tuple[str, ...]:
-    if not wire.supports(DescribeUserScramCredentialsRequest):
-        return ()
-    # An empty list and null both mean all users; a broker that must refuse null never answers.
-    answer = await wire.to_controller(
-        lambda: DescribeUserScramCredentialsRequest(users=[]), lambda a: a.error_code
-    )
-    if answer.error_code in FEATURE_OFF or answer.error_code == _NO_SUCH_USER:
-        return ()
-    check(answer.error_code, "SCRAM users", answer.error_message)
-    return tuple(sorted(row.user for row in answer.results if row.error_code == 0))
 
 
 async def _log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[int, int]]:

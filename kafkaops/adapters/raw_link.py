@@ -9,16 +9,13 @@ Invariant: at most one request is under way; a link that failed in any way is cl
 
 from __future__ import annotations
 
-import selectors
 import socket
 import ssl
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
-
+from kafkaops.adapters.kafka_socket import connected
 from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.log_reader import Chunk
 
@@ -115,32 +112,7 @@ class Link:
 def open_link(node: int, host: str, port: int, settings: Mapping[str, Any], attempt: float) -> Link:
     """A link on which kafka-python has done TLS and SASL, its socket taken out of its hands.
     `attempt` in seconds. Errors: what kafka-python raises while connecting."""
-    net = NetworkSelector(client_id="kafkaops-raw", slow_task_threshold_secs=0)
-    limit = int(attempt * 1000)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    manager = KafkaConnectionManager(
-        net,
-        bootstrap_servers=[address],
-        request_timeout_ms=limit,
-        socket_connection_setup_timeout_ms=limit,
-        socket_connection_setup_timeout_max_ms=limit,
-        **settings,
-    )
-
-    async def open_() -> Any:
-        connection = manager.get_connection("bootstrap-0", timeout_ms=limit, pop_on_close=False)
-        await manager.wait_for(connection.init_future, limit)
-        return connection
-
-    try:
-        transport = net.run(open_).transport
-        transport.pause_reading()
-        taken: socket.socket = transport._sock
-        net.unregister_event(taken, selectors.EVENT_READ | selectors.EVENT_WRITE)
-        transport._sock = None
-    finally:
-        manager.close()
-        net.close()
+    taken = connected(host, port, settings, attempt)
     taken.settimeout(STALL)
     taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Link(node, taken, str(settings.get("client_id", "kafkaops")))

@@ -224,7 +224,11 @@ def _hosts(world: World) -> list[dict[str, Any]]:
             news(f"{colour}: {error.message}")
 
     def look(colour: str, spec: Any, port: int) -> dict[str, Any]:
-        answer = world.probe.cluster_id(spec.address, port, timeout=2.0)
+        try:
+            answer = world.probe.cluster_id(spec.address, port, timeout=2.0)
+        except OpsError as error:
+            news(f"{spec.name}: {error.message}")
+            answer = None
         try:
             state = fence.states([world.hosts[spec.name]])[spec.name]
             kind, forward = str(state.kind), state.forward

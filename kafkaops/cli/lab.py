@@ -59,6 +59,10 @@ def up(
     green_names: Annotated[
         str, typer.Option(metavar="same|alt", help="alt: green advertises names of its own.")
     ] = "same",
+    security: Annotated[
+        str,
+        typer.Option(metavar="plaintext|sasl-ssl", help="sasl-ssl: TLS, SCRAM users and ACLs."),
+    ] = "plaintext",
 ) -> None:
     """Start the lab and wait until all of it is healthy. The first time, Kafka is fetched.
 
@@ -66,13 +70,17 @@ def up(
     Examples:
       kafkaops lab up
       kafkaops lab up --dir build/other --green-names alt
+      kafkaops lab up --security sasl-ssl
     """
+    from kafkaops.lab.layout import SECURITY as KINDS
     from kafkaops.lab.layout import Settings
     from kafkaops.lab.up import up as start
 
     if green_names not in ("same", "alt"):
         raise UsageFault("KO-USAGE", f"--green-names is same or alt, not {green_names!r}")
-    settings = Settings(blue_version, green_version, brokers, green_names)
+    if security not in KINDS:
+        raise UsageFault("KO-USAGE", f"--security is plaintext or sasl-ssl, not {security!r}")
+    settings = Settings(blue_version, green_version, brokers, green_names, security)
     status = start(lab_dir(dir), settings, news)
     _show(status)
 

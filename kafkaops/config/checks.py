@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from kafkaops.config.faults import Fault
-from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+from kafkaops.config.schema import ClusterSpec, Config, HostSpec, Security
 
 Colour = Literal["blue", "green"]
 
@@ -54,30 +54,33 @@ def _cluster(colour: Colour, spec: ClusterSpec) -> Iterator[Fault]:
                 f"{address} is the client port; bootstrap must be on the REPL listener"
                 f" (repl_port {spec.repl_port}), which is never fenced",
             )
-    security = spec.security
+    yield from _security(f"{colour}.security", spec.security)
+    if spec.client_security is not None:
+        yield from _security(f"{colour}.client_security", spec.client_security)
+
+
+def _security(key: str, security: Security) -> Iterator[Fault]:
     sasl = security.protocol.startswith("SASL")
     if sasl and not security.mechanism:
-        yield Fault(f"{colour}.security.mechanism", f"is required with {security.protocol}")
+        yield Fault(f"{key}.mechanism", f"is required with {security.protocol}")
     if sasl and security.mechanism not in ("", "OAUTHBEARER"):
         if not security.username:
-            yield Fault(f"{colour}.security.username", f"is required with {security.mechanism}")
+            yield Fault(f"{key}.username", f"is required with {security.mechanism}")
         if security.password is None:
             yield Fault(
-                f"{colour}.security.password",
+                f"{key}.password",
                 f"is required with {security.mechanism}, as env:NAME, file:PATH or"
                 " secretsmanager:ID",
             )
     if not sasl and (security.mechanism or security.username or security.password):
         yield Fault(
-            f"{colour}.security.protocol",
+            f"{key}.protocol",
             f"is {security.protocol}, which takes no mechanism, username or password",
         )
     if bool(security.cert_file) != bool(security.key_file):
-        yield Fault(f"{colour}.security.cert_file", "cert_file and key_file go together")
+        yield Fault(f"{key}.cert_file", "cert_file and key_file go together")
     if not security.protocol.endswith("SSL") and (security.ca_file or security.cert_file):
-        yield Fault(
-            f"{colour}.security.protocol", f"is {security.protocol}, which takes no certificates"
-        )
+        yield Fault(f"{key}.protocol", f"is {security.protocol}, which takes no certificates")
 
 
 def _hosts(config: Config) -> Iterator[Fault]:

@@ -187,6 +187,11 @@ def _absolute(config: Config, base: FilePath) -> Config:
     def join(value: str) -> str:
         return os.path.normpath(base / FilePath(value).expanduser()) if value else value
 
+    def reference(secret: str | None) -> str | None:
+        if secret is None or not secret.startswith("file:"):
+            return secret
+        return "file:" + join(secret.removeprefix("file:"))
+
     changes: dict[str, Any] = {
         "state": config.state.model_copy(update={"dir": join(config.state.dir)})
     }
@@ -194,10 +199,16 @@ def _absolute(config: Config, base: FilePath) -> Config:
         changes["lab"] = config.lab.model_copy(update={"dir": join(config.lab.dir)})
     for colour in ("blue", "green"):
         spec = getattr(config, colour)
-        security = spec.security
-        paths = {name: join(getattr(security, name)) for name in FILES}
-        password = security.password
-        if password is not None and password.startswith("file:"):
-            paths["password"] = "file:" + join(password.removeprefix("file:"))
-        changes[colour] = spec.model_copy(update={"security": security.model_copy(update=paths)})
+        found = {"security": spec.security, "client_security": spec.client_security}
+        changes[colour] = spec.model_copy(
+            update={
+                key: security.model_copy(
+                    update={name: join(getattr(security, name)) for name in FILES}
+                    | {"password": reference(security.password)}
+                )
+                for key, security in found.items()
+                if security is not None
+            }
+        )
+    changes["users"] = {name: reference(ref) for name, ref in config.users.items()}
     return config.model_copy(update=changes)

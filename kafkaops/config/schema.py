@@ -31,7 +31,7 @@ class HostSpec(Strict):
 
 
 class Security(Strict):
-    """How this tool speaks to the REPL listener."""
+    """How this tool speaks to a listener; docs/security.md says which rights it needs."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
@@ -54,7 +54,10 @@ class ClusterSpec(Strict):
         9094, ge=1, le=65535, description="brokers, mirror and kafkaops; never fenced"
     )
     client_listener: str = Field("CLIENT", description="the CLIENT listener's name")
-    security: Security = Security()
+    security: Security = Field(Security(), description="of the REPL listener")
+    client_security: Security | None = Field(
+        None, description="of the CLIENT listener, to see who answers there; default as security"
+    )
     hosts: tuple[HostSpec, ...] = Field(min_length=1)
     protected: bool = Field(False, description="every change asks for the cluster's name")
     service: str = Field("kafka", description="the broker's service on its host")
@@ -191,6 +194,11 @@ class Config(Strict):
     cutover: Cutover
     clients: tuple[ClientGroup, ...] = ()
     gates: Gates = Gates()
+    users: dict[str, SecretRef] = Field(
+        {},
+        description="SCRAM users to make on the other cluster: a name or glob, and where the"
+        " password is; `{user}` there stands for the name",
+    )
     accept: tuple[str, ...] = Field(
         (), description="findings accepted by name, as `code` or `code:subject` (globs)"
     )

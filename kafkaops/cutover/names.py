@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kafkaops.config.schema import ClusterSpec, Config, Cutover
+from kafkaops.config.schema import ClusterSpec, Config, Cutover, HostSpec
 from kafkaops.engine.errors import ConfigError
 from kafkaops.ports.names import Record
 
@@ -43,6 +43,13 @@ def wanted_names(cutover: Cutover) -> list[str]:
     """The alias and every broker name, without trailing dots, each once."""
     names = [cutover.alias, *(cutover.broker_names[n] for n in sorted(cutover.broker_names))]
     return list(dict.fromkeys(_plain(name) for name in names))
+
+
+def asked_of(host: HostSpec, cutover: Cutover) -> list[str]:
+    """The names by which clients ask for this host's broker, first its own: a certificate there
+    must hold them all."""
+    own = [] if host.node_id is None else [cutover.broker_names.get(host.node_id, "")]
+    return [_plain(name) for name in (*own, cutover.alias) if name]
 
 
 def to_addresses(found: Sequence[Record], cutover: Cutover, cluster: ClusterSpec) -> Goal:

@@ -12,10 +12,11 @@ import re
 import shutil
 import subprocess
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import archive, kit
+from kafkaops.lab import access, archive, kit
 from kafkaops.lab.layout import (
     CLIENT_PORT,
     CONTROLLER_PORT,
@@ -60,8 +61,10 @@ logger.state.level=warn
 """
 
 
-def properties(host: LabHostSpec, settings: Settings, data: Path) -> str:
-    """server.properties of one combined broker and controller."""
+def properties(
+    host: LabHostSpec, settings: Settings, data: Path, extra: Mapping[str, object] | None = None
+) -> str:
+    """server.properties of one combined broker and controller; `extra` comes over the rest."""
     brokers = settings.brokers
     rf = min(3, brokers)
     min_isr = max(1, rf - 1)
@@ -115,7 +118,7 @@ def properties(host: LabHostSpec, settings: Settings, data: Path) -> str:
             "share.coordinator.state.topic.min.isr": min_isr,
             "share.coordinator.state.topic.num.partitions": 3,
         }
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    return "".join(f"{key}={value}\n" for key, value in (values | dict(extra or {})).items())
 
 
 def homes(layout: Layout, settings: Settings, say: kit.Say) -> None:
@@ -144,8 +147,9 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
     for directory in (data, home / "logs", layout.boot_rules(host.name)):
         directory.mkdir(parents=True, exist_ok=True)
     (home / "nft").symlink_to(layout.boot_rules(host.name))
-    (home / "server.properties").write_text(properties(host, settings, data))
-    for file in template(settings.version(host.colour)).iterdir():
+    secured = access.broker_properties(layout, settings, host)
+    (home / "server.properties").write_text(properties(host, settings, data, secured))
+    for file in formatted(layout, settings, host.colour).iterdir():
         shutil.copy(file, data / file.name)
     meta = data / "meta.properties"
     text = meta.read_text()
@@ -190,6 +194,19 @@ def classes(layout: Layout, host: LabHostSpec) -> Path:
     return layout.host(host.name) / "classes.lst"
 
 
+def formatted(layout: Layout, settings: Settings, colour: str) -> Path:
+    """Storage of the colour as the storage tool formats it. Users are part of it, so a secured
+    lab formats once a colour instead of using what is kept."""
+    version = settings.version(colour)
+    users = access.format_arguments(layout, settings, colour)
+    if not users:
+        return template(version)
+    scratch = layout.kafka_home(colour) / "formatted"
+    if not (scratch / "data").exists():
+        format_storage(version, scratch, users)
+    return scratch / "data"
+
+
 def template(version: str, say: kit.Say = kit.quiet) -> Path:
     """What Kafka's storage tool writes for this version, made once and kept beside the jars.
 
@@ -202,6 +219,18 @@ def template(version: str, say: kit.Say = kit.quiet) -> Path:
     say(f"Kafka {version}: storage formatted once, for all its brokers")
     scratch = kit.cache() / version / f".format-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
+    format_storage(version, scratch)
+    try:
+        (scratch / "data").rename(kept)
+    except OSError:
+        if not (kept / "meta.properties").exists():  # another lab was first: its copy serves
+            raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return kept
+
+
+def format_storage(version: str, scratch: Path, more: Sequence[str] = ()) -> None:
+    """Kafka's own storage tool, for any one broker: `scratch`/data holds what it writes."""
     scratch.mkdir(parents=True)
     config = scratch / "server.properties"
     data = scratch / "data"
@@ -209,7 +238,7 @@ def template(version: str, say: kit.Say = kit.quiet) -> Path:
     config.write_text(properties(host, Settings(blue_version=version, brokers=1), data))
     argv = [str(kit.java()), *JVM, "kafka.tools.StorageTool", "format", "-t", kafka_id()]
     done = subprocess.run(
-        [*argv, "-c", str(config)],
+        [*argv, "-c", str(config), *more],
         env={**os.environ, "CLASSPATH": kit.classpath(version)},
         capture_output=True,
         text=True,
@@ -222,10 +251,3 @@ def template(version: str, say: kit.Say = kit.quiet) -> Path:
             f"Kafka {version} could not format its storage: {(done.stderr or done.stdout)[-500:]}",
             where=str(scratch),
         )
-    try:
-        data.rename(kept)
-    except OSError:
-        if not (kept / "meta.properties").exists():  # another lab was first: its copy serves
-            raise
-    shutil.rmtree(scratch, ignore_errors=True)
-    return kept

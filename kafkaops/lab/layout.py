@@ -26,6 +26,8 @@ REPL_PORT = 9094
 COLOURS = ("blue", "green")
 SUBNET = {"blue": 1, "green": 2}
 MARK = "lab.json"
+PLAINTEXT, SASL_SSL = "plaintext", "sasl-ssl"
+SECURITY = (PLAINTEXT, SASL_SSL)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class LabHostSpec:
 @dataclass(frozen=True)
 class Settings:
     """What `lab up` was asked for. `green_names` is `same` (both clusters advertise b1, b2, ...)
-    or `alt` (green advertises g1, g2, ...: only the alias can move)."""
+    or `alt` (green advertises g1, g2, ...: only the alias can move); `security` is `plaintext`
+    or `sasl-ssl` (see `lab.access`)."""
 
     blue_version: str = "3.9.2"
     green_version: str = "4.3.1"
     brokers: int = 3
     green_names: str = "same"
+    security: str = PLAINTEXT
 
     def version(self, colour: str) -> str:
         return self.blue_version if colour == "blue" else self.green_version

@@ -19,10 +19,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kafkaops.lab import archive, broker, control, names
+from kafkaops.lab import access, archive, broker, control, names
 from kafkaops.lab.layout import CLIENT_PORT, COLOURS, Layout, Settings
 from kafkaops.lab.process import Table
 
@@ -64,6 +65,8 @@ class Supervisor:
             self._step("network: loopback, resolver")
             network(self.layout)
             self._step("storage of the brokers formatted")
+            with ThreadPoolExecutor(len(COLOURS)) as pool:
+                list(pool.map(lambda c: broker.formatted(self.layout, self.settings, c), COLOURS))
             broker_ids = {colour: broker.kafka_id() for colour in COLOURS}
             for host in self.settings.hosts():
                 broker.prepare(self.layout, self.settings, host, broker_ids[host.colour])
@@ -138,7 +141,8 @@ class Supervisor:
                     raise RuntimeError(f"{host.name} does not listen on port {CLIENT_PORT}")
                 time.sleep(0.1)
         # Quiet: refused connections while brokers start are no news.
-        admin = AdminClient({"bootstrap.servers": self.settings.bootstrap(colour), "log_level": 0})
+        known: dict[str, Any] = {"bootstrap.servers": self.settings.bootstrap(colour)}
+        admin = AdminClient(known | {"log_level": 0} | access.librdkafka(self.layout))
         while True:
             self._alive()
             try:

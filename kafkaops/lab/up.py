@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from kafkaops.engine.errors import Exit, OpsError, TimedOut, UsageFault
-from kafkaops.lab import broker, control, kit, needs
+from kafkaops.lab import access, broker, control, kit, needs
 from kafkaops.lab.enter import environment
 from kafkaops.lab.layout import COLOURS, MARK, Layout, Settings
 
 Say = Callable[[str], None]
 UP_TIMEOUT = 180.0
 DOWN_TIMEOUT = 60.0
-OWN = ("hosts", "kafka", "logs", "bin", "load")
+OWN = ("hosts", "kafka", "logs", "bin", "load", "tls", "users")
 
 
 def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
             kit.fetch(version, say)
         kit.ecj(say)
         broker.homes(layout, settings, say)
+        access.prepare(layout, settings)
         layout.save(settings)
         launcher = _launch(layout)
         return _await(layout, launcher, say)

@@ -194,8 +194,8 @@ def secrets_file(mirror: Mirror, direction: str) -> str:
 
 
 def security(security: Security, alias: str, directory: str) -> dict[str, str]:
-    """Client properties for one cluster. PEM files are read on the worker's host, under the paths
-    that the config gives; the login line comes from the secrets file (`secret_lines`)."""
+    """Client properties for one cluster. PEM files are read on the worker's host, from the copies
+    that `certificates` names; the login line comes from the secrets file (`login`)."""
     rendered: dict[str, str] = {"security.protocol": security.protocol}
     if security.mechanism:
         rendered["sasl.mechanism"] = security.mechanism
@@ -203,12 +203,29 @@ def security(security: Security, alias: str, directory: str) -> dict[str, str]:
         rendered["sasl.jaas.config"] = f"${{file:{path}:{alias}}}"
     if security.ca_file:
         rendered["ssl.truststore.type"] = "PEM"
-        rendered["ssl.truststore.certificates"] = _content(security.ca_file)
+        rendered["ssl.truststore.certificates"] = _content(_copy(directory, alias, "ca"))
     if security.cert_file:
         rendered["ssl.keystore.type"] = "PEM"
-        rendered["ssl.keystore.certificate.chain"] = _content(security.cert_file)
-        rendered["ssl.keystore.key"] = _content(security.key_file or security.cert_file)
+        rendered["ssl.keystore.certificate.chain"] = _content(_copy(directory, alias, "cert"))
+        rendered["ssl.keystore.key"] = _content(_copy(directory, alias, "key"))
     return rendered
+
+
+def certificates(config: Config, direction: str) -> dict[str, str]:
+    """PEM files of the worker's host: the path there, and the path where kafkaops runs that it is a
+    copy of."""
+    directory = host_directory(config.mirror, direction)
+    found: dict[str, str] = {}
+    for alias, cluster in ends(config, direction):
+        own = cluster.security
+        for kind, path in (("ca", own.ca_file), ("cert", own.cert_file), ("key", own.key_file)):
+            if path:
+                found[_copy(directory, alias, kind)] = path
+    return found
+
+
+def _copy(directory: str, alias: str, kind: str) -> str:
+    return posixpath.join(directory, f"{alias}-{kind}.pem")
 
 
 def login(security: Security, password: str) -> str:

@@ -1,16 +1,18 @@
 """The mirror's Connect worker as a supervised process on a host.
 
 Invariant: the worker's files on the host are rewritten before each start, so a change of the
-config holds from the next start on; secrets only ever lie in one file of mode 0600.
+config holds from the next start on; secrets and keys only ever lie in files of mode 0600.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from pathlib import Path
 
 from kafkaops.config.schema import Config
 from kafkaops.config.secrets import Secrets
+from kafkaops.engine.errors import ConfigError
 from kafkaops.mirror import config as rendering
 from kafkaops.ports.host import Host
 
@@ -55,12 +57,13 @@ def start(
     direction: str,
     command: Sequence[str],
     *,
-    secrets: Secrets | None = None,
+    secrets: Secrets,
 ) -> None:
     """Write its files and start it; already running is success. `command` begins its command line:
-    java and the class path."""
+    java and the class path. ConfigError for a secret or a PEM file that cannot be read."""
     directory = rendering.host_directory(config.mirror, direction)
-    _write_secrets(host, config, direction, secrets or Secrets())
+    _write_secrets(host, config, direction, secrets)
+    _write_certificates(host, config, direction)
     worker = rendering.worker(config, direction, host.address)
     host.put(f"{directory}/worker.properties", rendering.properties(worker), mode=0o600)
     host.put(f"{directory}/log4j.properties", LOG4J.encode())
@@ -86,11 +89,13 @@ def kill(host: Host) -> None:
     host.service_stop(SERVICE, kill=True)
 
 
-def keep(host: Host, config: Config, direction: str, command: Sequence[str]) -> bool:
+def keep(
+    host: Host, config: Config, direction: str, command: Sequence[str], *, secrets: Secrets
+) -> bool:
     """Start it again if it is gone; True when it was."""
     if running(host):
         return False
-    start(host, config, direction, command)
+    start(host, config, direction, command, secrets=secrets)
     return True
 
 
@@ -104,3 +109,16 @@ def _write_secrets(host: Host, config: Config, direction: str, secrets: Secrets)
     if lines:
         path = rendering.secrets_file(config.mirror, direction)
         host.put(path, rendering.properties(lines), mode=0o600)
+
+
+def _write_certificates(host: Host, config: Config, direction: str) -> None:
+    """PEM files lie where kafkaops runs; the worker gets copies of its own, so nobody has to bring
+    them to the same path on every host."""
+    for target, source in rendering.certificates(config, direction).items():
+        try:
+            data = Path(source).read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                "KO-CONFIG-FILE-MISSING", f"{source} cannot be read: {error.strerror}", where=source
+            ) from error
+        host.put(target, data, mode=0o600)

@@ -49,6 +49,15 @@ class Quota:
     values: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True, order=True)
+class ScramUser:
+    """One credential of a user, as a cluster tells it (KIP-554): never the password."""
+
+    name: str
+    mechanism: str
+    iterations: int
+
+
 @dataclass(frozen=True)
 class Member:
     member_id: str
@@ -125,7 +134,7 @@ class ClusterState:
     topics: Mapping[str, Topic]
     acls: tuple[Acl, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    scram_users: tuple[str, ...] = ()
+    scram_users: tuple[ScramUser, ...] = ()
     groups: tuple[Group, ...] = ()
     transactions: tuple[Transaction, ...] = ()
     quorum: Quorum | None = None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from kafkaops.model.cluster import Acl, ClusterState, Group, ProducerState, Quota, Transaction
+from kafkaops.model.cluster import (
+    Acl,
+    ClusterState,
+    Group,
+    ProducerState,
+    Quota,
+    ScramUser,
+    Transaction,
+)
 from kafkaops.model.partition import Ends, Topic, TopicPartition
 from kafkaops.ports.marks import mutates
 
@@ -36,6 +44,14 @@ class Cluster(Protocol):
     def producers(self, partitions: Collection[TopicPartition]) -> tuple[ProducerState, ...]: ...
 
     def transactions(self) -> tuple[Transaction, ...]: ...
+
+    def missing_rights(self) -> tuple[str, ...]:
+        """What this tool needs and its principal may not do, as `DESCRIBE on CLUSTER`."""
+
+    def scram_users(self) -> tuple[ScramUser, ...]: ...
+
+    def logs_in(self, user: str, mechanism: str, password: str) -> bool:
+        """Whether the REPL listener takes this login; False when it refuses the password."""
 
     @mutates
     def create_topic(
@@ -71,6 +87,13 @@ class Cluster(Protocol):
 
     @mutates
     def delete_acls(self, acls: Collection[Acl]) -> None: ...
+
+    @mutates
+    def create_scram_users(self, passwords: Mapping[ScramUser, str]) -> None:
+        """Make, or give a new password to, each credential; shown by every broker on return."""
+
+    @mutates
+    def delete_scram_users(self, users: Collection[ScramUser]) -> None: ...
 
     @mutates
     def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None: ...

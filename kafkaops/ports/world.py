@@ -17,6 +17,7 @@ from kafkaops.ports.verification import Verification
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import Config
+    from kafkaops.config.secrets import Secrets
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class World:
     (`forward`: worker at green, `back`: worker at blue); `verification` by direction
     (`forward` blue to green, `back` green to blue). `connect_command` begins the command of a
     Connect worker on its host (java and the class path). `local` runs hooks where kafkaops runs.
-    `say` shows one line of news to the operator."""
+    `secrets` resolves references of the config. `say` shows one line of news to the operator."""
 
     config: Config
     clock: Clock
@@ -38,4 +39,5 @@ class World:
     connect: Mapping[str, Connect]
     verification: Mapping[str, Verification]
     facts: Facts
+    secrets: Secrets
     say: Callable[[str], None]

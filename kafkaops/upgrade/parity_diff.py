@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from kafkaops.model.cluster import Acl, ClusterState, Quota
+from kafkaops.model.cluster import Acl, ClusterState, Quota, ScramUser
 from kafkaops.model.partition import Topic, is_carried
 from kafkaops.upgrade import parity_configs as configs
+from kafkaops.upgrade import users
 from kafkaops.upgrade.parity_configs import ConfigChange, Deferred, Skipped
 from kafkaops.upgrade.parity_racks import Assignment, Placer, too_small
 
@@ -53,7 +54,7 @@ class ParityDiff:
     surplus_topics: tuple[str, ...] = ()
     surplus_acls: tuple[Acl, ...] = ()
     surplus_quotas: tuple[Quota, ...] = ()
-    users_missing: tuple[str, ...] = ()
+    users_missing: tuple[ScramUser, ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
@@ -88,7 +89,7 @@ class ParityDiff:
             yield f"at the cut: topic {d.topic} {d.name}={d.at_cut} ({d.until} until then)"
         yield from (f"not carried: topic {s.topic} {s.name}: {s.reason}" for s in self.skipped)
         if self.users_missing:
-            yield f"missing SCRAM users: {', '.join(self.users_missing)}"
+            yield f"missing SCRAM users: {', '.join(u.name for u in self.users_missing)}"
         yield from (f"only on the target: topic {name}" for name in self.surplus_topics)
         yield from (f"only on the target: acl {acl_text(a)}" for a in self.surplus_acls)
         yield from (f"only on the target: quota {quota_text(q)}" for q in self.surplus_quotas)
@@ -149,7 +150,7 @@ def diff(blue: ClusterState, green: ClusterState, *, exclude: Sequence[str] = ()
         ),
         surplus_acls=surplus_acls,
         surplus_quotas=surplus_quotas,
-        users_missing=tuple(sorted(set(blue.scram_users) - set(green.scram_users))),
+        users_missing=users.missing(blue.scram_users, green.scram_users),
         left_out=left_out,
     )
 

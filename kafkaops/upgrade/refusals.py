@@ -10,12 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kafkaops.config.schema import Config
-from kafkaops.engine.errors import GuardRefused
+from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.model.cluster import ClusterState, ProducerState
 from kafkaops.model.partition import Ends, TopicPartition, is_carried
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.names import Names, Record
-from kafkaops.upgrade import parity_diff, refusals_clients, refusals_clusters, refusals_names
+from kafkaops.upgrade import (
+    parity_diff,
+    refusals_access,
+    refusals_clients,
+    refusals_clusters,
+    refusals_names,
+)
 from kafkaops.upgrade.refusals_codes import CODES, Finding, accept
 from kafkaops.upgrade.refusals_names import Mode, move_mode
 
@@ -35,7 +41,11 @@ class Evidence:
 
 
 def collect(blue: Cluster, green: Cluster, names: Names, config: Config) -> Evidence:
-    """Read everything. Partitions without a leader cannot be asked and are left out."""
+    """Read everything. Partitions without a leader cannot be asked and are left out.
+
+    ConfigError (KO-CLUSTER-RIGHTS) with every right that this tool lacks on either cluster.
+    """
+    _permitted(blue, green)
     here, there = blue.snapshot(), green.snapshot()
     ours, theirs = _led(here), [tp for tp in _led(there) if tp.topic in here.topics]
     cutover = config.cutover
@@ -47,6 +57,19 @@ def collect(blue: Cluster, green: Cluster, names: Names, config: Config) -> Evid
         blue.producers(ours) if ours else (),
         green.producers(theirs) if theirs else (),
     )
+
+
+def _permitted(*clusters: Cluster) -> None:
+    """First of all: without the right to see a topic, a cluster looks as if it had none."""
+    lacking = {cluster.name: cluster.missing_rights() for cluster in clusters}
+    told = [f"{name}: {', '.join(rights)}" for name, rights in lacking.items() if rights]
+    if told:
+        raise ConfigError(
+            "KO-CLUSTER-RIGHTS",
+            f"the principal of this tool lacks rights on {'; on '.join(told)}",
+            where="security",
+            hint="grant them by ACL, or make it a super user; docs/security.md says what for",
+        )
 
 
 def _led(state: ClusterState) -> list[TopicPartition]:
@@ -67,6 +90,7 @@ def find(seen: Evidence, config: Config) -> tuple[Finding, ...]:
         *refusals_names.records(seen.records, config),
         *refusals_clusters.green_topics(blue, green, seen.green_ends, seen.green_producers),
         *refusals_clusters.parity(diff, blue, green),
+        *refusals_access.access(blue, green, config),
         *refusals_clusters.unmirrored(blue, config),
         *refusals_clusters.replication(blue),
         *refusals_clusters.health(blue, green),

@@ -121,8 +121,6 @@ def parity(diff: ParityDiff, blue: ClusterState, green: ClusterState) -> Iterato
     for why in diff.impossible:
         name = why.split(" has ")[0].removeprefix("topic ") if why.startswith("topic ") else ""
         yield finding("KO-PARITY", name or "green", why)
-    if diff.users_missing:
-        yield finding("KO-SCRAM-USERS", "green", f"green lacks {_some(diff.users_missing)}")
     for acl in diff.surplus_acls:
         yield finding("KO-ACL-SURPLUS", acl.resource_name, f"only on green: {acl_text(acl)}")
     for skipped in diff.skipped:

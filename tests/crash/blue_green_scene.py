@@ -6,15 +6,17 @@ the hosts' rules say, and keep a ledger of what was acknowledged and by which cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kafkaops.config.schema import Config
+from kafkaops.config.secrets import Secrets
 from kafkaops.cutover import names
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import MemoryFacts
+from kafkaops.model.cluster import ScramUser
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.connect import Connect
@@ -33,6 +35,7 @@ from tests.crash.fake_names import FakeNames
 
 NODES = (1, 2, 3)
 TOPIC = "orders"
+APP, PASSWORD = ScramUser("app-1", "SCRAM-SHA-512", 4096), "the app's own"
 PROTOCOLS: dict[str, type[Any]] = {
     "clusters": Cluster,
     "hosts": Host,
@@ -115,6 +118,12 @@ def config() -> Config:
     def cluster(colour: str, net: int) -> dict[str, Any]:
         return {
             "name": colour,
+            "security": {
+                "protocol": "SASL_PLAINTEXT",
+                "mechanism": "SCRAM-SHA-512",
+                "username": "kafkaops",
+                "password": "env:OURS",
+            },
             "bootstrap": [f"127.0.{net}.1:9094"],
             "hosts": [
                 {"name": f"{colour}-{n}", "node_id": n, "address": f"127.0.{net}.{n}", "via": "lab"}
@@ -134,6 +143,7 @@ def config() -> Config:
                 "broker_names": {n: f"b{n}.kafka.lab" for n in NODES},
             },
             "clients": [{"name": "all", "moves": "follows-names", "groups": ["*"]}],
+            "users": {"app-*": "env:SECRET_{user}"},
             "gates": {"hold": 1, "mirror_lag": 20, "verify_behind": 20},
         }
     )
@@ -143,7 +153,9 @@ class Probe:
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
 
-    def cluster_id(self, host: str, port: int, *, timeout: float = 5.0) -> str | None:
+    def cluster_id(
+        self, host: str, port: int, *, timeout: float = 5.0, names: Collection[str] = ()
+    ) -> str | None:
         for candidate in self.clients.hosts.values():
             if candidate.address == host:
                 target = candidate.rules.forward(table(candidate))
@@ -165,6 +177,7 @@ class BlueGreen:
         self.blue = FakeCluster("blue", "BLUE", NODES, "3.9")
         self.green = FakeCluster("green", "GREEN", NODES, "4.3")
         self.clusters = {"blue": self.blue, "green": self.green}
+        self.blue.users = {APP: PASSWORD, replace(APP, name="other"): "unknown"}
         self.blue.create_topic(TOPIC, dict.fromkeys(range(3), NODES), {})
         self.hosts = {
             h.name: FakeHost(h.name, h.address, self.clock)
@@ -206,6 +219,7 @@ class BlueGreen:
                 ),
             },
             facts=self.facts,
+            secrets=Secrets(environ={"OURS": "ours", "SECRET_app-1": PASSWORD}),
             say=lambda words: None,
         )
         records = self.names.records(names.wanted_names(self.config.cutover))
@@ -253,6 +267,7 @@ class BlueGreen:
             },
             "mirrors": {d: c.state for d, c in self.connect.items()},
             "topics": sorted(self.clusters[here].topics()),
+            "users": sorted(self.clusters[here].users.items()),
         }
 
     def scene(

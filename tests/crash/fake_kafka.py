@@ -19,6 +19,7 @@ from kafkaops.model.cluster import (
     ProducerState,
     Quorum,
     Quota,
+    ScramUser,
     Transaction,
 )
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
@@ -41,6 +42,7 @@ class FakeCluster:
         self.next_id = {node: node * 1000 for node in nodes}
         self.known: dict[TopicPartition, int] = {}
         self.fenced_ids: set[str] = set()
+        self.users: dict[ScramUser, str] = {}
 
     # reads
 
@@ -80,6 +82,7 @@ class FakeCluster:
             groups=self.groups(),
             acls=tuple(sorted(self.acls)),
             quotas=tuple(self.quotas),
+            scram_users=self.scram_users(),
             quorum=Quorum(self.nodes[0], 1, 1, dict.fromkeys(self.nodes, 1)),
         )
 
@@ -117,6 +120,18 @@ class FakeCluster:
         return tuple(
             (at, value) for at, value in enumerate(log) if at >= start and value is not None
         )[:count]
+
+    def missing_rights(self) -> tuple[str, ...]:
+        return ()
+
+    def scram_users(self) -> tuple[ScramUser, ...]:
+        return tuple(sorted(self.users))
+
+    def logs_in(self, user: str, mechanism: str, password: str) -> bool:
+        return any(
+            (known.name, known.mechanism, kept) == (user, mechanism, password)
+            for known, kept in self.users.items()
+        )
 
     # changes
 
@@ -163,6 +178,13 @@ class FakeCluster:
 
     def delete_acls(self, acls: Collection[Acl]) -> None:
         self.acls.difference_update(acls)
+
+    def create_scram_users(self, passwords: Mapping[ScramUser, str]) -> None:
+        self.users.update(passwords)
+
+    def delete_scram_users(self, users: Collection[ScramUser]) -> None:
+        for user in users:
+            self.users.pop(user, None)
 
     def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None:
         self.quotas.update(set)

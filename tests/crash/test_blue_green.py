@@ -7,7 +7,7 @@ import os
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
-from tests.crash.blue_green_scene import BlueGreen
+from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
 from tests.crash.engine_harness import (
     Point,
     Scene,
@@ -34,6 +34,7 @@ def test_undisturbed_it_ends_on_green_with_nothing_lost() -> None:
     assert state["serves"] == "green"
     assert (state["lost"], state["duplicated"]) == ([], 0)
     assert world.clients.switches == 2  # began on blue, moved once
+    assert state["users"] == [(APP, PASSWORD)]  # and not the one without a secret
     assert state["mirrors"] == {"forward": "STOPPED", "back": "RUNNING"}
     assert all(fenced == name.startswith("blue") for name, (fenced, _) in state["fences"].items())
 
@@ -103,6 +104,7 @@ def test_rollback_before_the_cut_leaves_blue_as_it_was() -> None:
         assert state["serves"] == "blue"
         assert state["lost"] == []
         assert not any(fenced for fenced, _ in state["fences"].values())
+        assert not scene.world.clusters["green"].scram_users()
         assert all(values[0].startswith("127.0.1.") for _, values in state["names"])
 
 

@@ -20,13 +20,15 @@ CONFIG = ROOT / "configs" / "lab.yaml"
 class Pair:
     """`settings` are config keys (KEY=VALUE) that every command with a config is given."""
 
-    def __init__(self, directory: Path, settings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, settings: tuple[str, ...] = (), config: Path = CONFIG
+    ) -> None:
         self.lab, self.state = directory / "lab", directory / "state"
-        self.settings = settings
+        self.settings, self.config = settings, config
 
     def line(self, *argv: str) -> list[str]:
         """The command line of a command that takes a config."""
-        line = [sys.executable, "-m", "kafkaops", *argv, "-c", str(CONFIG)]
+        line = [sys.executable, "-m", "kafkaops", *argv, "-c", str(self.config)]
         for setting in (f"lab.dir={self.lab}", f"state.dir={self.state}", *self.settings):
             line += ["--set", setting]
         return line
@@ -39,6 +41,17 @@ class Pair:
             f"{ended.stdout[-2000:]}\n{ended.stderr[-6000:]}"
         )
         return ended.stdout
+
+    def refused(self, *argv: str, changes: tuple[str, ...]) -> dict[str, Any]:
+        """The error document of a command that must fail, with these settings besides."""
+        line = self.line(*argv, "-o", "json")
+        for change in changes:
+            line += ["--set", change]
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode != 0, f"{changes} went through:\n{ended.stdout[-2000:]}"
+        found: dict[str, Any] = json.loads(ended.stdout)
+        assert found["exit"] == ended.returncode, found
+        return found
 
     def in_lab(self, *argv: str) -> str:
         return self.kafkaops(*argv, "--dir", str(self.lab), config=False)

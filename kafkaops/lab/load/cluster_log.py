@@ -6,7 +6,7 @@ Invariant: it reads the REPL listener, read_committed, and commits nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,8 +17,15 @@ from kafkaops.lab.load.record import decode
 from kafkaops.lab.load.report import LogRecord
 
 
-def read(bootstrap: str, topics: Sequence[str], *, timeout: float = 30.0) -> Iterator[LogRecord]:
-    """Every visible record of the topics. Unreachable when nothing moves for `timeout` s."""
+def read(
+    bootstrap: str,
+    topics: Sequence[str],
+    access: Mapping[str, str] | None = None,
+    *,
+    timeout: float = 30.0,
+) -> Iterator[LogRecord]:
+    """Every visible record of the topics. `access` are librdkafka's settings to log in with.
+    Unreachable when nothing moves for `timeout` s."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -28,6 +35,7 @@ def read(bootstrap: str, topics: Sequence[str], *, timeout: float = 30.0) -> Ite
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "fetch.queue.backoff.ms": 5,
+            **(access or {}),
         }
     )
     try:

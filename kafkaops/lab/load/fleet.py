@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kafkaops.engine.errors import UsageFault
-from kafkaops.lab import control
+from kafkaops.lab import access, control
 from kafkaops.lab.layout import Layout
 from kafkaops.lab.load import java
 from kafkaops.lab.load.backlog import Backlog
@@ -68,6 +68,8 @@ def start(
     """
     layout = Layout.of(lab)
     wanted = parse_topics(topics) if isinstance(topics, str) else topics
+    if access.secured(layout.settings()):
+        options["lab"] = str(layout.root)
     specs = clients(chosen or mix("default"), tuple(wanted), **options)
     known = fresh_or_known(layout)
     for version in dict.fromkeys(s.java for s in specs if s.java):
@@ -167,7 +169,8 @@ def report(lab: str | Path, cluster: str = "blue") -> Report:
         raise UsageFault("KO-USAGE", f"--cluster is blue or green, not {cluster!r}")
     # The ledger first: what is acknowledged after this moment is none of this report's.
     written = ledger(lab)
-    return judge(written, read(layout.settings().bootstrap(cluster), sorted(fleet.topics)))
+    servers = layout.settings().bootstrap(cluster)
+    return judge(written, read(servers, sorted(fleet.topics), access.librdkafka(layout)))
 
 
 def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
@@ -177,7 +180,9 @@ def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
     settings = layout.settings()
     factor = min(3, settings.brokers)
     config = {"min.insync.replicas": str(max(1, factor - 1))}
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap("blue")})
+    admin = AdminClient(
+        {"bootstrap.servers": settings.bootstrap("blue"), **access.librdkafka(layout)}
+    )
     new = [NewTopic(t, count, factor, config=config) for t, count in topics.items()]
     for topic, future in admin.create_topics(new, operation_timeout=30).items():
         try:
@@ -186,6 +191,9 @@ def _create_topics(layout: Layout, topics: dict[str, int], say: Say) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise LoadFault("KO-LOAD-TOPIC", f"topic {topic}: {error}") from error
+    if access.secured(settings):
+        access.grant(layout, "blue", topics)
+        say(f"users {' and '.join(access.CLIENTS)} may use them")
 
 
 def _spawn(layout: Layout, spec: ClientSpec) -> None:

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import kit
+from kafkaops.lab import access, kit
+from kafkaops.lab.layout import Layout
 from kafkaops.lab.load.spec import ClientSpec
 
 SOURCE = Path(__file__).with_name("LoadClient.java")
@@ -117,6 +118,8 @@ def properties(spec: ClientSpec, first: int) -> str:
             "fetch.min.bytes": "10000",
             "fetch.max.wait.ms": "100",
         }
+    if spec.lab:
+        client |= access.java(Layout.of(spec.lab), access.LOAD)
     client |= spec.config
     load = {
         "role": spec.role,

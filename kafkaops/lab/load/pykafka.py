@@ -12,6 +12,8 @@ from typing import Any
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
+from kafkaops.lab import access
+from kafkaops.lab.layout import Layout
 from kafkaops.lab.load.client import FLUSH, Dead
 from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter, Positions
 from kafkaops.lab.load.record import decode
@@ -28,6 +30,7 @@ def _options(spec: ClientSpec, known: Mapping[str, Any], **own: Any) -> dict[str
         "bootstrap_servers": spec.bootstrap.split(","),
         "client_id": spec.name,
         "bootstrap_timeout_ms": BOOTSTRAP_PATIENCE_MS,
+        **(access.kafka_python(Layout.of(spec.lab), access.LOAD) if spec.lab else {}),
         **own,
         **translated(spec.config, known),
     }

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from kafkaops.lab import access
+from kafkaops.lab.layout import Layout
 from kafkaops.lab.load.client import Dead
 from kafkaops.lab.load.ledger import FOREIGN, LedgerWriter, Positions
 from kafkaops.lab.load.record import decode
@@ -19,6 +21,8 @@ POLL = 0.1
 
 def _common(spec: ClientSpec) -> dict[str, Any]:
     config: dict[str, Any] = {"bootstrap.servers": spec.bootstrap, "client.id": spec.name}
+    if spec.lab:
+        config |= access.librdkafka(Layout.of(spec.lab), access.LOAD)
     if spec.kind == "librdkafka-none":
         config["metadata.recovery.strategy"] = "none"
     return config

@@ -27,7 +27,8 @@ class ClientSpec:
 
     `rate` records/s (producers); `size` bytes a value; `commit_every` seconds between
     synchronous commits; `dns_cache` seconds of the JVM's name cache, None for its own default
-    (30 s); `config` overrides any of the client's properties.
+    (30 s); `config` overrides any of the client's properties; `lab` is the directory of a lab
+    whose listeners want a login, which is then the user `load`'s.
     """
 
     role: str
@@ -43,6 +44,7 @@ class ClientSpec:
     auto_commit: bool = False
     dns_cache: int | None = None
     config: dict[str, str] = field(default_factory=dict)
+    lab: str = ""
 
     @property
     def java(self) -> str:

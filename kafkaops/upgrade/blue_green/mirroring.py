@@ -35,7 +35,13 @@ def both_ways(world: World, direction: str) -> Blocked | None:
 def tend(world: World, direction: str) -> None:
     """Start a worker that died, and restart failed tasks a bounded number of times: a FAILED task
     does not end its worker, and a killed worker tells nobody."""
-    worker.keep(worker_host(world, direction), world.config, direction, world.connect_command)
+    worker.keep(
+        worker_host(world, direction),
+        world.config,
+        direction,
+        world.connect_command,
+        secrets=world.secrets,
+    )
     connect = world.connect[direction]
     if connect.ready():
         flow.mend(connect, direction, world.facts, world.clock)
@@ -50,7 +56,13 @@ class WorkerUp(Move):
         return State.PENDING if worker.running(worker_host(world, self.flow)) else State.TODO
 
     def act(self, world: World) -> None:
-        worker.start(worker_host(world, self.flow), world.config, self.flow, world.connect_command)
+        worker.start(
+            worker_host(world, self.flow),
+            world.config,
+            self.flow,
+            world.connect_command,
+            secrets=world.secrets,
+        )
 
     def undo(self, world: World) -> None:
         worker.stop(worker_host(world, self.flow))

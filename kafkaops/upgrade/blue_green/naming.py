@@ -42,11 +42,14 @@ class Forwarding(Move):
 
     def _wrong(self, world: World) -> list[str]:
         wanted = self.source(world).cluster_id()
-        port = cluster_spec(world, self.dst).client_port
+        spec = cluster_spec(world, self.dst)
         return [
             host.name
-            for host, _ in self._pairs(world)
-            if world.probe.cluster_id(host.address, port) != wanted
+            for host in spec.hosts
+            if world.probe.cluster_id(
+                host.address, spec.client_port, names=names.asked_of(host, world.config.cutover)
+            )
+            != wanted
         ]
 
 

@@ -80,6 +80,14 @@ def settle_specs(args: Mapping[str, Any], *, patience: float) -> list[Spec]:
     ]
 
 
+def users_specs(config: Config, args: Mapping[str, Any]) -> list[Spec]:
+    """The clients' SCRAM users, where the config says where their passwords are."""
+    if not config.users:
+        return []
+    title = f"make the users of {args['src']} on {args['dst']}, each proven by a login"
+    return [_spec("users", "users-made", title, Phase.PARITY, args)]
+
+
 def hooks_time(config: Config) -> float:
     return sum(c.timeout for c in config.clients if c.moves == "hooks")
 
@@ -109,6 +117,7 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
         _spec("closed", "closed-to-clients", "close green's CLIENT listener", p.GREEN, args),
         _spec("fence-ready", "fence-ready", "prepare blue's hosts for the fence", p.GREEN, args),
         _spec("parity", "parity", "make green equal to blue", p.PARITY, args),
+        *users_specs(config, args),
         _spec(
             "ids",
             "producer-ids",
@@ -192,6 +201,7 @@ def way_back(config: Config, *, id: str, created: float, **more: Any) -> Plan:
     specs = [
         _spec("fence-ready", "fence-ready", "prepare green's hosts for the fence", p.GREEN, args),
         _spec("carried", "carried-back", "carry back what was created on green", p.PARITY, args),
+        *users_specs(config, args),
         _spec(
             "return-ready",
             "ready-for-return",

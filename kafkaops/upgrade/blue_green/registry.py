@@ -16,6 +16,7 @@ from kafkaops.upgrade.blue_green import (
     returning,
     sanity,
     settling,
+    users,
     watching,
 )
 
@@ -25,6 +26,7 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "closed-to-clients": preparing.ClosedToClients,
     "fence-ready": preparing.FenceReady,
     "parity": preparing.Parity,
+    "users-made": users.UsersMade,
     "producer-ids": preparing.ProducerIdsRaised,
     "worker-up": mirroring.WorkerUp,
     "mirroring": mirroring.Mirroring,

@@ -6,13 +6,18 @@ Invariant: nothing is changed here, and a plan exists only where nothing blocks 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from kafkaops.config.schema import HostSpec
+from kafkaops.cutover import names
+from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.parallel import in_threads
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
-from kafkaops.upgrade import parity, refusals
+from kafkaops.upgrade import parity, refusals, users
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.blue_green.move import moved
 
@@ -40,6 +45,7 @@ def look(world: World) -> Survey:
 def plan(world: World, survey: Survey, run_id: str) -> Plan:
     """The plan, or GuardRefused with every reason at once."""
     refusals.refuse(survey.findings)
+    _as_clients(world, survey.evidence)
     notes = [str(f) for f in survey.findings]
     notes += [f"parity: {line}" for line in survey.diff.lines()]
     return planner.forward(
@@ -50,6 +56,36 @@ def plan(world: World, survey: Survey, run_id: str) -> Plan:
         snapshot=survey.snapshot,
         notes=tuple(notes),
     )
+
+
+def _as_clients(world: World, seen: refusals.Evidence) -> None:
+    """What clients will meet, tried before anything is changed: passwords of their users, and each
+    CLIENT port that answers. ConfigError for what they could not use."""
+    config = world.config
+    wanted = users.covered(seen.blue.scram_users, config.users)
+    found = users.passwords(wanted, world.secrets, world.clusters["blue"], config.blue)
+    there = set(wanted) - set(users.missing(wanted, seen.green.scram_users))
+    refused = (
+        users.refused({user: found[user] for user in there}, world.clusters["green"])
+        if users.provable(config.green)
+        else []
+    )
+    if refused:
+        raise ConfigError(
+            "KO-USER-LOGIN",
+            f"green knows other passwords of {', '.join(refused)} than blue",
+            where="users",
+            hint="delete these users on green: they are made again with blue's passwords",
+        )
+
+    def look(port: int, host: HostSpec) -> None:
+        asked = names.asked_of(host, config.cutover)
+        world.probe.cluster_id(host.address, port, timeout=2.0, names=asked)
+
+    every = [(c.client_port, h) for c in (config.blue, config.green) for h in c.hosts]
+    for error in in_threads([partial(look, port, host) for port, host in every]):
+        if error is not None:
+            raise error
 
 
 def snapshot(seen: refusals.Evidence) -> dict[str, Any]:

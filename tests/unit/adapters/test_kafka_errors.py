@@ -7,10 +7,16 @@ from pathlib import Path
 import kafka.errors as k
 import pytest
 
-from kafkaops.adapters.kafka_errors import KafkaAnswer, check, translate
+from kafkaops.adapters.kafka_errors import KafkaAnswer, check, hopeless, translate
 from kafkaops.adapters.kafka_security import kafka_python_settings, librdkafka_settings
 from kafkaops.config.schema import ClusterSpec, HostSpec, Security
 from kafkaops.engine.errors import ConfigError, Exit, OpsError, StepFailed, Unreachable
+from kafkaops.lab.certificates import Authority
+
+UNTRUSTED = (
+    "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed:"
+    " unable to get local issuer certificate (_ssl.c:1006)"
+)
 
 
 def told(error: BaseException) -> OpsError:
@@ -27,6 +33,7 @@ def told(error: BaseException) -> OpsError:
         (k.NodeNotReadyError(2), Unreachable, "KO-CLUSTER-UNREACHABLE"),
         (ConnectionResetError("reset"), Unreachable, "KO-CLUSTER-UNREACHABLE"),
         (k.KafkaConnectionError("Handshake failed: bad"), ConfigError, "KO-CLUSTER-TLS"),
+        (k.KafkaConnectionError(UNTRUSTED), ConfigError, "KO-CLUSTER-CERTIFICATE"),
         (k.SaslAuthenticationFailedError("no"), ConfigError, "KO-CLUSTER-CREDENTIALS"),
         (k.UnsupportedSaslMechanismError("no"), ConfigError, "KO-CLUSTER-CREDENTIALS"),
         (KafkaAnswer(31, "x"), ConfigError, "KO-CLUSTER-PERMISSION"),
@@ -74,8 +81,11 @@ def spec(**security: object) -> ClusterSpec:
 
 def test_both_clients_get_the_same_security(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("ca", "cert", "key")}
-    for path in files.values():
-        path.write_text("x")
+    authority = Authority("test")
+    files["ca"].write_bytes(authority.pem())
+    both = authority.issue("kafkaops", ["kafkaops"])
+    files["cert"].write_bytes(both)
+    files["key"].write_bytes(both)
     secure = spec(
         protocol="SASL_SSL", mechanism="SCRAM-SHA-512", username="u", password="env:P",
         ca_file=str(files["ca"]), cert_file=str(files["cert"]), key_file=str(files["key"]),
@@ -91,8 +101,32 @@ def test_both_clients_get_the_same_security(tmp_path: Path) -> None:
     assert not any("ssl" in key or "sasl" in key for key in kafka_python_settings(spec(), None))
 
 
-def test_faults_of_the_config_are_named() -> None:
+def test_only_what_trying_again_cannot_cure_is_hopeless() -> None:
+    assert hopeless(k.SaslAuthenticationFailedError("no"))
+    assert hopeless(k.KafkaConnectionError(UNTRUSTED))
+    assert not hopeless(k.KafkaConnectionError("socket disconnected"))
+    assert not hopeless(k.KafkaTimeoutError())
+
+
+def test_untrusted_certificates_and_refused_logins_are_told_without_noise() -> None:
+    assert told(k.KafkaConnectionError(UNTRUSTED)).message == (
+        "the certificate of blue is not accepted: unable to get local issuer certificate"
+    )
+    refused = k.SaslAuthenticationFailedError("SaslAuthenticationFailedError: invalid credentials")
+    assert told(refused).message == "blue did not accept the credentials: invalid credentials"
+
+
+def test_the_right_that_is_missing_is_named() -> None:
+    answer = KafkaAnswer(31, "ACLs", needs="DESCRIBE on CLUSTER")
+    assert "principal DESCRIBE on CLUSTER on blue" in told(answer).hint
+
+
+def test_faults_of_the_config_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="/nope is named"):
         kafka_python_settings(spec(protocol="SSL", ca_file="/nope"), None)
+    junk = tmp_path / "junk.pem"
+    junk.write_text("not a certificate")
+    with pytest.raises(ConfigError, match=r"junk\.pem.* cannot be used"):
+        kafka_python_settings(spec(protocol="SSL", ca_file=str(junk)), None)
     with pytest.raises(ConfigError, match="no password"):
         librdkafka_settings(spec(mechanism="PLAIN", protocol="SASL_SSL", username="u"), None)

@@ -54,6 +54,27 @@ def test_later_layers_win_and_the_origin_says_which(write: Write, tmp_path: Path
     assert loaded.origin(("gates", "timeout")) == "default"
 
 
+def test_paths_of_logins_and_users_are_relative_to_the_file(write: Write) -> None:
+    login = {"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "u"}
+    path = write(
+        {
+            "blue.client_security": {**login, "password": "file:pw", "ca_file": "tls/ca.pem"},
+            "users": {"*": "file:users/{user}", "eve": "env:EVE"},
+        }
+    )
+    config = load(path, environ={}).config
+    here = path.resolve().parent
+    assert config.blue.client_security is not None
+    assert config.blue.client_security.ca_file == str(here / "tls/ca.pem")
+    assert config.blue.client_security.password == f"file:{here / 'pw'}"
+    assert config.users == {"*": f"file:{here / 'users/{user}'}", "eve": "env:EVE"}
+
+
+def test_client_security_is_checked_as_security_is(write: Write) -> None:
+    found = faults(write({"green.client_security": {"protocol": "SASL_SSL"}}))
+    assert any("green.client_security.mechanism" in fault for fault in found)
+
+
 def test_one_element_of_a_list_or_mapping_can_be_set(write: Write) -> None:
     loaded = load(
         write(),

@@ -98,7 +98,7 @@ def test_no_secret_is_in_what_connect_stores() -> None:
     assert everything["sasl.jaas.config"].endswith("back/secrets.properties:blue}")
     assert everything["producer.sasl.mechanism"] == "SCRAM-SHA-512"
     assert everything["source.cluster.ssl.truststore.certificates"] == (
-        "${directory:/etc/kafka:ca.pem}"
+        "${directory:/var/lib/kafkaops/mirror/forward:blue-ca.pem}"
     )
     assert "MIRROR_PASSWORD" not in str(everything)
 
@@ -111,3 +111,18 @@ def test_the_login_line_is_quoted_for_java() -> None:
     assert "note=\\u00e9\\n\n" in raw
     with pytest.raises(ConfigError, match="OAUTHBEARER"):
         rendering.login(LOGIN.model_copy(update={"mechanism": "OAUTHBEARER"}), "x")
+
+
+def test_pem_files_are_copied_for_the_worker_by_cluster() -> None:
+    config = made()
+    where = "/var/lib/kafkaops/mirror/back"
+    assert rendering.certificates(config, "back") == {f"{where}/blue-ca.pem": "/etc/kafka/ca.pem"}
+    both = LOGIN.model_copy(update={"cert_file": "/c.pem", "key_file": "/k.pem"})
+    config = config.model_copy(update={"green": cluster("green", both)})
+    copies = rendering.certificates(config, "forward")
+    assert sorted(copies.values()) == ["/c.pem", "/etc/kafka/ca.pem", "/etc/kafka/ca.pem", "/k.pem"]
+    rendered = rendering.worker(config, "forward", "h")
+    assert rendered["ssl.keystore.key"] == (
+        "${directory:/var/lib/kafkaops/mirror/forward:green-key.pem}"
+    )
+    assert "/var/lib/kafkaops/mirror/forward/green-key.pem" in copies

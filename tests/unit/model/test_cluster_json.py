@@ -16,6 +16,7 @@ from kafkaops.model.cluster import (
     Member,
     Quorum,
     Quota,
+    ScramUser,
     Transaction,
 )
 from kafkaops.model.cluster_json import from_json, to_json
@@ -38,7 +39,7 @@ STATE = ClusterState(
     },
     acls=(Acl("TOPIC", "t", "LITERAL", "User:x", "*", "WRITE", "ALLOW"),),
     quotas=(Quota((("user", None), ("client-id", "c")), (("rate", 1.5),)),),
-    scram_users=("u",),
+    scram_users=(ScramUser("u", "SCRAM-SHA-512", 4096),),
     groups=(Group("g", "classic", "Stable", "range", (Member("m", "c", "h", (TP,)),), {TP: 9}),),
     transactions=(Transaction("tx", 5, "Ongoing", 1, (TP,)),),
     quorum=Quorum(1, 2, 3, {1: 10, 2: 9}, {4: 1}),

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from kafkaops.engine.errors import GuardRefused
-from kafkaops.model.cluster import Acl, ClusterState, Quota
+from kafkaops.model.cluster import Acl, ClusterState, Quota, ScramUser
 from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
 from kafkaops.upgrade import parity
 from kafkaops.upgrade.parity_diff import ParityDiff, diff
 from tests.unit.upgrade.states import DEFAULTS_43, OPEN, config, green, state, topic
+
+BOB = ScramUser("bob", "SCRAM-SHA-512", 4096)
 
 
 class Target:
@@ -261,14 +263,14 @@ def test_acls_and_quotas_of_every_kind() -> None:
     )
     extra = Acl("TOPIC", "only-green", "LITERAL", "User:m", "*", "ALL", "ALLOW")
     user: tuple[tuple[str, str | None], ...] = (("client-id", "c"), ("user", None))
-    blue = state(acls=acls, quotas=(Quota(user, (("a", 1.0), ("b", 2.0))),), scram_users=("u",))
+    blue = state(acls=acls, quotas=(Quota(user, (("a", 1.0), ("b", 2.0))),), scram_users=(BOB,))
     target = Target(green(acls=(extra, acls[0]), quotas=(Quota(user, (("a", 9.0), ("c", 3.0))),)))
     found = diff(blue, target.state)
     assert set(found.acls) == set(acls[1:])
     assert found.quotas == (Quota(user, (("a", 1.0), ("b", 2.0))),)
     assert found.surplus_acls == (extra,)
     assert found.surplus_quotas == (Quota(user, (("c", 3.0),)),)
-    assert found.users_missing == ("u",)
+    assert found.users_missing == (BOB,)
     after = carried_out(blue, target)
     assert after.empty
     assert after.surplus_acls == (extra,)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kafkaops.config.schema import ClientGroup, Config
-from kafkaops.engine.errors import GuardRefused
+from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.model.cluster import (
     Broker,
     ClusterState,
@@ -17,6 +17,7 @@ from kafkaops.model.cluster import (
     Listener,
     Member,
     ProducerState,
+    ScramUser,
     Transaction,
 )
 from kafkaops.model.partition import Ends, TopicPartition
@@ -26,6 +27,8 @@ from kafkaops.upgrade.refusals import Evidence, find, move_mode
 from tests.unit.upgrade.states import DEFAULTS_43, config, green, state, topic
 
 TP = TopicPartition("t", 0)
+BOB = ScramUser("bob", "SCRAM-SHA-512", 4096)
+LOGIN = {"listener.security.protocol.map": "CLIENT:SASL_SSL"}
 NOW_MS = 1_000_000_000  # `taken` of states()
 RECORDS = (
     Record("boot.k", "A", 60, ("10.1.0.1", "10.1.0.2", "10.1.0.3")),
@@ -112,7 +115,22 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     "auto create": (evidence(other=green(
         broker_config={1: {"auto.create.topics.enable": "true"}})),
         "KO-GREEN-AUTO-CREATE", "green-1"),
-    "users": (evidence(state(topic("t"), scram_users=("bob",))), "KO-SCRAM-USERS", "green"),
+    "users": (evidence(state(topic("t"), scram_users=(BOB,))), "KO-SCRAM-USERS", "bob"),
+    "another protocol": (evidence(
+        state(topic("t"), broker_config={1: {"listener.security.protocol.map": "CLIENT:SASL_SSL"}}),
+        other=green(broker_config={
+            1: {"listener.security.protocol.map": "REPL:SASL_SSL,CLIENT:PLAINTEXT"}})),
+        "KO-CLIENT-PROTOCOL", "green-1"),
+    "a mechanism less": (evidence(
+        state(topic("t"), broker_config={1: LOGIN | {"sasl.enabled.mechanisms": "PLAIN,X"}}),
+        other=green(broker_config={2: LOGIN | {
+            "sasl.enabled.mechanisms": "PLAIN,X",
+            "listener.name.client.sasl.enabled.mechanisms": "PLAIN"}})),
+        "KO-CLIENT-MECHANISM", "green-2"),
+    "closed by default": (evidence(
+        state(topic("t"), broker_config={1: {"allow.everyone.if.no.acl.found": "true"}}),
+        other=green(broker_config={1: {"allow.everyone.if.no.acl.found": "false"}})),
+        "KO-ACL-DEFAULT", "green"),
     "tiered": (evidence(state(topic("t", remote_storage_enable=("true", "topic")))),
                "KO-TIERED", "t"),
     "rf 1": (evidence(state(topic("t", [(1,)]))), "KO-RF-ONE", "t"),
@@ -331,3 +349,55 @@ def test_transactional_ids_of_our_own_mirror_are_no_reason() -> None:
     theirs = Transaction("payments-1", 9, "Ongoing")
     seen = evidence(state(topic("t"), transactions=(*ours, theirs)))
     assert codes(seen) == {"KO-TXN-IDS": "payments-1"}
+
+
+def test_each_user_is_named_unless_its_password_is() -> None:
+    eve = replace(BOB, name="eve")
+    seen = evidence(state(topic("t"), scram_users=(BOB, eve)))
+    subjects = [f.subject for f in find(seen, config()) if f.code == "KO-SCRAM-USERS"]
+    assert subjects == ["bob", "eve"]
+    named = config(users={"bob": "env:BOB"}, accept=("KO-USERS-UNPROVEN",))
+    assert codes(seen, named) == {"KO-SCRAM-USERS": "eve"}
+    assert codes(seen, named.model_copy(update={"users": {"*": "env:X"}})) == {}
+
+
+def test_a_user_with_another_mechanism_on_green_is_missing_there() -> None:
+    other = replace(BOB, mechanism="SCRAM-SHA-256")
+    iterated = replace(BOB, iterations=9999)
+    blue = state(topic("t"), scram_users=(BOB,))
+    assert codes(evidence(blue, green(scram_users=(other,)))) == {"KO-SCRAM-USERS": "bob"}
+    assert codes(evidence(blue, green(scram_users=(iterated,)))) == {}
+
+
+def test_passwords_that_nobody_can_try_are_a_reason() -> None:
+    seen = evidence(state(topic("t"), scram_users=(BOB,)))
+    found = [f for f in find(seen, config(users={"*": "env:X"})) if f.blocks]
+    assert [(f.code, f.subject) for f in found] == [
+        ("KO-USERS-UNPROVEN", "blue"), ("KO-USERS-UNPROVEN", "green"),
+    ]  # fmt: skip
+
+
+def test_fewer_super_users_on_green_are_told() -> None:
+    blue = state(topic("t"), broker_config={1: {"super.users": "User:a; User:b"}})
+    other = green(broker_config={1: {"super.users": "User:b"}})
+    [found] = find(evidence(blue, other), config())
+    assert (found.code, found.note) == ("KO-SUPER-USERS", True)
+    assert found.reason.endswith("User:a")
+
+
+class Limited:
+    """A cluster that tells what we may not do there, and nothing else."""
+
+    def __init__(self, name: str, *rights: str) -> None:
+        self.name, self.rights = name, rights
+
+    def missing_rights(self) -> tuple[str, ...]:
+        return self.rights
+
+
+def test_missing_rights_of_both_clusters_come_before_anything_is_read() -> None:
+    blue, other = Limited("orders-blue", "READ on TOPIC t"), Limited("orders-green", "ALTER on X")
+    with pytest.raises(ConfigError) as refused:
+        refusals.collect(blue, other, None, config())  # type: ignore[arg-type]
+    assert refused.value.code == "KO-CLUSTER-RIGHTS"
+    assert "orders-blue: READ on TOPIC t; on orders-green: ALTER on X" in refused.value.message
