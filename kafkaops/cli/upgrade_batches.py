@@ -139,7 +139,7 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
         moves = found.advice.moves
         places = len({m.tp for m in moves})
         yield Table(
-            ("partition", "from", "to"), [(m.tp, m.source, m.target) for m in moves], "moves"
+            ("partition", "from", "to"), [(str(m.tp), m.source, m.target) for m in moves], "moves"
         )
         yield Text(
             f"{places} badly placed partitions cost batches: with {len(moves)} replicas moved"
@@ -148,7 +148,7 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
     if found.never:
         yield Table(
             ("partition", "rf", "min ISR", "accepted"),
-            [(n.tp, n.rf, n.min_isr, n.accepted) for n in found.never],
+            [(str(n.tp), n.rf, n.min_isr, n.accepted) for n in found.never],
             "no replica to spare",
         )
     if found.unaccepted:

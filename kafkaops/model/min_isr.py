@@ -36,6 +36,14 @@ class MinIsr:
             known.append(own)
         return max(known, default=None)
 
+    def fixed(self, topic: Topic) -> int | None:
+        """The setting before the cap where every partition of the topic has the same, so that
+        many are asked for once; None where it depends on the replicas, or was not read."""
+        own = _number(topic.config.values)
+        if self._elr or topic.config.sources.get(NAME) == "topic":
+            return own
+        return own if set(self._brokers.values()) <= {own} else None
+
     def applied(self, topic: Topic, partition: Partition) -> int | None:
         """What the leader demands: the setting, capped at the number of replicas."""
         wanted = self.wanted(topic, partition.replicas)

@@ -12,13 +12,15 @@ from kafkaops.upgrade.batches_bound import Bound, bound
 from kafkaops.upgrade.batches_graph import Classes, Graph
 from kafkaops.upgrade.batches_search import search
 
+_LARGE = 300
+
 
 @dataclass(frozen=True)
 class Effort:
-    """`steps` of local search (about 50 us each) and `proof` time of the exact solver (about
-    seconds), both for the whole cluster."""
+    """`steps` of local search for up to 300 brokers (fewer for more: each costs more), and `proof`
+    time of the exact solver (about seconds); both for the whole cluster."""
 
-    steps: int = 40_000
+    steps: int = 20_000
     proof: float = 3.0
 
 
@@ -43,7 +45,8 @@ def colour(graph: Graph, effort: Effort | None = None) -> Colouring:
     for island in islands:
         share = len(island) / graph.size
         part = graph.part(island)
-        found, low = _solve(part, Effort(int(effort.steps * share), effort.proof * share))
+        steps = int(effort.steps * share * min(1.0, _LARGE / graph.size))
+        found, low = _solve(part, Effort(steps, effort.proof * share))
         classes += [[island[i] for i in batch] for batch in found]
         bounds.append(Bound(low.number, low.why, tuple(island[i] for i in low.brokers)))
     ordered = sorted((tuple(sorted(c)) for c in classes), key=lambda c: (-len(c), c))

@@ -14,7 +14,7 @@ from ortools.sat.python import cp_model
 from kafkaops.upgrade.batches_bound import Bound
 from kafkaops.upgrade.batches_graph import Classes, Graph
 
-VARIABLES = 4_000  # brokers times batches: above, the solver gets nowhere in time
+VARIABLES = 8_000  # brokers times batches: above, the solver gets nowhere in time
 
 
 class Answer(Enum):

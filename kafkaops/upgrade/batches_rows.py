@@ -101,16 +101,15 @@ def rows_of(state: ClusterState) -> Rows:
     """GuardRefused KO-MIN-ISR-UNKNOWN where min.insync.replicas was not read."""
     brokers = tuple(sorted(b.id for b in state.brokers))
     racks = {b.id: b.rack for b in state.brokers}
-    place = {node: i for i, node in enumerate(brokers)}
     setting = MinIsr(state)
-    width = max((len(p.replicas) for t in state.topics.values() for p in t.partitions), default=1)
     names: list[TopicPartition] = []
-    replicas: list[list[int]] = []
-    isr: list[list[bool]] = []
-    figures: list[tuple[int, int, int, int]] = []
+    replicas: list[int] = []
+    isr: list[int] = []
+    figures: list[tuple[int, int, int, int]] = []  # replicas, in sync, min ISR, leader
     for _, topic in sorted(state.topics.items()):
+        fixed = setting.fixed(topic)
         for p in topic.partitions:
-            minimum = setting.applied(topic, p)
+            minimum = setting.wanted(topic, p.replicas) if fixed is None else fixed
             if minimum is None:
                 raise GuardRefused(
                     "KO-MIN-ISR-UNKNOWN",
@@ -118,17 +117,42 @@ def rows_of(state: ClusterState) -> Rows:
                     where=topic.name,
                     hint="take a whole snapshot: kafkaops cluster snapshot CLUSTER --out FILE",
                 )
-            pad = width - len(p.replicas)
+            rf = len(p.replicas)
             names.append(p.tp)
-            replicas.append([place.get(r, NOBODY) for r in p.replicas] + [NOBODY] * pad)
-            isr.append([r in p.isr for r in p.replicas] + [False] * pad)
-            figures.append((len(p.replicas), len(p.isr), minimum, place.get(p.leader, NOBODY)))
-    table: Any = np.array(figures, np.int32).reshape(-1, 4)
+            replicas.extend(p.replicas)
+            isr.extend(p.isr)
+            figures.append((rf, len(p.isr), min(minimum, rf), p.leader))
+    table = np.array(figures, np.int32).reshape(-1, 4)
+    rows = np.repeat(np.arange(len(names)), table[:, 0])
+    columns = np.arange(len(rows)) - np.repeat(np.cumsum(table[:, 0]) - table[:, 0], table[:, 0])
+    nodes = np.array(replicas, np.int64)
+    synced = np.isin(_keys(rows, nodes), _keys(np.repeat(np.arange(len(names)), table[:, 1]), isr))
+    shape = (len(names), int(table[:, 0].max(initial=1)))
+    where, marks = np.full(shape, NOBODY, np.int32), np.zeros(shape, bool)
+    where[rows, columns] = _places(brokers, nodes)
+    marks[rows, columns] = synced
     return Rows(
         brokers,
         tuple(racks[b] for b in brokers),
         tuple(names),
-        np.array(replicas, np.int32).reshape(-1, width),
-        np.array(isr, bool).reshape(-1, width),
-        *(np.ascontiguousarray(table[:, column]) for column in range(4)),
+        where,
+        marks,
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+        _places(brokers, table[:, 3]),
     )
+
+
+def _keys(rows: NDArray[np.int64], nodes: Any) -> NDArray[np.int64]:
+    """One number for each row and node id."""
+    return (rows << 32) + np.asarray(nodes, np.int64)
+
+
+def _places(brokers: Sequence[int], nodes: NDArray[Any]) -> Ints:
+    """Node ids as indices into the sorted `brokers`; NOBODY for those not among them."""
+    known = np.array(brokers, np.int64)
+    if not len(known):
+        return np.full(len(nodes), NOBODY, np.int32)
+    at = np.minimum(np.searchsorted(known, nodes), len(known) - 1)
+    return np.where(known[at] == nodes, at, NOBODY).astype(np.int32)
