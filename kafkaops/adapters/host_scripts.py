@@ -13,7 +13,7 @@ CHECKSUM = 46
 # To $1: beside it, checked against SHA-512 $3, mode $2, owner $4, fsync, rename.
 PLACE = """\
 set -e; d=$(dirname "$1"); mkdir -p "$d"; t="$1.kafkaops.$$"
-trap 'rm -f "$t"' EXIT; trap 'exit 143' TERM
+trap 'rm -f "$t"' EXIT; trap 'exit 143' TERM HUP PIPE
 (umask 077; %s)
 sum=$(sha512sum < "$t"); sum=${sum%%%% *}
 [ "$sum" = "$3" ] || { echo "SHA-512 is $sum, not $3" >&2; exit 46; }
@@ -48,9 +48,13 @@ set -e; [ ! -d "$2" ] || exit 0
 [ ! -e "$2" ] || exit 45
 test -e "$1" || exit 44
 d=$(dirname "$2"); mkdir -p "$d"; t="$2.kafkaops.part"
-trap 'rm -rf "$t"' EXIT; trap 'exit 143' TERM
+trap 'rm -rf "$t"' EXIT; trap 'exit 143' TERM HUP PIPE
 rm -rf "$t"; mkdir "$t"
-tar -xf "$1" -C "$t" --strip-components=1 --no-same-owner
+tar -xf "$1" -C "$t" --strip-components=1 --no-same-owner || {
+  # tar says only that it wrote less than it meant to
+  [ "$(df -B1 --output=avail "$t" | tail -n 1)" -gt 65536 ] || echo "No space left on device" >&2
+  exit 1
+}
 [ -n "$(ls -A "$t")" ] || { echo "nothing is below its top directory" >&2; exit 1; }
 [ -z "$3" ] || chown -R "$3" "$t"
 sync -f "$t"; mv -T "$t" "$2"; sync "$d"
@@ -58,7 +62,7 @@ sync -f "$t"; mv -T "$t" "$2"; sync "$d"
 SWITCH = """\
 set -e; if [ -e "$1" ] || [ -L "$1" ]; then [ -L "$1" ] || exit 45; fi
 d=$(dirname "$1"); mkdir -p "$d"; t="$1.kafkaops.$$"
-trap 'rm -f "$t"' EXIT; trap 'exit 143' TERM
+trap 'rm -f "$t"' EXIT; trap 'exit 143' TERM HUP PIPE
 ln -s "$2" "$t"; mv -fT "$t" "$1"; sync "$d"
 """
 REMOVE = 'exec rm -rf --one-file-system -- "$1"'
@@ -77,10 +81,15 @@ UNIT = """\
 read up rest < /proc/uptime; echo "Uptime=$up"; echo "Clock=$(date +%s.%N)"
 exec systemctl show "$1" -p "$2"
 """
-# A drop-in under /run holds until the next boot.
-STOP_TIMEOUT = """\
-set -e; d="/run/systemd/system/$1.d"; mkdir -p "$d"
-printf '[Service]\\nTimeoutStopSec=%s\\n' "$2" > "$d/kafkaops-stop.conf"
+# A start limit that was reached would bar it.
+START = 'systemctl reset-failed "$1" 2>/dev/null; exec systemctl start "$1"'
+# Before a stop. systemd forgets a unit that has ended well and that nothing refers to, and with
+# it how it ended: so an active target refers to it. $2 is a stop timeout in seconds, 0 for the
+# unit's own. Under /run: it holds until the next boot.
+BEFORE_STOP = """\
+set -e; r=/run/systemd/system; mkdir -p $r/multi-user.target.d "$r/$1.d"
+printf '[Unit]\\nAfter=%s\\n' "$1" > "$r/multi-user.target.d/kafkaops-$1.conf"
+[ "$2" = 0 ] || printf '[Service]\\nTimeoutStopSec=%s\\n' "$2" > "$r/$1.d/kafkaops-stop.conf"
 systemctl daemon-reload
 """
 

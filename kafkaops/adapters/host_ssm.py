@@ -36,6 +36,7 @@ MAX_LINE = 60_000  # characters; AWS's 64 KB hold the document's own text too
 CHUNK = 36_000  # bytes of stdin in one command: 48,000 as base64
 # Bytes in a page, as base64 below 24,000 characters together with the first line.
 FIRST_OUT, FIRST_ERR, PAGE = 12_000, 4_000, 17_000
+AT_ONCE = 5  # the agent's own default of commands at a time
 MAX_STDIN = 8 * 1024 * 1024
 
 
@@ -63,9 +64,7 @@ class SsmHost(CommandHost):
     ) -> tuple[int, bytes, bytes]:
         token = uuid.uuid4().hex
         data = self._whole(stdin)
-        for offset in range(0, len(data), CHUNK):
-            chunk = base64.b64encode(data[offset : offset + CHUNK]).decode()
-            self._shell(scripts.SSM_CHUNK, 30.0, f"{token}.in", str(offset), chunk)
+        self._feed(f"{token}.in", data)
         sizes = (str(len(data)), str(FIRST_OUT), str(FIRST_ERR))
         answer = self._shell(scripts.SSM_RUN, timeout, token, *sizes, *argv)
         code, (out_size, err_size), (out, err) = self._read(answer)
@@ -84,11 +83,25 @@ class SsmHost(CommandHost):
             )
         return data
 
+    def _feed(self, file: str, data: bytes) -> None:
+        """Lay stdin down on the host, as many chunks at a time as an agent works on."""
+        offsets = range(0, len(data), CHUNK)
+        for first in range(0, len(offsets), AT_ONCE):
+            sent = []
+            for offset in offsets[first : first + AT_ONCE]:
+                chunk = base64.b64encode(data[offset : offset + CHUNK]).decode()
+                line = _line(scripts.SSM_CHUNK, file, str(offset), chunk)
+                sent.append(self._send(line, 30.0))
+            for command in sent:
+                self._wait(command, 30.0)
+
     def _shell(self, script: str, timeout: float, *argv: str) -> str:
         """One command to its end; what it printed. It must succeed: the scripts here do, and
         say in their output how the command in them ended."""
+        return self._wait(self._send(_line(script, *argv), timeout), timeout)
+
+    def _wait(self, command: str, timeout: float) -> str:
         begun = self._clock.monotonic()
-        command = self._send(shlex.join(("sh", "-c", script, "sh", *argv)), timeout)
         while self._clock.monotonic() < begun + START + timeout + 30:
             answer = self._invocation(command)
             if answer is not None and answer["Status"] not in PENDING:
@@ -218,6 +231,10 @@ class SsmHost(CommandHost):
             hint="aws ssm describe-instance-information --filters Key=InstanceIds,"
             f"Values={self._instance}",
         )
+
+
+def _line(script: str, *argv: str) -> str:
+    return shlex.join(("sh", "-c", script, "sh", *argv))
 
 
 def _code(error: ClientError) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from kafkaops.adapters.host_scripts import STOP_TIMEOUT, UNIT
+from kafkaops.adapters.host_scripts import BEFORE_STOP, START, UNIT
 from kafkaops.engine.errors import StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
@@ -70,8 +70,7 @@ class CommandUnits:
 
     def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
         self.unit(name)
-        self.run(("systemctl", "reset-failed", service(name)))  # a start limit may bar it
-        ran = self.run(("systemctl", "start", service(name)), timeout=timeout)
+        ran = self.run(("sh", "-c", START, "sh", service(name)), timeout=timeout)
         unit = self.unit(name)
         if ran.code != 0 or unit.active == "failed":
             said = ran.err.strip() or f"{name} ended at once ({unit.result})"
@@ -79,9 +78,11 @@ class CommandUnits:
         return unit
 
     def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:
-        if self.unit(name).stop_timeout < timeout:
-            argv = ("sh", "-c", STOP_TIMEOUT, "sh", service(name), f"{timeout:g}")
-            self._systemd(argv, 30.0)
+        unit = self.unit(name)
+        if unit.active == "inactive":
+            return unit
+        longer = f"{timeout:g}" if unit.stop_timeout < timeout else "0"
+        self._systemd(("sh", "-c", BEFORE_STOP, "sh", service(name), longer), 60.0)
         # systemd's own kill comes at `timeout`; what is cut off here is only the waiting.
         self._systemd(("systemctl", "stop", service(name)), timeout + STOP_SLACK)
         return self.unit(name)

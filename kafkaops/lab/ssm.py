@@ -55,12 +55,12 @@ class Invocation:
     out: str = ""
     err: str = ""
 
-    def status(self, now: float) -> tuple[str, str]:
+    def status(self, now: float, taken: float) -> tuple[str, str]:
         """AWS's Status and StatusDetails."""
         if self.lost:
             late = now >= self.sent + self.start_within
             return ("TimedOut", "DeliveryTimedOut") if late else ("Pending", "Pending")
-        if now < self.sent + TAKEN:
+        if now < self.sent + taken:
             return "Pending", "Pending"
         if self.ended is None or now < self.ended:
             return "InProgress", "InProgress"
@@ -81,6 +81,8 @@ class Commands:
     offline: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     throttle: int = 0
+    visible: float = VISIBLE
+    taken: float = TAKEN
     sent: dict[str, dict[str, Invocation]] = field(default_factory=dict)
 
     def send(
@@ -108,9 +110,9 @@ class Commands:
         """It, its Status and its StatusDetails."""
         one = self.sent.get(command, {}).get(instance)
         now = self.clock.monotonic()
-        if one is None or now < one.sent + VISIBLE:
+        if one is None or now < one.sent + self.visible:
             raise Refused("InvocationDoesNotExist")
-        return (one, *one.status(now))
+        return (one, *one.status(now, self.taken))
 
     def instances(self) -> list[dict[str, Any]]:
         return [
@@ -124,7 +126,7 @@ class Commands:
 
     def _work(self, one: Invocation, script: str) -> Callable[[], None]:
         def work() -> None:
-            self.clock.sleep(TAKEN)
+            self.clock.sleep(self.taken)
             code, out, err = self.agents[one.instance].run(script, one.timeout)
             one.out = _cut(out, MAX_OUT)
             said = err.decode(errors="replace")

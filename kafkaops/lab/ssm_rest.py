@@ -78,9 +78,15 @@ class Api:
         lines, timeout = _script(given.get("Parameters") or {})
         command = self.commands.send(instances, lines, wait, timeout, comment)
         sent = {
-            "CommandId": command, "DocumentName": DOCUMENT, "Comment": comment,
-            "InstanceIds": instances, "Status": "Pending", "StatusDetails": "Pending",
-            "TargetCount": len(instances), "CompletedCount": 0, "ErrorCount": 0,
+            "CommandId": command,
+            "DocumentName": DOCUMENT,
+            "Comment": comment,
+            "InstanceIds": instances,
+            "Status": "Pending",
+            "StatusDetails": "Pending",
+            "TargetCount": len(instances),
+            "CompletedCount": 0,
+            "ErrorCount": 0,
         }
         return {"Command": sent}
 
@@ -129,10 +135,14 @@ def _view(one: Invocation, status: str, detail: str) -> dict[str, Any]:
     ended = status in {"Success", "Failed", "TimedOut"} and not one.lost
     killed = detail == "ExecutionTimedOut"
     return {
-        "CommandId": one.id, "InstanceId": one.instance, "Comment": one.comment,
-        "DocumentName": DOCUMENT, "PluginName": "aws:runShellScript",
+        "CommandId": one.id,
+        "InstanceId": one.instance,
+        "Comment": one.comment,
+        "DocumentName": DOCUMENT,
+        "PluginName": "aws:runShellScript",
         "ResponseCode": one.code if ended and not killed else -1,
-        "Status": status, "StatusDetails": detail,
+        "Status": status,
+        "StatusDetails": detail,
         "StandardOutputContent": one.out if ended else "",
         "StandardErrorContent": one.err if ended else "",
     }

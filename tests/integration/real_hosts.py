@@ -118,16 +118,15 @@ def machines(directory: Path, count: int = 3) -> Iterator[Machines]:
             tmpfs, volumes = options.pop("tmpfs"), options.pop("volumes")
             container = DockerContainer(
                 tag,
-                docker_client_kw={"base_url": engine.url},
+                docker_client_kw={"environment": {"DOCKER_HOST": engine.url}},
                 env={"ADDRESS": address, "AUTHORIZED": key.with_suffix(".pub").read_text().strip()},
                 volumes=[(src, to["bind"], to["mode"]) for src, to in volumes.items()],
                 **options,
             )
             container.tmpfs = tmpfs
             stack.enter_context(container)
-        commands = Commands(
-            {f"i-{n}": machine.Shell(engine, name) for n, name in enumerate(names)}, SystemClock()
-        )
+        agents = {f"i-{n}": machine.Shell(engine, name) for n, name in enumerate(names)}
+        commands = Commands(agents, SystemClock(), visible=0.1, taken=0.15)
         front = Front(
             Route53Api(Zone("kafka.lab.", "Z0LAB")),
             ("127.0.0.1", 0),

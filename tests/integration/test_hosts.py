@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_put_leaves_what_was_there(host: CommandHost) -> N
     with pytest.raises(StepFailed, match="invalid user") as error:
         host.put("/opt/files/x", b"after", owner="nobody-knows:x")
     assert error.value.code == "KO-HOST-PUT"
-    with pytest.raises(StepFailed, match="Not a directory"):
+    with pytest.raises(StepFailed, match="File exists"):
         host.put("/opt/files/x/y", b"")
     assert host.read("/opt/files/x") == b"before"
     assert host.run(("ls", "-A", "/opt/files")).out == "x\n"
@@ -158,11 +158,12 @@ def test_a_file_that_cannot_be_put_leaves_what_was_there(host: CommandHost) -> N
 
 
 def test_a_full_disk_is_named_and_nothing_half_written_stays(host: CommandHost) -> None:
-    host.put("/small/kept", b"1")
+    host.run(("sh", "-c", "head -c 4000000 /dev/zero > /small/kept"))
     with pytest.raises(StepFailed, match="the disk is full") as error:
-        host.put("/small/big", os.urandom(5_000_000))
+        host.put("/small/big", os.urandom(400_000))
     assert error.value.code == "KO-HOST-DISK"
     assert host.run(("ls", "-A", "/small")).out == "kept\n"
+    host.run(("rm", "/small/kept"))
 
 
 def test_a_tarball_is_checked_unpacked_and_switched_to(host: CommandHost, tmp_path: Path) -> None:

@@ -158,10 +158,15 @@ def forget_cgroups(name: str) -> None:
 def keep(directory: Path) -> int:
     """Run dockerd until the pipe on stdin closes or dockerd ends."""
     lock = open(directory / "lock", "w")  # noqa: SIM115 (held for life)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return Exit.LOCKED
+    deadline = time.monotonic() + STOP / 2  # a run that was killed may still be ending
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return Exit.LOCKED
+            time.sleep(0.2)
     state = directory / "exec"
     shutil.rmtree(state, ignore_errors=True)
     line = [DOCKERD, "--bridge=none", "--iptables=false", "--ip6tables=false"]
