@@ -84,7 +84,13 @@ def host(config: Config, spec: HostSpec) -> Host:
         from kafkaops.adapters.host_ssh import SshHost
 
         control = Path(config.state.dir) / "ssh"
-        return SshHost(spec.name, spec.address, target=spec.target, control_dir=str(control))
+        return SshHost(
+            spec.name,
+            spec.address,
+            target=spec.target,
+            control_dir=str(control),
+            config_file=config.ssh.config_file,
+        )
     if spec.via == "ssm":
         from kafkaops.adapters.host_ssm import SsmHost
 

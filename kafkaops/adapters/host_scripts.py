@@ -81,6 +81,11 @@ UNIT = """\
 read up rest < /proc/uptime; echo "Uptime=$up"; echo "Clock=$(date +%s.%N)"
 exec systemctl show "$1" -p "$2"
 """
+# What was said a moment ago may still be on its way into the journal.
+JOURNAL = """\
+journalctl --sync 2>/dev/null
+exec journalctl --no-pager -q -o cat -n "$2" -u "$1"
+"""
 # A start limit that was reached would bar it.
 START = 'systemctl reset-failed "$1" 2>/dev/null; exec systemctl start "$1"'
 # Before a stop. systemd forgets a unit that has ended well and that nothing refers to, and with

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from kafkaops.adapters.host_scripts import BEFORE_STOP, START, UNIT
+from kafkaops.adapters.host_scripts import BEFORE_STOP, JOURNAL, START, UNIT
 from kafkaops.engine.errors import StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
@@ -62,8 +62,7 @@ class CommandUnits:
         )
 
     def journal(self, name: str, *, lines: int = 100) -> str:
-        argv = ("journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(lines))
-        ran = self.run((*argv, "-u", service(name)))
+        ran = self.run(("sh", "-c", JOURNAL, "sh", service(name), str(lines)))
         if ran.code != 0:
             raise StepFailed("KO-UNIT", f"journalctl: {ran.err.strip()}", where=self.name)
         return ran.out
