@@ -98,7 +98,13 @@ def host(config: Config, spec: HostSpec) -> Host:
         from kafkaops.adapters.host_ssh import SshHost
 
         control = Path(config.state.dir) / "ssh"
-        return SshHost(spec.name, spec.address, target=spec.target, control_dir=str(control))
+        return SshHost(
+            spec.name,
+            spec.address,
+            target=spec.target,
+            control_dir=str(control),
+            config_file=config.ssh.config_file,
+        )
     if spec.via == "ssm":
         from kafkaops.adapters.host_ssm import SsmHost
 
@@ -214,7 +220,7 @@ def build(
         clock=clock or SystemClock(),
         clusters=Built({c: _later(cluster, config, c) for c in ("blue", "green")}),
         hosts=Built({spec.name: _later(host, config, spec) for spec in every}),
-        local=LocalHost("here", "127.0.0.1"),
+        local=LocalHost("here", "127.0.0.1", as_self=True),
         names=Route53(config.cutover.hosted_zone, config.aws, resolver=config.cutover.resolver),
         probe=ClientProbe(
             {

@@ -195,6 +195,9 @@ def _absolute(config: Config, base: FilePath) -> Config:
     changes: dict[str, Any] = {
         "state": config.state.model_copy(update={"dir": join(config.state.dir)})
     }
+    if config.ssh.config_file:
+        file = join(config.ssh.config_file)
+        changes["ssh"] = config.ssh.model_copy(update={"config_file": file})
     if config.lab is not None:
         changes["lab"] = config.lab.model_copy(update={"dir": join(config.lab.dir)})
     for colour in ("blue", "green"):

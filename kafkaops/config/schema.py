@@ -172,6 +172,15 @@ class Provision(Strict):
     kind: Literal["existing", "lab"] = "existing"
 
 
+class Ssh(Strict):
+    """How hosts with `via: ssh` are reached: the system's OpenSSH, with the operator's own
+    config, keys and jump hosts."""
+
+    config_file: str = Field(
+        "", description="an ssh config instead of the operator's own; relative to the config file"
+    )
+
+
 class LabRef(Strict):
     """Commands with this config enter the lab's private network first. `dir` is relative to
     the config file."""
@@ -186,6 +195,7 @@ class Config(Strict):
     name: Name = Field(description="of the pair; runs and the lease carry it")
     state: State = State()
     aws: Aws = Aws()
+    ssh: Ssh = Ssh()
     lab: LabRef | None = None
     blue: ClusterSpec
     green: ClusterSpec

@@ -1,13 +1,20 @@
-"""A lab host's paths, files and commands; its services are in tests/integration."""
+"""A lab host's paths, files, commands and units; more of its services in tests/integration."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from kafkaops.adapters.host_lab import LabHost
-from kafkaops.engine.errors import StepFailed, Unreachable
+from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
+from kafkaops.lab import control
+from kafkaops.lab.layout import Layout, Settings
+from kafkaops.lab.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -52,3 +59,60 @@ def test_a_host_of_another_lab_or_none(tmp_path: Path, host: LabHost) -> None:
         LabHost("red-1", "127.0.3.1", tmp_path).run(("true",))
     with pytest.raises(Unreachable, match="lab is not up"):
         host.service("kafka")
+
+
+def test_a_version_is_unpacked_linked_and_removed(host: LabHost, tmp_path: Path) -> None:
+    source = tmp_path / "app.tar"
+    with tarfile.open(source, "w") as tar:
+        entry = tarfile.TarInfo("app-1/lib/app.jar")
+        entry.size = 3
+        tar.addfile(entry, io.BytesIO(b"jar"))
+    digest = hashlib.sha512(source.read_bytes()).hexdigest()
+    with pytest.raises(StepFailed, match="SHA-512"):
+        host.upload("/opt/app.tar", source, sha512="0")
+    host.upload("/opt/app.tar", source, sha512=digest)
+    assert host.sha512("/opt/app.tar") == digest
+    host.unpack("/opt/app.tar", "/opt/app/app-1")
+    host.switch("/opt/app/current", "app-1")
+    assert host.link("/opt/app/current") == "app-1"
+    assert host.read("/opt/app/current/lib/app.jar") == b"jar"
+    assert host.free("/opt/not/there") > 0
+    with open(host.path("/opt/app/app-1/lib/app.jar")):
+        assert "/opt/app/app-1/lib/app.jar" in host.open_files(os.getpid())
+    with pytest.raises(ConfigError, match="a name beside it"):
+        host.switch("/opt/app/current", "/opt/app/app-1")
+    host.remove("/opt/app")
+    assert host.read("/opt/app/app-1/lib/app.jar") is None
+    assert host.path("/opt").is_dir()
+
+
+def test_the_supervisors_processes_are_its_units(host: LabHost, tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path)
+    layout.save(Settings())
+    supervisor = Supervisor(layout, Settings())
+    server = control.Server(layout.socket, supervisor.handle)
+    line = ["sh", "-c", "trap 'exit 143' TERM; echo begun; while :; do sleep 0.02; done"]
+    home = layout.host("blue-1")
+    supervisor.table.spawn("blue-1/kafka", line, env={}, cwd=home, log=home / "logs" / "kafka.log")
+    try:
+        assert host.unit("kafka").running
+        while not host.journal("kafka"):
+            pass
+        stopped = host.unit_stop("kafka", timeout=10)
+        assert (stopped.exit_code, stopped.active) == (143, "failed")
+        assert stopped.stopped_clean
+        started = host.unit_start("kafka")
+        assert started.running
+        assert started.restarts == 1
+        host.service_stop("kafka", kill=True)
+        killed = host.unit("kafka")
+        assert (killed.signal, killed.stopped_clean) == (9, False)
+        host.unit_enable("kafka")
+        assert host.unit("kafka").enabled
+        host.unit_enable("kafka", on=False)
+        assert not host.unit("kafka").enabled
+        with pytest.raises(StepFailed, match=r"no unit nosuch\.service"):
+            host.unit_stop("nosuch")
+    finally:
+        supervisor.table.stop("blue-1/kafka", timeout=5, kill=True)
+        server.close()

@@ -1,0 +1,85 @@
+"""systemd's words as values. The commands themselves: tests/integration/test_hosts.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from kafkaops.adapters.host_units import Shown, read_unit, seconds
+from kafkaops.ports.host_units import Unit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1min 30s", 90.0),
+        ("5min 30s", 330.0),
+        ("500ms", 0.5),
+        ("1h 1s 2us", 3601.000002),
+        ("1month", 2629800.0),
+        ("infinity", math.inf),
+        ("0", 0.0),
+    ],
+)
+def test_time_spans(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
+
+
+def shown(**more: str) -> Shown:
+    return Shown(
+        {
+            "Uptime": "100.5",
+            "Clock": "5000.5",
+            "ActiveState": "active",
+            "MainPID": "7",
+            "SubState": "running",
+            "Result": "success",
+            "ExecMainCode": "0",
+            "ExecMainStartTimestampMonotonic": "60000000",
+            "TimeoutStopUSec": "1min 30s",
+            "ExecMainExitTimestampMonotonic": "0",
+            "ExecMainStatus": "0",
+            **more,
+        }
+    )
+
+
+def test_a_running_unit_started_when_the_hosts_clock_says() -> None:
+    unit = read_unit("kafka", shown())
+    assert (unit.running, unit.pid, unit.exit_code, unit.signal) == (True, 7, None, None)
+    assert unit.started == pytest.approx(4960.0)
+    assert unit.stop_timeout == 90.0
+
+
+def test_an_old_systemd_that_lacks_a_property() -> None:
+    assert read_unit("kafka", shown()).restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "result", "clean"),
+    [
+        ("1", "0", "success", True),
+        ("1", "143", "exit-code", True),
+        ("1", "143", "success", True),
+        ("1", "1", "exit-code", False),
+        ("2", "9", "signal", False),
+        ("2", "15", "success", False),  # died of TERM: no shutdown hook ran
+        ("2", "9", "timeout", False),
+        ("1", "143", "timeout", False),
+        ("3", "11", "core-dump", False),
+    ],
+)
+def test_what_a_clean_stop_is(code: str, status: str, result: str, clean: bool) -> None:
+    ended = {"ExecMainExitTimestampMonotonic": "1", "MainPID": "0", "ActiveState": "inactive"}
+    found = shown(ExecMainCode=code, ExecMainStatus=status, Result=result, **ended)
+    assert read_unit("kafka", found).stopped_clean is clean
+
+
+def test_a_unit_that_never_ran_or_runs_is_no_proof() -> None:
+    unit = Unit("kafka", "inactive", "dead")
+    assert not unit.stopped_clean
+    assert replace(unit, exit_code=0).stopped_clean
+    assert not replace(unit, exit_code=0, active="active", pid=1).stopped_clean
+    assert not replace(unit, exit_code=0, active="deactivating", pid=1).stopped_clean
