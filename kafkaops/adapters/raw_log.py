@@ -159,7 +159,7 @@ class RawLog:
 
     def _open(self, node: int) -> Link:
         host, port = self._nodes[node]
-        link = open_link(node, host, port, self._settings, attempt=5.0)
+        link = open_link(node, host, port, self._settings, attempt=3.0)
         self._links[node] = link
         self._selector.register(link.socket, selectors.EVENT_READ, link)
         return link
