@@ -19,6 +19,7 @@ from kafka.net.selector import NetworkSelector
 
 from kafkaops.adapters.kafka_errors import hopeless, translate
 from kafkaops.adapters.listener_look import look, mismatch
+from kafkaops.adapters.sasl_login import dropped_refusal
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.errors import ConfigError
 
@@ -29,12 +30,13 @@ K = TypeVar("K", bound=Hashable)
 Make = Callable[[], Any]  # a new request each time: a request remembers the version it was sent as
 
 BROKEN = (k.NodeNotReadyError, k.KafkaConnectionError, k.UnknownBrokerIdError, k.Cancelled)
+PLAIN_ATTEMPT, SECURED_ATTEMPT = 3.0, 6.0  # seconds; TLS and a login are round trips more
 _SLACK = 2.0  # a call's own deadline comes first, with a better reason
 
 
 class Link:
     """Connections to one cluster. `timeout` bounds each call, `attempt` one broker's first
-    connection, both in seconds."""
+    connection (by default as long as its security needs), both in seconds."""
 
     def __init__(
         self,
@@ -44,12 +46,13 @@ class Link:
         *,
         clock: Clock | None = None,
         timeout: float = 12.0,
-        attempt: float = 3.0,
+        attempt: float | None = None,
     ) -> None:
         self.name = name
         self.servers = tuple(servers)
         self.timeout = timeout
-        self._attempt = attempt
+        plain = settings.get("security_protocol", "PLAINTEXT") == "PLAINTEXT"
+        self._attempt = attempt or (PLAIN_ATTEMPT if plain else SECURED_ATTEMPT)
         self._settings = dict(settings)
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
@@ -114,28 +117,36 @@ class Link:
                     self._net.run(self._first, manager)
                 except Exception as error:
                     manager.close()
-                    if not looked and not isinstance(error, k.SaslAuthenticationFailedError):
-                        self._compare(server, error)
-                        looked = True
-                    if hopeless(error):
-                        raise self._translated(error, what, begun) from error
-                    last = error
+                    looked = looked or self._compare(server, error)
+                    last = self._undropped(server, error)
+                    if hopeless(last):
+                        raise self._translated(last, what, begun) from error
                 else:
                     return manager
                 if self._clock.monotonic() >= deadline:
                     raise self._translated(last, what, begun) from last
             self._clock.sleep(0.2)
 
-    def _compare(self, server: str, error: Exception) -> None:
-        """ConfigError if what the listener speaks is not what our settings say."""
+    def _undropped(self, server: str, error: Exception) -> Exception:
+        """The refusal that kafka-python dropped, where it did; else the error as it is."""
         host, _, port = server.rpartition(":")
-        found = mismatch(self._settings, look(host.strip("[]"), int(port), self._attempt))
+        words = dropped_refusal(host.strip("[]"), int(port), self._settings, error)
+        return k.SaslAuthenticationFailedError(words) if words else error
+
+    def _compare(self, server: str, error: Exception) -> bool:
+        """Whether the listener could be heard. ConfigError if what it speaks is not what our
+        settings say."""
+        if isinstance(error, k.SaslAuthenticationFailedError):
+            return True
+        host, _, port = server.rpartition(":")
+        heard = look(host.strip("[]"), int(port), self._attempt)
+        found = mismatch(self._settings, heard)
         if found is None:
-            return
-        what, hint = found
+            return heard.tls is not None
+        wrong, hint = found
         raise ConfigError(
             "KO-CLUSTER-LISTENER",
-            f"the listener {server} of {self.name} {what}",
+            f"the listener {server} of {self.name} {wrong}",
             where=f"{self.name}.security",
             hint=f"in the security of {self.name}: {hint}",
         ) from error

@@ -18,9 +18,8 @@ from kafka.protocol.admin import (
 )
 
 from kafkaops.adapters.kafka_errors import FEATURE_OFF, check, hopeless
-from kafkaops.adapters.kafka_socket import connected
 from kafkaops.adapters.kafka_wire import Wire
-from kafkaops.adapters.listener_look import look, mismatch
+from kafkaops.adapters.sasl_login import refusal
 from kafkaops.engine.clock import Clock
 from kafkaops.model.cluster import ScramUser
 
@@ -130,8 +129,7 @@ def logs_in(
 ) -> bool:
     """Whether the servers take this login; False when one refuses the password. `settings` are
     kafka-python's, of somebody else. Tried again for `timeout` seconds where a connection breaks
-    off: seen, kafka-python drops a refusal when the broker's hanging up is read with it.
-    Errors: kafka-python's."""
+    off. Errors: OSError, kafka-python's for a mechanism that is not offered."""
     theirs = {
         **settings,
         "sasl_mechanism": user.mechanism,
@@ -142,16 +140,9 @@ def logs_in(
     for server in itertools.cycle(servers):
         host, _, port = server.rpartition(":")
         try:
-            connected(host.strip("[]"), int(port), theirs, attempt=3.0).close()
-        except k.SaslAuthenticationFailedError:
-            return False
-        except (k.KafkaError, OSError) as error:
-            wrong = mismatch(theirs, look(host.strip("[]"), int(port)))
-            if wrong is not None:
-                raise k.UnsupportedSaslMechanismError(f"it {wrong[0]}") from error
+            return refusal(host.strip("[]"), int(port), theirs) is None
+        except OSError as error:
             if hopeless(error) or clock.monotonic() >= deadline:
                 raise
             clock.sleep(0.1)
-        else:
-            return True
     raise k.KafkaTimeoutError("no servers")

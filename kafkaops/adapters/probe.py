@@ -19,10 +19,10 @@ import kafka.errors as k
 from kafkaops.adapters.kafka_errors import hopeless, translate
 from kafkaops.adapters.kafka_socket import connected
 from kafkaops.adapters.listener_look import look, mismatch
+from kafkaops.adapters.sasl_login import dropped_refusal
 from kafkaops.engine.errors import ConfigError
 
 _METADATA, _VERSION, _CLIENT = 3, 7, b"kafkaops-probe"
-_TRIES = 3  # kafka-python drops a refusal when the broker's hanging up is read with it
 
 
 class ClientProbe:
@@ -73,13 +73,13 @@ class ClientProbe:
     ) -> socket.socket:
         if settings["security_protocol"] == "PLAINTEXT":
             return socket.create_connection((host, port), timeout=timeout)
-        for left in reversed(range(_TRIES)):
-            try:
-                return connected(host, port, settings, timeout)
-            except k.KafkaConnectionError as error:
-                if not left or "disconnected" not in str(error):
-                    raise
-        raise k.KafkaTimeoutError()
+        try:
+            return connected(host, port, settings, timeout)
+        except k.KafkaConnectionError as error:
+            words = dropped_refusal(host, port, settings, error)
+            if words:
+                raise k.SaslAuthenticationFailedError(words) from error
+            raise
 
 
 def _takes_connections(host: str, port: int, timeout: float) -> bool:
