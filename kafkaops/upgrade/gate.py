@@ -99,7 +99,7 @@ def judge(state: ClusterState, stopping: Collection[int], rules: Rules | None = 
     nodes = tuple(sorted(set(stopping)))
     effects = tuple(_effects(state, frozenset(nodes), rules))
     votes, warnings = quorum(state, nodes, rules.fetch_timeout)
-    blocked = [*_not_up(state, nodes), *votes, *_blocked(effects, state)]
+    blocked = [*_not_up(state, nodes), *votes, *_blocked(effects, state, nodes)]
     blocked.sort(key=lambda b: b.transient)
     return Verdict(nodes, effects, tuple(blocked), tuple(warnings))
 
@@ -198,7 +198,9 @@ def _unclean(topic: Topic) -> bool:
     return topic.config.values.get("unclean.leader.election.enable") == "true"
 
 
-def _blocked(effects: Sequence[Effect], state: ClusterState) -> Iterator[Blocked]:
+def _blocked(
+    effects: Sequence[Effect], state: ClusterState, nodes: Sequence[int]
+) -> Iterator[Blocked]:
     """One reason for each kind of harm, waiting apart from what waiting cannot cure."""
     up = {b.id for b in state.brokers}
     for harm in Harm:
@@ -210,12 +212,14 @@ def _blocked(effects: Sequence[Effect], state: ClusterState) -> Iterator[Blocked
                 yield Blocked(
                     CODES[harm],
                     f"{len(some)} partitions: {harm.value}: {_names(some)}",
-                    _hint(harm, some, transient, up),
+                    _hint(harm, some, transient, up, together=len(nodes) > 1),
                     transient,
                 )
 
 
-def _hint(harm: Harm, some: Sequence[Effect], transient: bool, up: Collection[int]) -> str:
+def _hint(
+    harm: Harm, some: Sequence[Effect], transient: bool, up: Collection[int], *, together: bool
+) -> str:
     if harm is Harm.MOVING:
         return "wait until the reassignment has ended, or cancel it"
     if harm is Harm.UNKNOWN:
@@ -226,10 +230,10 @@ def _hint(harm: Harm, some: Sequence[Effect], transient: bool, up: Collection[in
         if down:
             return f"bring back broker {', '.join(map(str, down))}"
         return f"wait until broker {', '.join(map(str, missing))} has caught up"
-    if missing:
-        return f"replicas on broker {', '.join(map(str, missing))} do not come back by waiting"
     if any(e.spare > 0 for e in some):
-        return "stop fewer brokers at once"
+        if together:
+            return "stop fewer brokers at once"
+        return f"replicas on broker {', '.join(map(str, missing))} do not come back by waiting"
     return f"--accept-unavailable {some[0].tp.topic}, or raise its replication factor"
 
 

@@ -150,13 +150,33 @@ def test_the_moves_named_make_the_number_promised_true(stray: float, seed: int) 
         assert racks[move.source] != racks[move.target]
 
 
-def test_moves_without_rack_names() -> None:
-    state = grown(60, 3, 6_000, stray=0.001, seed=1)
+@pytest.mark.parametrize("seed", [1, 2, 3, 5])
+def test_moves_without_rack_names(seed: int) -> None:
+    state = grown(60, 3, 6_000, stray=0.001, seed=seed)
     bare = replace(state, brokers=tuple(replace(b, rack=None) for b in state.brokers))
     found = plan(bare, Limits(60, canary=False))
     assert found.advice is not None
     assert found.advice.batches == 3
     assert len(plan(moved(bare, found.advice.moves), Limits(60, canary=False)).batches) == 3
+
+
+def test_moved_replicas_spread_over_racks_where_batches_do_not_ask_for_it() -> None:
+    """Batches of ten are parts of racks, so a target in the same rack would do for them."""
+    state = grown(60, 3, 6_000, stray=0.002, seed=2)
+    found = plan(state, Limits(10, canary=False))
+    assert found.advice is not None
+    racks = {b.id: b.rack for b in state.brokers}
+    after = {
+        p.tp: p for t in moved(state, found.advice.moves).topics.values() for p in t.partitions
+    }
+    before = {p.tp: p for t in state.topics.values() for p in t.partitions}
+    gained = [
+        len({racks[r] for r in after[m.tp].replicas})
+        - len({racks[r] for r in before[m.tp].replicas})
+        for m in found.advice.moves
+    ]
+    assert gained
+    assert min(gained) >= 1
 
 
 def test_no_advice_where_a_handful_saves_nothing() -> None:

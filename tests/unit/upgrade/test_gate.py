@@ -89,6 +89,10 @@ CASES = [
         "unclean, never by acceptance",
         world(part(RF3, (1,), unclean=True)), (1,), "KO-GATE-UNCLEAN", accept=("*",),
     ),
+    Case(
+        "unclean, never by acceptance, whoever else is down",
+        world(part(RF3, (1,), unclean=True), down=(3,)), (1,), "KO-GATE-UNCLEAN", accept=("*",),
+    ),
     Case("unclean allowed, nothing at stake", world(part(RF3, RF3, unclean=True)), (1,), None),
     # reassignments
     Case("moving, unknown what it loses",
@@ -252,3 +256,26 @@ def test_what_waiting_cannot_cure_comes_first() -> None:
         ("KO-RF-ONE", False),
         ("KO-ISR-BELOW-MIN", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "nodes", "hint"),
+    [
+        (world(part(RF3, RF3)), (1, 2), "stop fewer brokers at once"),
+        (world(part(RF3, (1, 2)), down=(3,)), (1, 2), "stop fewer brokers at once"),
+        (
+            world(part(RF3, (1, 2), offline=(3,))),
+            (1,),
+            "replicas on broker 3 do not come back by waiting",
+        ),
+        (world(part(RF3, (1, 2))), (1,), "wait until broker 3 has caught up"),
+        (world(part(RF3, (1, 2)), down=(3,)), (1,), "bring back broker 3"),
+        (
+            world(part((1, 2), (1, 2))),
+            (1,),
+            "--accept-unavailable t, or raise its replication factor",
+        ),
+    ],
+)
+def test_the_hint_is_what_cures_it(state: ClusterState, nodes: tuple[int, ...], hint: str) -> None:
+    assert judge(state, nodes).blocked[0].hint == hint
