@@ -31,6 +31,7 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 START = 60.0
 STOP = 40.0
 CGROUPS = Path("/sys/fs/cgroup")
+CGROUP = "kafkaops-hosts-"  # and the process id of whoever made it
 
 
 def lacking() -> str:
@@ -49,7 +50,7 @@ class Engine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
         self.socket = self.directory / "docker.sock"
-        self.cgroup = f"/kafkaops-hosts-{os.getpid()}"
+        self.cgroup = f"/{CGROUP}{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,6 +77,7 @@ class Engine:
     def __enter__(self) -> Engine:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
+        forget_dead()
         line = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         with open(self.directory / "engine.log", "wb") as log:
             self._process = subprocess.Popen(
@@ -145,6 +147,14 @@ class Engine:
         left = self.docker("ps", "-aq").split()
         if left:
             self.docker("rm", "-f", *left)
+
+
+def forget_dead() -> None:
+    """The control groups of runs that were killed: their number is a process that is gone."""
+    names = {path.name for path in (*CGROUPS.glob(f"*/{CGROUP}*"), *CGROUPS.glob(f"{CGROUP}*"))}
+    for name in names:
+        if not Path(f"/proc/{name.rpartition('-')[2]}").exists():
+            forget_cgroups(f"/{name}")
 
 
 def forget_cgroups(name: str) -> None:
