@@ -79,7 +79,8 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
         transactions=got.get("transactions", ()),
         quorum=quorum,
         features=_features(versions),
-        reassigning=got["reassigning"],
+        reassigning=tuple(sorted(got["reassigning"])),
+        removing=got["reassigning"],
         broker_config=configs,
         acls_enabled=acls is not None,
         log_dir_bytes={broker: used for broker, (used, _) in dirs.items()},
@@ -143,22 +144,28 @@ async def _quorum(wire: Wire) -> Quorum | None:
         found.high_watermark,
         {v.replica_id: v.log_end_offset for v in found.current_voters},
         {o.replica_id: o.log_end_offset for o in found.observers},
+        _caught_up(found.current_voters),
     )
 
 
-async def _reassigning(wire: Wire) -> tuple[TopicPartition, ...]:
+def _caught_up(voters: Any) -> dict[int, int]:
+    """When each voter last was; -1 where it never was. Nothing from a broker that cannot say."""
+    times = {v.replica_id: getattr(v, "last_caught_up_timestamp", None) for v in voters}
+    return {node: at for node, at in times.items() if at is not None}
+
+
+async def _reassigning(wire: Wire) -> dict[TopicPartition, tuple[int, ...]]:
+    """Partitions on the move, and the replicas that each will lose."""
     answer = await wire.to_controller(
         lambda: ListPartitionReassignmentsRequest(timeout_ms=10_000, topics=None),
         lambda a: a.error_code,
     )
     check(answer.error_code, "reassignments", answer.error_message)
-    return tuple(
-        sorted(
-            TopicPartition(topic.name, p.partition_index)
-            for topic in answer.topics
-            for p in topic.partitions
-        )
-    )
+    return {
+        TopicPartition(topic.name, p.partition_index): tuple(p.removing_replicas or ())
+        for topic in answer.topics
+        for p in topic.partitions
+    }
 
 
 async def _scram_users(wire: Wire) -> tuple[str, ...]:

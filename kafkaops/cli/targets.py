@@ -90,19 +90,23 @@ def one(name: str) -> Target:
 
 def state(name: str) -> ClusterState:
     """The whole state of a cluster, or of a snapshot file."""
-    path = Path(name)
-    if path.is_file():
-        from kafkaops.cli.files import read_json
-        from kafkaops.model.cluster_json import from_json
-
-        try:
-            return from_json(read_json(name))
-        except ValueError as error:
-            raise UsageFault(
-                "KO-SNAPSHOT-BROKEN", f"{name} cannot be used: {error}", where=name
-            ) from error
+    if Path(name).is_file():
+        return saved(name)
     with one(name).open() as cluster:
         return cluster.snapshot()
+
+
+def saved(file: str) -> ClusterState:
+    """The state in a file that `cluster snapshot --out` wrote. UsageFault says what is wrong."""
+    from kafkaops.cli.files import read_json
+    from kafkaops.model.cluster_json import from_json
+
+    try:
+        return from_json(read_json(file))
+    except ValueError as error:
+        raise UsageFault(
+            "KO-SNAPSHOT-BROKEN", f"{file} cannot be used: {error}", where=file
+        ) from error
 
 
 def excluded() -> Sequence[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.commands import Lazy, OpsGroup, common_params, make_app
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, UsageFault
 
@@ -17,7 +18,34 @@ if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
     from kafkaops.engine.step import Plan
 
-app = make_app()
+
+class Upgrade(OpsGroup):
+    """A command of its own, with commands below it that only look."""
+
+    lazy: ClassVar[Mapping[str, Lazy]] = {
+        "batches": Lazy("kafkaops.cli.upgrade_batches", "Which brokers may go down together."),
+    }
+
+    def __init__(self, **attrs: Any) -> None:
+        attrs["params"] = [*(attrs.get("params") or ()), *common_params()]
+        super().__init__(**attrs)
+
+
+HELP = """Upgrade: move running clients from blue to green, proven, and able to go back.
+
+Plans, shows the plan, asks, and runs it. The same command again goes on with a run that did
+not end, and finds nothing to do after one that did.
+
+\b
+Examples:
+  kafkaops upgrade --strategy blue-green --plan
+  kafkaops upgrade --strategy blue-green --to 4.3 --plan --out plan.json
+  kafkaops upgrade --strategy blue-green --yes --reason CHG-1234
+  kafkaops upgrade --strategy blue-green --until gates
+  kafkaops upgrade batches --cluster blue
+"""
+
+app = make_app(HELP, cls=Upgrade)
 
 STRATEGIES = ("blue-green", "rolling", "downtime")
 
@@ -35,11 +63,13 @@ Detailed = Annotated[
 ]
 
 
-@app.command(cls=OpsCommand)
+@app.callback(invoke_without_command=True)
 def upgrade(
+    context: typer.Context,
     strategy: Annotated[
-        str, typer.Option("--strategy", metavar="|".join(STRATEGIES), help="How to upgrade.")
-    ],
+        str | None,
+        typer.Option("--strategy", metavar="|".join(STRATEGIES), help="How to upgrade; required."),
+    ] = None,
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="The release green must run.")
     ] = None,
@@ -53,18 +83,9 @@ def upgrade(
     reason: Reason = "",
     detailed: Detailed = False,
 ) -> int:
-    """Upgrade: move running clients from blue to green, proven, and able to go back.
-
-    Plans, shows the plan, asks, and runs it. The same command again goes on with a run that did
-    not end, and finds nothing to do after one that did.
-
-    \b
-    Examples:
-      kafkaops upgrade --strategy blue-green --plan
-      kafkaops upgrade --strategy blue-green --to 4.3 --plan --out plan.json
-      kafkaops upgrade --strategy blue-green --yes --reason CHG-1234
-      kafkaops upgrade --strategy blue-green --until gates
-    """
+    """Plan, show, ask, run; or leave it to the command below."""
+    if context.invoked_subcommand is not None:
+        return _only_below(context)
     _known(strategy)
     from kafkaops.cli import carry, runs
 
@@ -95,7 +116,28 @@ def upgrade(
     return begin(loaded, made, orders)
 
 
-def _known(strategy: str) -> None:
+def _only_below(context: typer.Context) -> int:
+    """A flag of the upgrade itself before a command below it would be lost: refused."""
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.expose_value and source is not None and source.name == "COMMANDLINE":
+            raise UsageFault(
+                "KO-USAGE",
+                f"{param.opts[0]} says nothing to `upgrade {context.invoked_subcommand}`",
+                where=context.command_path,
+                hint=f"{context.command_path} {context.invoked_subcommand} --help",
+            )
+    return Exit.OK
+
+
+def _known(strategy: str | None) -> None:
+    if strategy is None:
+        raise UsageFault(
+            "KO-USAGE",
+            "Missing option '--strategy'.",
+            where="kafkaops upgrade",
+            hint=f"--strategy {'|'.join(STRATEGIES)}",
+        )
     if strategy not in STRATEGIES:
         raise UsageFault(
             "KO-STRATEGY-UNKNOWN",

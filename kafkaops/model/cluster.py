@@ -103,20 +103,23 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Quorum:
-    """KRaft's own figures. `leader` -1 when there is none; lag of each voter in records."""
+    """KRaft's own figures. `leader` -1 when there is none; lag of each voter in records.
+    `caught_up` is when each voter last had all of the leader's log, ms since the epoch by the
+    leader's clock; empty where the brokers are too old to tell (KIP-836)."""
 
     leader: int
     epoch: int
     high_watermark: int
     voters: Mapping[int, int]  # node id -> log end offset
     observers: Mapping[int, int] = field(default_factory=dict)
+    caught_up: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ClusterState:
     """Everything that planners read of one cluster, at one moment. `taken` is epoch seconds.
-    `features` maps a finalized feature to its level. `reassigning` lists partitions on the move.
-    """
+    `features` maps a finalized feature to its level. `reassigning` lists partitions on the move,
+    `removing` the replicas that each of them is about to lose."""
 
     cluster_id: str
     taken: float
@@ -135,3 +138,4 @@ class ClusterState:
     acls_enabled: bool = True
     log_dir_bytes: Mapping[int, int] = field(default_factory=dict)  # broker -> bytes of replicas
     log_dir_free: Mapping[int, int] = field(default_factory=dict)  # broker -> usable bytes
+    removing: Mapping[TopicPartition, tuple[int, ...]] = field(default_factory=dict)
