@@ -201,7 +201,7 @@ def build(
         clock=clock or SystemClock(),
         clusters=Built({c: _later(cluster, config, c) for c in ("blue", "green")}),
         hosts=Built({spec.name: _later(host, config, spec) for spec in every}),
-        local=LocalHost("here", "127.0.0.1"),
+        local=LocalHost("here", "127.0.0.1", as_self=True),
         names=Route53(config.cutover.hosted_zone, config.aws, resolver=config.cutover.resolver),
         probe=SocketProbe(tls=tls),
         connect_command=connect_command(config),

@@ -12,18 +12,24 @@ that names a file to a command uses relative paths, or `path()`.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import subprocess
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from kafkaops.adapters.host_local import CommandHost
+from kafkaops.adapters.host_command import CommandHost
+from kafkaops.adapters.host_local import run_here
+from kafkaops.adapters.host_units import service as unit_name
 from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
 from kafkaops.lab import control
 from kafkaops.lab.layout import Layout
 from kafkaops.ports.host import ServiceState
+from kafkaops.ports.host_units import Unit
+
+WANTS = "/etc/systemd/system/multi-user.target.wants"
 
 
 class LabHost(CommandHost):
@@ -51,7 +57,10 @@ class LabHost(CommandHost):
         except OSError as error:
             raise StepFailed("KO-HOST-READ", f"{path}: {error}", where=self.name) from None
 
-    def put(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+    def where(self, path: str) -> str:
+        return str(self.path(path))
+
+    def put(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "") -> None:
         target = self.path(path)
         scratch = None
         try:
@@ -62,32 +71,27 @@ class LabHost(CommandHost):
                 os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())
+            if owner:
+                shutil.chown(scratch, *owner.split(":", 1))
             os.replace(scratch, target)
-        except OSError as error:
+        except (OSError, LookupError) as error:
             if scratch is not None:
                 Path(scratch).unlink(missing_ok=True)
-            raise StepFailed("KO-HOST-PUT", f"{path}: {error}", where=self.name) from None
+            raise self._failed("KO-HOST-PUT", path, str(error).encode()) from None
+
+    def open_files(self, pid: int) -> tuple[str, ...]:
+        """Named as on the host, where they are its own."""
+        own = f"{self.layout.host_root(self.name)}/"
+        found = super().open_files(pid)
+        return tuple(sorted("/" + f.removeprefix(own) if f.startswith(own) else f for f in found))
 
     def execute(
-        self, argv: Sequence[str], stdin: bytes, timeout: float
+        self, argv: Sequence[str], stdin: bytes | BinaryIO, timeout: float
     ) -> tuple[int, bytes, bytes]:
         home = self.layout.host(self.name)
         if not home.is_dir():
             raise Unreachable("KO-LAB-HOST", "the lab has no such host", where=self.name)
-        try:
-            done = subprocess.run(
-                list(argv),
-                input=stdin,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-                cwd=home,
-            )
-        except subprocess.TimeoutExpired:
-            return 124, b"", f"not done within {timeout:g} s".encode()
-        except OSError as error:
-            return 127, b"", str(error).encode()
-        return done.returncode, done.stdout, done.stderr
+        return run_here(argv, stdin, timeout, cwd=str(home))
 
     def service(self, name: str) -> ServiceState:
         found = self._call("service", name)
@@ -122,6 +126,58 @@ class LabHost(CommandHost):
     def service_restart(self, name: str, *, timeout: float = 330.0) -> None:
         with self._errors("KO-SERVICE-RESTART", name):
             self._call("restart", name, timeout=timeout)
+
+    def unit(self, name: str) -> Unit:
+        return self._read_unit(name, self._known(name))
+
+    def journal(self, name: str, *, lines: int = 100) -> str:
+        return self.tail(str(self._known(name)["log"]), lines=lines) or ""
+
+    def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
+        self._known(name)
+        with self._errors("KO-UNIT", name):
+            return self._read_unit(name, self._call("start", name))
+
+    def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:
+        self._known(name)
+        with self._errors("KO-UNIT", name):
+            return self._read_unit(name, self._call("stop", name, timeout=timeout))
+
+    def unit_enable(self, name: str, *, on: bool = True) -> None:
+        """As `systemctl enable` does, by a link among the host's own files."""
+        self._known(name)
+        link = f"{WANTS}/{unit_name(name)}"
+        if on:
+            self.switch(link, f"../{unit_name(name)}")
+        else:
+            self.remove(link)
+
+    def units_reload(self) -> None:
+        """The supervisor keeps no unit file that could be stale."""
+
+    def _known(self, name: str) -> dict[str, Any]:
+        found = self._call("service", name)
+        if "log" not in found:
+            raise self.unknown(name)
+        return found
+
+    def _read_unit(self, name: str, found: dict[str, Any]) -> Unit:
+        """The supervisor's view in systemd's words."""
+        code, active = found["exit_code"], bool(found["active"])
+        failed = not active and code not in {None, 0}
+        return Unit(
+            name,
+            active="active" if active else "failed" if failed else "inactive",
+            sub="running" if active else "failed" if failed else "dead",
+            pid=int(found["pid"]),
+            started=float(found["started"]),
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            result="success" if not failed else "signal" if code < 0 else "exit-code",
+            stop_timeout=math.inf,
+            restarts=int(found["starts"]) - 1,
+            enabled=self.link(f"{WANTS}/{unit_name(name)}") is not None,
+        )
 
     @contextlib.contextmanager
     def _errors(self, code: str, name: str) -> Iterator[None]:

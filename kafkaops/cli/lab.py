@@ -142,7 +142,8 @@ def set_(
         list[str],
         typer.Argument(
             metavar="KEY=VALUE...",
-            help="insync_delay (seconds), deny (IAM actions, commas between), throttle (calls).",
+            help="insync_delay (seconds), deny (IAM actions, commas between), throttle (calls), "
+            "ssm_throttle, ssm_offline (instance ids).",
         ),
     ],
     dir: Dir = None,

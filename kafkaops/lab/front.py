@@ -1,4 +1,4 @@
-"""The one AWS endpoint of the lab: Route 53 is ours and strict, the rest goes on to moto.
+"""The one AWS endpoint of the lab: Route 53 and SSM are ours and strict, the rest goes to moto.
 
 Denied actions answer as AWS does, so that a missing permission can be tried.
 """
@@ -12,8 +12,10 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from kafkaops.lab import route53_rest
+from kafkaops.engine.clock import SystemClock
+from kafkaops.lab import route53_rest, ssm_rest
 from kafkaops.lab.route53_rest import ACCOUNT, Api
+from kafkaops.lab.ssm import Commands
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "te", "trailer", "upgrade"}
 S3_ACTIONS = {
@@ -27,10 +29,18 @@ OPTIONS = "/lab/options"
 
 
 class Front:
-    """The HTTP server; `options` is what `lab set` changed."""
+    """The HTTP server; `options` is what `lab set` changed. Without `ssm` there is no host that
+    Run Command could reach, and moto would call every command a success: it is refused."""
 
-    def __init__(self, api: Api, address: tuple[str, int], backend: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        address: tuple[str, int],
+        backend: tuple[str, int],
+        ssm: ssm_rest.Api | None = None,
+    ) -> None:
         self.api = api
+        self.ssm = ssm or ssm_rest.Api(Commands({}, SystemClock()))
         self.backend = backend
         front = self
 
@@ -57,6 +67,9 @@ class Front:
         if request.path.startswith(route53_rest.PREFIX):
             status, document = self.api.handle(request.command, request.path, body)
             _send(request, status, {"Content-Type": "text/xml"}, document)
+        elif (target := request.headers.get("X-Amz-Target", "")).startswith(ssm_rest.TARGET):
+            status, document = self.ssm.handle(target, body)
+            _send(request, status, {"Content-Type": "application/x-amz-json-1.1"}, document)
         elif request.path == OPTIONS:
             status, document = self._options(request.command, body)
             _send(request, status, {"Content-Type": "application/json"}, document)
@@ -92,7 +105,8 @@ class Front:
 
     def _options(self, method: str, body: bytes) -> tuple[int, bytes]:
         """GET shows them, POST changes: `insync_delay` (seconds), `deny` (IAM actions, comma
-        between), `throttle` (how many Route 53 calls to refuse)."""
+        between), `throttle` (how many Route 53 calls to refuse), `ssm_throttle` (the same),
+        `ssm_offline` (instance ids without a live agent, comma between)."""
         if method == "POST":
             try:
                 self.set(json.loads(body))
@@ -105,6 +119,8 @@ class Front:
             "insync_delay": self.api.zone.delay,
             "deny": sorted(self.api.denied),
             "throttle": self.api.throttle,
+            "ssm_throttle": self.ssm.commands.throttle,
+            "ssm_offline": sorted(self.ssm.commands.offline),
         }
 
     def set(self, values: dict[str, Any]) -> None:
@@ -115,11 +131,20 @@ class Front:
             raise ValueError(f"no option {', '.join(sorted(unknown))} (there are {known})")
         delay = float(values.get("insync_delay", self.api.zone.delay))
         throttle = int(values.get("throttle", self.api.throttle))
-        deny = values.get("deny", sorted(self.api.denied))
-        actions = deny.split(",") if isinstance(deny, str) else list(deny)
+        deny = _words(values.get("deny", sorted(self.api.denied)))
+        commands = self.ssm.commands
+        ssm_throttle = int(values.get("ssm_throttle", commands.throttle))
+        offline = _words(values.get("ssm_offline", sorted(commands.offline)))
         self.api.zone.set_delay(delay)
         self.api.throttle = throttle
-        self.api.denied = frozenset(a.strip() for a in actions if a.strip())
+        self.api.denied = self.ssm.denied = deny
+        commands.throttle, commands.offline = ssm_throttle, offline
+
+
+def _words(value: Any) -> frozenset[str]:
+    """A list, or one text with commas."""
+    words = value.split(",") if isinstance(value, str) else list(value)
+    return frozenset(word.strip() for word in words if word.strip())
 
 
 def _body(request: BaseHTTPRequestHandler) -> bytes:

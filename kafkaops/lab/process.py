@@ -52,6 +52,7 @@ class Entry:
             "exit_code": self.exit_code,
             "log": self.log,
             "starts": self.starts,
+            "started": self.started if self.active else 0.0,
             "age": round(time.time() - self.started, 1) if self.active else 0.0,
             "rss": rss(self.outer_pid) if self.active else 0,
         }

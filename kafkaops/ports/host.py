@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kafkaops.ports.host_files import Files
+from kafkaops.ports.host_units import Units
 from kafkaops.ports.marks import mutates
 
 
@@ -28,9 +30,10 @@ class ServiceState:
     exit_code: int | None = None
 
 
-class Host(Protocol):
+class Host(Files, Units, Protocol):
     """A machine that runs a broker or the mirror. Errors: `engine.errors.Unreachable` when it
-    cannot be reached; a command that fails is a `Ran` with its code, not an exception."""
+    cannot be reached, ConfigError KO-HOST-SUDO when it gives no rights; a command that fails is
+    a `Ran` with its code, not an exception."""
 
     name: str
     address: str
@@ -38,16 +41,10 @@ class Host(Protocol):
     def facts(self) -> Mapping[str, str]:
         """Kernel, nft version, java, clock (epoch seconds) and so on; missing tools absent."""
 
-    def read(self, path: str) -> bytes | None:
-        """A file's bytes, None if there is none."""
-
     @mutates
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
-        """Run a command to its end."""
-
-    @mutates
-    def put(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Write a file atomically (temporary file, fsync, rename)."""
+        """Run a command to its end. Past `timeout` (seconds) it is ended, with what it started
+        in its process group, and the code is 124."""
 
     @mutates
     def firewall(self, ruleset: str, *, timeout: float = 10.0) -> Ran:

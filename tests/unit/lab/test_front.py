@@ -151,4 +151,5 @@ def test_options_refuse_what_they_do_not_know(front: Front) -> None:
         front.set({"insync": 1})
     with pytest.raises(ValueError, match="could not convert"):
         front.set({"throttle": 3, "insync_delay": "soon"})
-    assert json.dumps(front.options()) == '{"insync_delay": 2.0, "deny": [], "throttle": 0}'
+    shown = '{"insync_delay": 2.0, "deny": [], "throttle": 0, "ssm_throttle": 0, "ssm_offline": []}'
+    assert json.dumps(front.options()) == shown
