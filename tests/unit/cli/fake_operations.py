@@ -21,7 +21,8 @@ from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD, Conduct
+from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
+from kafkaops.upgrade.conduct import Conduct
 from tests.unit.cli.fake_verification import FakeVerification
 
 
