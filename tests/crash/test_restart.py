@@ -85,6 +85,22 @@ def test_killed_in_a_stop_that_takes_its_time_it_is_not_told_again() -> None:
     assert scene.state()["starts"] == ONCE
 
 
+def test_started_by_somebody_else_after_kafkaops_died_at_the_stop_it_is_not_stopped_again() -> None:
+    """Nothing was written down of the end of the stop: the process alone tells."""
+    stops = [n for n, (name, _) in enumerate(uncrashed(there)[1].calls, 1) if "unit_stop" in name]
+    for stop in (stops[0], stops[4]):
+        world = Restart()
+        scene = world.scene()
+        scene.process(Point(stop, "after"))
+        [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+        assert world.facts.get(f"restart.blue-{down}.ended") is None
+        world.hosts[f"blue-{down}"].unit_start("kafka")
+        world.clock.sleep(10)
+        scene.process()
+        assert scene.outcomes == ["killed", "done"]
+        assert world.starts() == ONCE
+
+
 # Trouble that comes meanwhile, through the engine.
 
 

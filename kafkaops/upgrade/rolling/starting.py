@@ -7,12 +7,16 @@ import re
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.stopping import ending
 
 START_TIMEOUT = 300.0
 LINES = 200
+STALE = 30.0
+"""Seconds in which metadata may still list a broker that was killed: more than its session takes to
+run out (broker.session.timeout.ms, 9 s)."""
 # Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
 LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
 
@@ -32,7 +36,7 @@ class Started(NodeStep):
         if self.get(world, "ended") is None:  # the process that stopped it died before it could say
             unit = self.unit(world)
             if unit.pid == 0:
-                self.put(world, "ended", ending(unit))
+                self.put(world, "ended", ending(world, unit))
         self.host(world).unit_start(self.service(world), timeout=START_TIMEOUT)
 
 
@@ -43,7 +47,9 @@ class Up(NodeStep):
     def check(self, world: World) -> State:
         if self.over(world, "up"):
             return State.DONE
-        if not self.unit(world).running:
+        ended = self.get(world, "ended") or {}
+        killed = not ended.get("clean", True)
+        if not self.unit(world).running or (killed and since(world, ended) < STALE):
             return State.PENDING
         cluster = self.cluster(world)
         self._same_cluster(world, cluster.cluster_id())

@@ -34,7 +34,7 @@ class Stopped(NodeStep):
         mark = Mark(self._now(world), self.unit(world).pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
         unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
-        self.put(world, "ended", ending(unit))
+        self.put(world, "ended", ending(world, unit))
 
     def undo(self, world: World) -> None:
         """Start it again if it is down for us. A restart itself cannot be taken back."""
@@ -50,9 +50,11 @@ class Stopped(NodeStep):
         return float(self.host(world).facts().get("clock") or world.clock.wall())
 
 
-def ending(unit: Unit) -> dict[str, object]:
-    """How a process ended, as it is written down."""
+def ending(world: World, unit: Unit) -> dict[str, object]:
+    """How a process ended, as it is written down, and when that was seen."""
     return {
+        "wall": world.clock.wall(),
+        "monotonic": world.clock.monotonic(),
         "clean": unit.stopped_clean,
         "exit_code": unit.exit_code,
         "signal": unit.signal,

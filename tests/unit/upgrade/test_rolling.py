@@ -177,6 +177,24 @@ def test_a_mark_survives_json() -> None:
     assert Mark.of(mark.to_json()) == mark
 
 
+def test_told_to_stop_again_it_keeps_what_it_had_the_first_time() -> None:
+    """Who told it first died at once, and the process has left an ISR since."""
+    world = Restart()
+    plan = planned(world)
+    lost = TopicPartition("orders", 0)
+    pid = world.cluster.nodes[1].pid
+    mark = Mark(world.clock.wall(), pid, (lost, TopicPartition("orders", 4)))
+    world.facts.put("restart.blue-1.mark", mark.to_json())
+    world.cluster.parts[lost].isr.remove(1)
+    stop = step(plan, "stop-blue-1")
+    assert stop.check(world.world) is State.TODO
+    stop.act(world.world)
+    assert lost in Mark.of(world.facts.get("restart.blue-1.mark") or {}).isr
+    assert stop.check(world.world) is State.DONE
+    stop.act(world.world)
+    assert world.starts()[1] == 0
+
+
 def stopped_and_started(world: Restart, node: int) -> Plan:
     plan = planned(world)
     for phase in ("stop", "start"):
@@ -208,6 +226,18 @@ def test_a_process_that_ended_is_said_and_not_started_by_who_waits() -> None:
     up: Any = step(plan, "up-blue-1")
     assert up.check(world.world) is State.PENDING
     assert "not running (exit code 1)" in up.progress(world.world).detail
+
+
+def test_a_node_that_was_killed_is_not_up_while_metadata_may_be_of_its_old_session() -> None:
+    world = Restart()
+    world.cluster.nodes[1].signal = 9
+    world.cluster.nodes[1].boot = 0.0
+    plan = stopped_and_started(world, 1)
+    world.clock.sleep(5)
+    assert 1 in world.cluster.brokers_up()
+    assert step(plan, "up-blue-1").check(world.world) is State.PENDING
+    world.clock.sleep(30)
+    assert step(plan, "up-blue-1").check(world.world) is State.DONE
 
 
 def test_another_cluster_behind_the_address_is_a_failure() -> None:
