@@ -179,6 +179,18 @@ def nodes(plan: Plan) -> list[str]:
     return [str(s.args["host"]) for s in plan.specs if s.kind == "node-stopped"]
 
 
+def summary(run: Run) -> list[str]:
+    """Who was restarted and is back, and who is not."""
+    facts = run.directory.facts()
+    every = nodes(run.last.plan)
+    back = [name for name in every if facts.get(f"restart.{name}.soaked") is not None]
+    found = [f"restarted and back in sync: {', '.join(back) or 'nobody'}"]
+    left = [name for name in every if name not in back]
+    return found + (
+        [f"not restarted, or not watched to the end: {', '.join(left)}"] if left else []
+    )
+
+
 def lines(plan: Plan) -> Iterator[str]:
     """The plan for people: the batches, and once what is done to each."""
     titles = current().operations.titles()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from kafkaops.cli.operations import CONDUCT, conducted
-from kafkaops.cli.restart import moment
+from kafkaops.cli.restart import lines, moment, summary
 from kafkaops.engine.errors import ConfigError, UsageFault
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.restart_scene import Restart
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
 
@@ -86,6 +90,19 @@ def test_alone_it_is_the_run_that_is_meant_and_can_be_rolled_back(
     code, document, _ = kafkaops("run", "rollback", "--yes")
     assert (code, document["outcome"], operations.done) == (0, "rolled-back", [])
     assert kafkaops("run", "watch", "--once")[0] == 0
+
+
+def test_the_end_says_who_is_back_and_who_is_not() -> None:
+    world = Restart(Options(only=("1", "2")))
+    world.facts.put("restart.blue-1.soaked", {"at": 1.0})
+    plan = world.scene().plan
+    directory = SimpleNamespace(facts=lambda: world.facts)
+    run = SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))
+    assert summary(cast(Any, run)) == [
+        "restarted and back in sync: blue-1",
+        "not restarted, or not watched to the end: blue-2",
+    ]
+    assert any("batch 1, " in line for line in lines(plan))
 
 
 @pytest.mark.parametrize(
