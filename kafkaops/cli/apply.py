@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,30 @@ from kafkaops.cli.session import current
 from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
 from kafkaops.engine.errors import Exit
 
+if TYPE_CHECKING:
+    from kafkaops.cli.carry import Orders
+    from kafkaops.config.loader import Loaded
+    from kafkaops.engine.step import Plan
+
 app = make_app()
+
+Begin = Callable[["Loaded", "Plan", "Orders"], int]
+
+
+def upgrade_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import upgrade
+
+    return upgrade.begin(loaded, plan, orders)
+
+
+def restart_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import restart
+
+    return restart.begin(loaded, plan, orders)
+
+
+BEGIN: Mapping[str, Begin] = {"blue-green": upgrade_begin, "restart": restart_begin}
+"""Who shows a plan of this operation, asks and runs it."""
 
 
 @app.command(cls=OpsCommand)
@@ -29,8 +53,9 @@ def apply(
       kafkaops apply plan.json
       kafkaops apply plan.json --yes --reason CHG-1234
     """
-    from kafkaops.cli import carry, plans, runs, upgrade
+    from kafkaops.cli import carry, plans, runs
     from kafkaops.cli.output import Text, emit, news
+    from kafkaops.cli.upgrade import ended
 
     loaded = current().load()
     plan = plans.load(file)
@@ -49,8 +74,8 @@ def apply(
             raise carry.busy(run)
         news(f"run {run.id} did not end ({run.status.value}): going on with it")
         result = carry.carry(loaded, begun, orders, current().operations.resume)
-        return upgrade.ended(loaded, run.id, result.outcome)
+        return ended(loaded, run.id, result.outcome)
     other = runs.latest(loaded)
     if other is not None and other.status is runs.Status.RUNNING:
         raise carry.busy(other)
-    return upgrade.begin(loaded, plan, orders)
+    return BEGIN.get(plan.operation, upgrade_begin)(loaded, plan, orders)

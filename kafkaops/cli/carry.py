@@ -25,7 +25,7 @@ from kafkaops.engine.history import History
 from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
-from kafkaops.upgrade.blue_green.operation import Conduct
+from kafkaops.upgrade.conduct import Conduct
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run

@@ -23,6 +23,7 @@ stdout is the result, stderr is progress. Every command takes -o json.
 class Root(OpsGroup):
     lazy: ClassVar[Mapping[str, Lazy]] = {
         "upgrade": Lazy("kafkaops.cli.upgrade", "Upgrade a cluster: plan, show, ask, run."),
+        "restart": Lazy("kafkaops.cli.restart", "Restart a cluster's nodes, safely, in batches."),
         "apply": Lazy("kafkaops.cli.apply", "Run a plan that was saved with --plan --out."),
         "run": Lazy("kafkaops.cli.run", "Runs: list, show, watch, resume, rollback, finalize."),
         "cluster": Lazy("kafkaops.cli.cluster", "One cluster: show, health, diff, snapshot."),

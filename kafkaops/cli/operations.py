@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kafkaops.engine.errors import ConfigError, GuardRefused
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
-    from kafkaops.upgrade.blue_green.operation import Conduct
+    from kafkaops.upgrade.conduct import Conduct
+    from kafkaops.upgrade.rolling.choosing import Options
 
 Say = Callable[[str], None]
 COLOURS = ("blue", "green")
@@ -38,6 +40,42 @@ def enter_lab(directory: Path) -> None:
             hint="pip install 'kafkaops[lab]'",
         ) from error
     enter(directory)
+
+
+def _blue_green() -> ModuleType:
+    from kafkaops.upgrade.blue_green import operation
+
+    return operation
+
+
+def _rolling() -> ModuleType:
+    from kafkaops.upgrade.rolling import operation
+
+    return operation
+
+
+CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
+    "blue-green": _blue_green,
+    "blue-green-back": _blue_green,
+    "blue-green-finalize": _blue_green,
+    "names-to-blue": _blue_green,
+    "names-to-green": _blue_green,
+    "clear": _blue_green,
+    "restart": _rolling,
+}
+"""A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
+`rollback` and `finalize` of a conduct."""
+
+
+def conducted(operation: str) -> Any:
+    """That module. ConfigError for an operation that this kafkaops does not know."""
+    if operation not in CONDUCT:
+        raise ConfigError(
+            "KO-OPERATION-UNKNOWN",
+            f"this kafkaops does not know the operation {operation!r}",
+            hint="use the version that made the plan",
+        )
+    return CONDUCT[operation]()
 
 
 class Operations:
@@ -98,25 +136,31 @@ class Operations:
                 )
         return survey.plan(world, seen, run)
 
-    def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
-        from kafkaops.upgrade.blue_green import operation
+    def plan_restart(self, world: World, run: str, options: Options) -> Plan:
+        """The plan of a rolling restart, or GuardRefused. Nothing is changed: the ports refuse."""
+        from kafkaops.upgrade.rolling import survey
 
-        return operation.begin(conduct, plan)
+        return survey.plan(only_reading(world), options, run)
+
+    # -- runs of any operation -------------------------------------------------
+
+    def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
+        result: RunResult = conducted(plan.operation).begin(conduct, plan)
+        return result
 
     def resume(self, conduct: Conduct) -> RunResult:
-        from kafkaops.upgrade.blue_green import operation
-
-        return operation.resume(conduct)
+        return self._taken_up(conduct, "resume")
 
     def rollback(self, conduct: Conduct) -> RunResult:
-        from kafkaops.upgrade.blue_green import operation
-
-        return operation.rollback(conduct)
+        return self._taken_up(conduct, "rollback")
 
     def finalize(self, conduct: Conduct) -> RunResult:
-        from kafkaops.upgrade.blue_green import operation
+        return self._taken_up(conduct, "finalize")
 
-        return operation.finalize(conduct)
+    def _taken_up(self, conduct: Conduct, what: str) -> RunResult:
+        operation = conduct.run.look().plan.operation
+        result: RunResult = getattr(conducted(operation), what)(conduct)
+        return result
 
     def run_alone(self, conduct: Conduct, plan: Plan) -> RunResult:
         """A plan of a single piece (the names alone, a cluster emptied), as a run of its own."""
@@ -150,10 +194,12 @@ class Operations:
         return {name: len(topic.partitions) for name, topic in sorted(topics.items())}
 
     def titles(self) -> Mapping[str, str]:
-        """What each phase does, in words."""
-        from kafkaops.upgrade.blue_green.phases import TITLES
+        """What each phase of any operation does, in words."""
+        from kafkaops.upgrade.blue_green import phases as blue_green
+        from kafkaops.upgrade.rolling import phases as rolling
 
-        return {phase.value: words for phase, words in TITLES.items()}
+        both = (*blue_green.TITLES.items(), *rolling.TITLES.items())
+        return {phase.value: words for phase, words in both}
 
 
 def dumped(config: Config) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
+from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 
-__all__ = ["BACK", "FINALIZE", "FORWARD", "UNFINISHED", "Run", "Status"]
+__all__ = ["BACK", "FINALIZE", "FORWARD", "RESTART", "UNFINISHED", "Run", "Status"]
 
 if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
 
+LARGE = (".proof", ".ends", ".groups", ".mark")
+"""How the names of facts end that a report has no use for as they are."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
 
 
@@ -84,9 +87,12 @@ def store(loaded: Loaded) -> Store:
 
 
 def find(loaded: Loaded, run: str | None) -> Run:
-    """The run of this id, or the newest of the pair. UsageFault when there is none."""
+    """The run of this id; or a restart that did not end; or the newest upgrade of the pair, for a
+    restart that is over must not hide it; or the newest restart. UsageFault when there is none."""
     if run is None:
-        newest = latest(loaded)
+        restart = latest(loaded, RESTART)
+        busy = restart if restart is not None and restart.status in UNFINISHED else None
+        newest = busy or latest(loaded) or restart
         if newest is None:
             raise UsageFault(
                 "KO-RUN-NONE",
@@ -98,9 +104,9 @@ def find(loaded: Loaded, run: str | None) -> Run:
     return _open(store(loaded).existing(run))
 
 
-def latest(loaded: Loaded) -> Run | None:
-    """The newest upgrade of the pair that was begun; None when there is none. A run that cannot be
-    read is refused, not passed over: it may be the one that holds clients back."""
+def latest(loaded: Loaded, operation: str = FORWARD) -> Run | None:
+    """The newest upgrade (or other operation) of the pair that was begun; None when there is none.
+    A run that cannot be read is refused, not passed over: it may be one that holds clients back."""
     kept = store(loaded)
     for summary in sorted(kept.list(), key=lambda r: not r.damage):
         directory = kept.run(summary.id)
@@ -108,7 +114,7 @@ def latest(loaded: Loaded) -> Run | None:
             directory.look()
         if summary.cluster == loaded.config.name and directory.journals():
             found = _open(directory)
-            if found.journals[0].plan.operation == FORWARD:  # not a mere move of names
+            if found.journals[0].plan.operation == operation:  # not a mere move of names
                 return found
     return None
 
@@ -193,7 +199,7 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         else (),
         accepted=tuple(first.config.get("accept", ())),
         notes=first.notes,
-        facts={k: v for k, v in facts.items() if not k.endswith((".proof", ".ends", ".groups"))},
+        facts={k: v for k, v in facts.items() if not k.endswith(LARGE)},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -203,6 +203,20 @@ def protected(loaded: Loaded) -> bool:
     return loaded.config.blue.protected or loaded.config.green.protected
 
 
+def _nothing_more(run: Run) -> list[str]:
+    return []
+
+
+def _restarted(run: Run) -> list[str]:
+    from kafkaops.cli import restart
+
+    return restart.summary(run)
+
+
+ENDED: Mapping[str, Callable[[Run], list[str]]] = {"restart": _restarted}
+"""What more there is to say of how a run of this operation ended."""
+
+
 def ended(loaded: Loaded, run: str, outcome: str) -> int:
     """How a run ended, on stdout: the outcome, the pause, and the commands that come next."""
     from kafkaops.cli import runs
@@ -212,7 +226,7 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     found = runs.find(loaded, run)
     proof = runs.bundle(found, current().operations.titles())
     flag = config_flag(loaded)
-    words = [f"run {run}: {outcome}"]
+    words = [f"run {run}: {outcome}", *ENDED.get(found.operation, _nothing_more)(found)]
     for move in proof.moves:
         if move.pause is not None:
             parts = ", ".join(f"{p.name} {p.seconds:.2f} s" for p in move.pause.parts)

@@ -39,12 +39,17 @@ class Role(Enum):
 @dataclass(frozen=True)
 class Limits:
     """`max_batch` brokers at most in a batch, or as many as the largest rack holds; `accept` are
-    globs of topics or partitions that may be unavailable."""
+    globs of topics or partitions that may be unavailable. `among` are the nodes to roll; None
+    is all of them."""
 
     max_batch: int = MAX_BATCH
     whole_racks: bool = False
     canary: bool = True
     accept: tuple[str, ...] = ()
+    among: frozenset[int] | None = None
+
+    def wants(self, node: int) -> bool:
+        return self.among is None or node in self.among
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,8 @@ def plan(
     rows = rows_of(state)
     cap = _cap(rows, limits)
     voters = set(state.quorum.voters) if state.quorum else set()
-    first = _combined(state, rows)
-    rest = [i for i, node in enumerate(rows.brokers) if node not in voters]
+    first = [b for b in _combined(state, rows) if limits.wants(rows.brokers[b[1][0]])]
+    rest = [i for i, n in enumerate(rows.brokers) if n not in voters and limits.wants(n)]
     canary = _canary(state, rows, rest) if limits.canary else None
     if canary is not None:
         rest.remove(canary)
@@ -119,7 +124,9 @@ def plan(
     tail = [(Role.BROKERS, [rest[i] for i in batch]) for batch in found.classes]
     if state.quorum is None:  # ZooKeeper mode: the controller last, for it moves at each stop
         tail.sort(key=lambda b: state.controller in [rows.brokers[i] for i in b[1]])
-    alone = [Batch((node,), Role.CONTROLLER) for node in _isolated(state, rows)]
+    alone = [
+        Batch((node,), Role.CONTROLLER) for node in _isolated(state, rows) if limits.wants(node)
+    ]
     batches = (*alone, *_described(rows, [*first, *tail]))
     return Batches(
         state.cluster_id,

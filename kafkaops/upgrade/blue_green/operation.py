@@ -7,38 +7,19 @@ afterwards it is the same move with the colours exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from kafkaops.cutover import names
 from kafkaops.engine.errors import GuardRefused
-from kafkaops.engine.events import Listener
 from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
-from kafkaops.engine.lease import Lease
 from kafkaops.engine.plan_json import drift
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
-from kafkaops.engine.store import RunDirectory
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner, survey
 from kafkaops.upgrade.blue_green.registry import REGISTRY
+from kafkaops.upgrade.conduct import Conduct
 
 FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
-
-
-@dataclass
-class Conduct:
-    """What one process needs to work on a run. `watch` is handed each runner before it runs, so
-    that an interrupt reaches it; `confirm` answers go/no-go questions."""
-
-    world: World
-    run: RunDirectory
-    lease: Lease
-    events: Listener | None = None
-    confirm: Callable[[str], bool] | None = None
-    until: str | None = None
-    watch: Callable[[Runner[World]], None] = lambda runner: None
 
 
 def begin(conduct: Conduct, plan: Plan) -> RunResult:
@@ -109,17 +90,4 @@ def moved_over(world: World) -> bool:
 
 
 def _runner(conduct: Conduct, journal: Journal) -> Runner[World]:
-    runner = Runner(
-        journal.plan,
-        REGISTRY,
-        conduct.world,
-        journal,
-        conduct.lease,
-        conduct.world.clock,
-        conduct.events,
-        confirm=conduct.confirm,
-        until=conduct.until,
-        resume=f"kafkaops run resume {conduct.run.id}",
-    )
-    conduct.watch(runner)
-    return runner
+    return conduct.runner(journal, REGISTRY)

@@ -21,7 +21,10 @@ from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD, Conduct
+from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
+from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 from tests.unit.cli.fake_verification import FakeVerification
 
 
@@ -110,6 +113,11 @@ class FakeOperations(Operations):
     def plan(self, world: World, run: str, to: str | None) -> Plan:
         self.asked_to.append(to)
         return toy_plan(world.config, run, FORWARD, ("ttl", "names", "fence", "open", "bake"))
+
+    def plan_restart(self, world: World, run: str, options: Options) -> Plan:
+        ids = () if options.only == ("none",) else ("stop", "start")
+        made = toy_plan(world.config, run, RESTART, ids)
+        return replace(made, snapshot={"options": options.to_json()})
 
     def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
         return self._runner(conduct, plan, fresh=True).run()

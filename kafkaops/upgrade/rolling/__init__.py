@@ -1,0 +1,1 @@
+"""Rolling over the nodes of one cluster, batch by batch: the safe restart."""

@@ -1,0 +1,110 @@
+"""Which nodes a restart is about: the config's hosts, set against the cluster's own nodes. Pure.
+
+Invariant: every broker that is to be restarted has exactly one host, or nothing begins.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafkaops.config.schema import ClusterSpec, HostSpec
+from kafkaops.engine.errors import ConfigError, UsageFault
+from kafkaops.model.cluster import ClusterState
+from kafkaops.upgrade.batches import MAX_BATCH
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator asked for. `only` are host names or node ids, `since` is epoch seconds:
+    a process that started later is left alone; `soak` is in seconds."""
+
+    cluster: str = "blue"
+    only: tuple[str, ...] = ()
+    rack: str | None = None
+    since: float | None = None
+    max_batch: int = MAX_BATCH
+    whole_racks: bool = False
+    soak: float = 0.0
+    accept: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "only": list(self.only), "accept": list(self.accept)}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Options:
+        return cls(**{**kept, "only": tuple(kept["only"]), "accept": tuple(kept["accept"])})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`hosts` by node id; `left` says in words who is not restarted, and why."""
+
+    hosts: Mapping[int, HostSpec] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
+
+
+def choose(spec: ClusterSpec, state: ClusterState, options: Options) -> Chosen:
+    """The nodes to restart, before anybody asked when they started. UsageFault for a host or rack
+    that is not there, ConfigError for brokers and hosts that do not match."""
+    brokers = {b.id: b.rack for b in state.brokers}
+    voters = set(state.quorum.voters) if state.quorum else set()
+    hosts = _by_node(spec)
+    wanted = {*brokers, *voters}
+    if options.only:
+        wanted = {_node(spec, name, wanted) for name in options.only}
+    if options.rack is not None:
+        racks = sorted({rack for rack in brokers.values() if rack is not None})
+        if options.rack not in racks:
+            raise UsageFault(
+                "KO-RACK-UNKNOWN",
+                f"no broker of {spec.name} is in rack {options.rack!r}",
+                hint=f"--rack with one of: {', '.join(racks)}" if racks else "they have no racks",
+            )
+        wanted = {node for node in wanted if brokers.get(node) == options.rack}
+    homeless = sorted(node for node in wanted if node in brokers and node not in hosts)
+    if homeless:
+        raise ConfigError(
+            "KO-BROKER-NO-HOST",
+            f"broker {', '.join(map(str, homeless))} of {spec.name} has no host in the config",
+            hint="add it to the cluster's `hosts`, with its node_id; or leave it out with --only",
+        )
+    apart = sorted(node for node in wanted if node not in hosts)
+    left = [f"controller {node} is not restarted: it has no host in the config" for node in apart]
+    return Chosen({n: hosts[n] for n in sorted(wanted) if n in hosts}, tuple(left))
+
+
+def _by_node(spec: ClusterSpec) -> dict[int, HostSpec]:
+    ids = Counter(h.node_id for h in spec.hosts if h.node_id is not None)
+    for node, times in sorted(ids.items()):
+        if times > 1:
+            names = ", ".join(h.name for h in spec.hosts if h.node_id == node)
+            raise ConfigError(
+                "KO-NODE-TWICE",
+                f"the hosts {names} have the same node_id {node}",
+                where=spec.name,
+                hint="give each host its own node_id",
+            )
+    return {h.node_id: h for h in spec.hosts if h.node_id is not None}
+
+
+def _node(spec: ClusterSpec, name: str, nodes: set[int]) -> int:
+    """The node that `--only NAME` means."""
+    host = next((h for h in spec.hosts if h.name == name), None)
+    known = ", ".join(f"{h.name} ({h.node_id})" for h in spec.hosts if h.node_id in nodes)
+    if host is None and not name.isdecimal():
+        raise UsageFault(
+            "KO-HOST-UNKNOWN", f"{spec.name} has no host {name!r}", hint=f"--only with: {known}"
+        )
+    node = host.node_id if host is not None else int(name)
+    if node is None or node not in nodes:
+        what = f"the host {name}" if host is not None else f"node {name}"
+        raise UsageFault(
+            "KO-HOST-NO-BROKER",
+            f"{what} is no node of {spec.name} that is up"
+            + ("" if node is not None else ": it has no node_id in the config"),
+            hint=f"--only with: {known}",
+        )
+    return node

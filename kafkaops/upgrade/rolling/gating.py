@@ -1,0 +1,63 @@
+"""The gate before a batch: may all of its nodes be down at once, now?
+
+Invariant: nothing waits for the gate while a node of the same batch is down for us. What the gate
+refuses then is held back, and goes alone once the others are back: the node that is down may be
+just the one that the gate waits for.
+"""
+
+from __future__ import annotations
+
+from kafkaops.engine.step import Blocked, State
+from kafkaops.ports.world import World
+from kafkaops.upgrade import gate
+from kafkaops.upgrade.blue_green.move import since
+from kafkaops.upgrade.rolling.node import NodeStep, named
+
+FRESH = 60.0
+"""Seconds that a passed gate counts for; each stop looks once more anyway."""
+
+
+def look(step: NodeStep, world: World) -> Blocked | None:
+    """Ask fresh metadata about all nodes of the batch that are not stopped yet."""
+    batch = [step.of(host) for host in step.mates]
+    waiting = [
+        s for s in batch if not s.over(world, "ended") and s.stop_state(world) is not State.DONE
+    ]
+    state = step.cluster(world).snapshot()
+    rules = gate.Rules(tuple(step.spec.args["accept"]))
+    verdict = gate.judge(state, [s.node for s in waiting], rules)
+    if verdict.go:
+        return None
+    why = verdict.blocked[0]
+    down = [s for s in batch if s.mark(world) is not None and s.get(world, "up") is None]
+    if not any(s.stop_state(world) is State.DONE for s in down):
+        return why
+    for held in waiting:
+        held.put(world, "held", why.reason)
+    names = named([s.name for s in waiting])
+    world.say(f"{names}: held back, for {why.reason}; alone once the others are back")
+    return None
+
+
+class GateOpen(NodeStep):
+    """One step for a batch: done when the gate was passed lately, or when nobody of the batch
+    waits for it any more."""
+
+    @property
+    def fact(self) -> str:
+        return f"restart.{self.spec.id}"
+
+    def check(self, world: World) -> State:
+        batch = [self.of(host) for host in self.mates]
+        if all(s.over(world, "ended") or s.stop_state(world) is State.DONE for s in batch):
+            return State.DONE
+        passed = world.facts.get(self.fact)
+        fresh = passed is not None and since(world, passed) < FRESH
+        return State.DONE if fresh else State.TODO
+
+    def safe(self, world: World) -> Blocked | None:
+        return look(self, world)
+
+    def act(self, world: World) -> None:
+        clock = world.clock
+        world.facts.put(self.fact, {"wall": clock.wall(), "monotonic": clock.monotonic()})

@@ -1,0 +1,49 @@
+"""Watching a node for a while after it is back, before the next batch."""
+
+from __future__ import annotations
+
+from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.step import Progress, State
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import since
+from kafkaops.upgrade.rolling.node import NodeStep
+
+
+class Soaked(NodeStep):
+    """Done when the node ran for `soak` seconds after all else was in order. Here, with the node
+    back in service, a stop that was not clean ends the run once: a resume goes on."""
+
+    def check(self, world: World) -> State:
+        if self.over(world, "soaked"):
+            return State.DONE
+        begun = self.get(world, "soak")
+        if begun is None:
+            return State.TODO
+        if since(world, begun) < self._seconds or not self.unit(world).running:
+            return State.PENDING
+        return self.seen(world, "soaked")
+
+    def act(self, world: World) -> None:
+        ended = self.get(world, "ended") or {}
+        if not ended.get("clean", True) and self.get(world, "told") is None:
+            self.put(world, "told", True)
+            how = ended.get("signal") and f"signal {ended['signal']}"
+            raise StepFailed(
+                "KO-STOP-UNCLEAN",
+                f"{self.name} did not end by itself when told to"
+                f" ({how or ended.get('result')}); it is back and in sync, and nothing else was"
+                " stopped since",
+                where=self.name,
+                hint="look at its log, then resume",
+            )
+        clock = world.clock
+        self.put(world, "soak", {"wall": clock.wall(), "monotonic": clock.monotonic()})
+
+    def progress(self, world: World) -> Progress | None:
+        begun = self.get(world, "soak")
+        gone = since(world, begun) if begun else 0.0
+        return Progress(gone, self._seconds, "s watched", "")
+
+    @property
+    def _seconds(self) -> float:
+        return float(self.spec.args["soak"])

@@ -1,0 +1,89 @@
+"""Starting a node, and waiting until its cluster has it again."""
+
+from __future__ import annotations
+
+import re
+
+from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.engine.step import Progress, State
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import since
+from kafkaops.upgrade.gate_quorum import caught_up
+from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.upgrade.rolling.stopping import ending
+
+START_TIMEOUT = 300.0
+LINES = 200
+STALE = 30.0
+"""Seconds in which metadata may still list a broker that was killed: more than its session takes to
+run out (broker.session.timeout.ms, 9 s)."""
+# Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
+LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
+
+
+class Started(NodeStep):
+    """Done when another process than before runs."""
+
+    def check(self, world: World) -> State:
+        if self.over(world, "up"):
+            return State.DONE
+        mark, unit = self.mark(world), self.unit(world)
+        if mark is not None and unit.running and mark.replaced_by(unit):
+            return State.DONE
+        return State.PENDING if unit.active == "activating" else State.TODO
+
+    def act(self, world: World) -> None:
+        if self.get(world, "ended") is None:  # the process that stopped it died before it could say
+            unit = self.unit(world)
+            if unit.pid == 0:
+                self.put(world, "ended", ending(world, unit))
+        self.host(world).unit_start(self.service(world), timeout=START_TIMEOUT)
+
+
+class Up(NodeStep):
+    """Done when the node is registered with its own cluster, and a controller has caught up. It is
+    never stopped for being slow: a broker that recovers its logs would begin anew."""
+
+    def check(self, world: World) -> State:
+        if self.over(world, "up"):
+            return State.DONE
+        ended = self.get(world, "ended") or {}
+        killed = not ended.get("clean", True)
+        if not self.unit(world).running or (killed and since(world, ended) < STALE):
+            return State.PENDING
+        cluster = self.cluster(world)
+        self._same_cluster(world, cluster.cluster_id())
+        if self.spec.args["broker"] and self.node not in cluster.brokers_up():
+            return State.PENDING
+        if self.spec.args["voter"]:
+            quorum = cluster.snapshot(full=False).quorum
+            if quorum is None or quorum.leader < 0 or self.node not in quorum.voters:
+                return State.PENDING
+            if not caught_up(quorum, self.node):
+                return State.PENDING
+        return self.seen(world, "up")
+
+    def progress(self, world: World) -> Progress | None:
+        unit = self.unit(world)
+        if not unit.running:
+            how = f"exit code {unit.exit_code}" if unit.signal is None else f"signal {unit.signal}"
+            return Progress(0, None, "", f"its process is not running ({how})")
+        try:
+            lines = self.host(world).journal(self.service(world), lines=LINES)
+        except OpsError:  # it is only for the eye
+            lines = ""
+        loaded = LOADED.findall(lines)
+        if not loaded:
+            return Progress(0, None, "", "it runs and is not registered yet")
+        done, total = loaded[-1]
+        return Progress(float(done), float(total), "logs", "loading or recovering its logs")
+
+    def _same_cluster(self, world: World, now: str) -> None:
+        wanted = str(self.spec.args["cluster_id"])
+        if now != wanted:
+            raise StepFailed(
+                "KO-CLUSTER-OTHER",
+                f"cluster {now} answers where {wanted} did: {self.name} may be in another cluster",
+                where=self.name,
+                hint="look at the config's bootstrap addresses, then resume",
+            )

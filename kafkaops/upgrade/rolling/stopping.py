@@ -1,0 +1,62 @@
+"""Stopping a node: by TERM, with more time than Kafka's own controlled shutdown takes."""
+
+from __future__ import annotations
+
+from kafkaops.engine.step import Blocked, State
+from kafkaops.ports.host_units import Unit
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling.gating import look
+from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync
+
+TIMEOUT = 600.0
+"""Seconds: 300 that Kafka waits for its controlled shutdown, and as many to close its logs."""
+
+
+class Stopped(NodeStep):
+    """Done when the process that ran before is gone, whatever runs there since. The gate is asked
+    once more, and what the node had is written down before it is told to stop."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.over(world, "ended") else self.stop_state(world)
+
+    def safe(self, world: World) -> Blocked | None:
+        if self.check(world) is not State.TODO:
+            return None  # it ended meanwhile: a process that died here had told it to
+        return look(self, world)
+
+    def act(self, world: World) -> None:
+        if self.check(world) is not State.TODO:
+            return
+        before = self.mark(world)
+        had = set(in_sync(self.cluster(world).topics(), self.node)) if self.is_broker else set()
+        # told to stop before by a process that died, it may have left ISRs already
+        had |= set(before.isr) if before else set()
+        mark = Mark(self._now(world), self.unit(world).pid, tuple(sorted(had)))
+        self.put(world, "mark", mark.to_json())
+        unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
+        self.put(world, "ended", ending(world, unit))
+
+    def undo(self, world: World) -> None:
+        """Start it again if it is down for us. A restart itself cannot be taken back."""
+        if self.mark(world) is not None and not self.unit(world).running:
+            self.host(world).unit_start(self.service(world))
+
+    @property
+    def is_broker(self) -> bool:
+        return bool(self.spec.args["broker"])
+
+    def _now(self, world: World) -> float:
+        """By the host's clock, for process starts are told by it."""
+        return float(self.host(world).facts().get("clock") or world.clock.wall())
+
+
+def ending(world: World, unit: Unit) -> dict[str, object]:
+    """How a process ended, as it is written down, and when that was seen."""
+    return {
+        "wall": world.clock.wall(),
+        "monotonic": world.clock.monotonic(),
+        "clean": unit.stopped_clean,
+        "exit_code": unit.exit_code,
+        "signal": unit.signal,
+        "result": unit.result,
+    }

@@ -1,0 +1,259 @@
+"""A cluster whose brokers stop, start, recover and catch up as time goes by, with its hosts.
+
+The metadata is what the processes make it: who stops leaves ISRs and leads nothing, who starts is
+registered after a while and enters each ISR later still. `watch` is an observer of its own: it
+looks at every change and every half second, and knows nothing of kafkaops.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kafkaops.engine.clock import FakeClock
+from kafkaops.engine.errors import StepFailed, Unreachable
+from kafkaops.model.cluster import Broker, ClusterState, Quorum
+from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
+from kafkaops.ports.host_units import Unit
+
+STEP = 0.5
+
+
+class LiveClock(FakeClock):
+    """Time in which the brokers act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: Callable[[], None] = lambda: None
+
+    def sleep(self, seconds: float) -> None:
+        left = max(0.0, seconds)
+        while left > 0:
+            super().sleep(min(left, STEP))
+            left -= STEP
+            self.others()
+
+
+@dataclass
+class Node:
+    """`boot` seconds from its start to its registration, `catch_up` from there into each ISR;
+    `stop` seconds to stop; `code` and `signal` are how its next stop ends. `broken`: it starts and
+    is never registered."""
+
+    id: int
+    rack: str | None
+    broker: bool = True
+    boot: float = 2.0
+    catch_up: float = 3.0
+    stop: float = 1.0
+    code: int | None = 143
+    signal: int | None = None
+    broken: bool = False
+    pid: int = 0
+    started: float = 0.0
+    registered: bool = True
+    ready: float = 0.0
+    ended: int | None = None
+    killed: int | None = None
+    starts: int = 1
+
+
+@dataclass
+class Part:
+    replicas: tuple[int, ...]
+    minimum: int
+    isr: list[int]
+    leader: int
+    ready: dict[int, float] = field(default_factory=dict)
+
+
+class LiveCluster:
+    """Implements what a roll uses of `ports.cluster.Cluster`."""
+
+    def __init__(self, clock: LiveClock, nodes: Sequence[Node], voters: Sequence[int]) -> None:
+        self.clock = clock
+        self.id = "BLUE"
+        self.nodes = {n.id: n for n in nodes}
+        self.voters = tuple(voters)
+        self.active = voters[0] if voters else -1
+        self.parts: dict[TopicPartition, Part] = {}
+        self.moving: dict[TopicPartition, tuple[int, ...]] = {}
+        self.pids = itertools.count(1000)
+        self.elections = 0
+        self.faults: list[str] = []
+        self.on_tick: Callable[[], None] = lambda: None
+        for node in nodes:
+            node.pid, node.started = next(self.pids), clock.wall() - 1000
+        clock.others = self.tick
+
+    def topic(self, name: str, rows: Sequence[Sequence[int]], minimum: int = 2) -> None:
+        for i, row in enumerate(rows):
+            part = Part(tuple(row), minimum, list(row), row[0])
+            self.parts[TopicPartition(name, i)] = part
+
+    # what happens by itself
+
+    def tick(self) -> None:
+        now = self.clock.monotonic()
+        for node in self.nodes.values():
+            if node.pid and not node.registered and not node.broken and now >= node.ready:
+                node.registered = True
+                for part in self.parts.values():
+                    part.ready[node.id] = now + node.catch_up
+        for part in self.parts.values():
+            if part.leader < 0:
+                part.leader = next((r for r in part.isr if self.up(r)), -1)
+            for r in part.replicas:
+                late = now < part.ready.get(r, 0.0)
+                if part.leader >= 0 and r not in part.isr and self.up(r) and not late:
+                    part.isr.append(r)
+        self.on_tick()
+        self.watch()
+
+    def up(self, node: int) -> bool:
+        return self.nodes[node].pid > 0 and self.nodes[node].registered
+
+    def down(self, node: int) -> None:
+        """The process is gone."""
+        gone = self.nodes[node]
+        gone.pid, gone.registered = 0, False
+        for part in self.parts.values():
+            if node in part.isr and len(part.isr) > 1:
+                part.isr.remove(node)
+            if part.leader == node:
+                part.leader = next((r for r in part.isr if self.up(r)), -1)
+        if self.active == node:
+            self.active = next((v for v in self.voters if self.nodes[v].pid), -1)
+
+    def die(self, node: int) -> None:
+        """A process that ends by itself, for good."""
+        self.down(node)
+        self.nodes[node].ended = 1
+        self.nodes[node].broken = True
+
+    def start(self, node: int) -> None:
+        begun = self.nodes[node]
+        begun.pid, begun.started = next(self.pids), self.clock.wall()
+        begun.ready = self.clock.monotonic() + begun.boot
+        begun.starts += 1
+
+    def watch(self) -> None:
+        """Never below min ISR, for every partition that can be held to it."""
+        for tp, part in self.parts.items():
+            live = [r for r in part.isr if self.up(r)]
+            if len(part.replicas) > part.minimum and len(live) < part.minimum:
+                self.faults.append(f"{tp} had {live} in sync at {self.clock.now}")
+
+    # the port
+
+    def snapshot(self, *, full: bool = True) -> ClusterState:
+        if not any(self.up(n.id) for n in self.nodes.values() if n.broker):
+            raise Unreachable("KO-UNREACHABLE", "no broker answers")
+        voters = {v: 100 if self.nodes[v].pid and self.up(v) else 0 for v in self.voters}
+        brokers = [n for n in self.nodes.values() if n.broker and self.up(n.id)]
+        return ClusterState(
+            cluster_id=self.id,
+            taken=self.clock.wall(),
+            controller=self.active,
+            brokers=tuple(Broker(n.id, f"b{n.id}", 9094, n.rack, "4.3") for n in brokers),
+            topics=self.topics(configs=full),
+            quorum=Quorum(self.active, 1, 100, voters) if self.voters else None,
+            reassigning=tuple(self.moving),
+            removing=dict(self.moving),
+        )
+
+    def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
+        found: dict[str, list[Partition]] = {}
+        least: dict[str, int] = {}
+        for tp, part in sorted(self.parts.items()):
+            row = Partition(tp, part.leader, 0, part.replicas, tuple(part.isr))
+            found.setdefault(tp.topic, []).append(row)
+            least[tp.topic] = part.minimum
+        return {
+            name: Topic(name, "", False, tuple(rows), config(least[name]) if configs else config())
+            for name, rows in found.items()
+        }
+
+    def cluster_id(self) -> str:
+        return self.id
+
+    def brokers_up(self) -> tuple[int, ...]:
+        return tuple(n.id for n in self.nodes.values() if n.broker and self.up(n.id))
+
+    def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
+        self.elections += 1
+        for tp in partitions:
+            part = self.parts[tp]
+            assert part.replicas[0] in part.isr, f"{tp}: elected before it was in sync"
+            part.leader = part.replicas[0]
+
+    def close(self) -> None: ...
+
+
+def config(minimum: int | None = None) -> TopicConfig:
+    values: dict[str, str | None] = {} if minimum is None else {"min.insync.replicas": str(minimum)}
+    return TopicConfig(values, dict.fromkeys(values, "topic"))
+
+
+class NodeHost:
+    """Implements what a roll uses of `ports.host.Host`, for the host of one node."""
+
+    def __init__(self, name: str, node: Node, cluster: LiveCluster) -> None:
+        self.name, self.address, self.node, self.cluster = name, f"h{node.id}", node, cluster
+        self.log = ""
+        self.away = False
+        self.files: dict[str, bytes] = {}
+
+    def facts(self) -> Mapping[str, str]:
+        self._reached()
+        return {"clock": f"{self.cluster.clock.wall()}"}
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def unit(self, name: str) -> Unit:
+        self._reached()
+        node, active = self.node, self.node.pid > 0
+        word = "active" if active else "failed" if node.killed else "inactive"
+        return Unit(
+            name,
+            word,
+            "running" if active else "dead",
+            node.pid,
+            node.started if active else 0.0,
+            None if active or node.killed else node.ended,
+            None if active else node.killed,
+            "success" if active or not node.killed else "signal",
+        )
+
+    def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:
+        self._reached()
+        assert timeout > 300, "shorter than the controlled shutdown may take"
+        if self.node.pid:
+            self.cluster.down(self.node.id)
+            self.node.ended = None if self.node.signal else self.node.code
+            self.node.killed = self.node.signal
+            self.cluster.watch()
+            self.cluster.clock.sleep(self.node.stop)
+        return self.unit(name)
+
+    def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
+        self._reached()
+        if not self.node.pid:
+            self.cluster.start(self.node.id)
+        return self.unit(name)
+
+    def journal(self, name: str, *, lines: int = 100) -> str:
+        return self.log
+
+    def _reached(self) -> None:
+        if self.away:
+            raise Unreachable("KO-HOST-AWAY", f"{self.name} does not answer")
+
+
+def refuse_start(host: NodeHost) -> Callable[..., Unit]:
+    def start(name: str, *, timeout: float = 90.0) -> Unit:
+        raise StepFailed("KO-UNIT", "it ended at once", where=host.name)
+
+    return start

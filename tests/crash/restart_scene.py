@@ -1,0 +1,115 @@
+"""A rolling restart on fakes: two brokers a rack, three racks, three controllers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from kafkaops.config.schema import Config
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.store import MemoryFacts
+from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.facts import Facts
+from kafkaops.ports.host import Host
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling import survey
+from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.registry import REGISTRY
+from tests.crash.engine_harness import Scene
+from tests.crash.fake_nodes import LiveClock, LiveCluster, Node, NodeHost
+
+RACKS = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
+ROWS = ((1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2), (1, 5, 3), (4, 2, 6))
+VOTERS = (100, 101, 102)
+PROTOCOLS: dict[str, type[Any]] = {"clusters": Cluster, "hosts": Host, "facts": Facts}
+
+
+def config(nodes: Sequence[int]) -> Config:
+    def spec(colour: str, net: int) -> dict[str, Any]:
+        return {
+            "name": colour,
+            "bootstrap": [f"127.0.{net}.1:9094"],
+            "hosts": [
+                {"name": f"{colour}-{n}", "node_id": n, "address": f"127.0.{net}.{n}"}
+                for n in nodes
+            ],
+        }
+
+    return Config.model_validate(
+        {
+            "name": "demo",
+            "blue": spec("blue", 1),
+            "green": spec("green", 2),
+            "mirror": {"host": "green-1", "back_host": "blue-1"},
+            "cutover": {"hosted_zone": "Z1", "alias": "bootstrap.kafka.lab"},
+        }
+    )
+
+
+class Restart:
+    """One fresh world. `options` are those of the command."""
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        rows: Sequence[Sequence[int]] = ROWS,
+        minimum: int = 2,
+        voters: Sequence[int] = VOTERS,
+    ) -> None:
+        self.options = options or Options()
+        self.clock = LiveClock()
+        nodes = [Node(n, rack) for n, rack in RACKS.items()]
+        nodes += [Node(v, None, broker=False) for v in voters if v not in RACKS]
+        self.cluster = LiveCluster(self.clock, nodes, voters)
+        self.cluster.topic("orders", rows, minimum)
+        self.hosts = {f"blue-{n.id}": NodeHost(f"blue-{n.id}", n, self.cluster) for n in nodes}
+        self.facts = MemoryFacts()
+        self.said: list[str] = []
+        nothing = cast(Any, None)
+        self.world = World(
+            config=config([n.id for n in nodes]),
+            clock=self.clock,
+            clusters=cast(Any, {"blue": self.cluster}),
+            hosts=cast(Any, self.hosts),
+            local=nothing,
+            names=nothing,
+            probe=nothing,
+            connect_command=(),
+            connect={},
+            verification={},
+            facts=self.facts,
+            say=self.said.append,
+        )
+
+    def starts(self) -> dict[int, int]:
+        """How often each node was started, its first time not counted."""
+        return {n.id: n.starts - 1 for n in self.cluster.nodes.values()}
+
+    def state(self) -> Any:
+        """What must be the same however often the run died."""
+        self.clock.sleep(10)
+        return {
+            "starts": self.starts(),
+            "isr": {str(tp): sorted(p.isr) for tp, p in self.cluster.parts.items()},
+            "leaders": {str(tp): p.leader for tp, p in self.cluster.parts.items()},
+            "faults": self.cluster.faults,
+        }
+
+    def always(self) -> None:
+        self.cluster.watch()
+        assert not self.cluster.faults, self.cluster.faults
+
+    def scene(
+        self, operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run()
+    ) -> Scene[World]:
+        return Scene(
+            plan=survey.plan(self.world, self.options, "run-1"),
+            registry=REGISTRY,
+            world=self.world,
+            clock=self.clock,
+            protocols=PROTOCOLS,
+            state=self.state,
+            always=self.always,
+            operate=operate,
+        )

@@ -1,0 +1,293 @@
+"""A rolling restart killed at its calls and journal writes; and trouble that comes meanwhile."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.engine_harness import Point, Scene, Swept, points_of, sweep_pairs, uncrashed
+from tests.crash.restart_scene import VOTERS, Restart
+
+SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.08
+"""Of the points: there are some 1,500."""
+ONCE = dict.fromkeys((1, 2, 3, 4, 5, 6, *VOTERS), 1)
+
+
+def there() -> Scene[World]:
+    return Restart().scene()
+
+
+def test_undisturbed_each_node_is_restarted_once_and_nothing_is_below_min_isr() -> None:
+    world = Restart()
+    scene = world.scene()
+    scene.play()
+    state = scene.state()
+    assert scene.outcomes == ["done"]
+    assert state["starts"] == ONCE
+    assert state["faults"] == []
+    assert all(
+        leader == int(tp and p.replicas[0])
+        for (tp, p), leader in zip(
+            world.cluster.parts.items(), state["leaders"].values(), strict=True
+        )
+    )
+    assert all(sorted(p.isr) == sorted(p.replicas) for p in world.cluster.parts.values())
+
+
+def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
+    expected, fuse = uncrashed(there)
+    assert expected["starts"] == ONCE
+    swept = Swept()
+    points = points_of(fuse, reads=False)
+    for point in points[:: round(1 / SHARE)]:
+        swept.scenarios += 1
+        scene = there()
+        try:
+            scene.play([point])
+            if scene.state() != expected:
+                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
+        except (AssertionError, OpsError) as error:
+            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
+        swept.killed += scene.outcomes.count("killed")
+    assert swept.verdict().killed > 50
+
+
+def test_killed_twice_it_resumes_to_the_same_end() -> None:
+    swept = sweep_pairs(there, within=12, share=0.001 * (SHARE * 12) ** 2, seed=11)
+    assert swept.verdict().scenarios > 20
+
+
+def test_killed_in_a_stop_that_takes_its_time_it_is_not_told_again() -> None:
+    """The process ends after kafkaops did; by then the node has left its ISRs."""
+    world = Restart()
+    scene = world.scene()
+    stops = [n for n, (name, _) in enumerate(uncrashed(there)[1].calls, 1) if "unit_stop" in name]
+    scene.process(Point(stops[4], "before"))
+    assert scene.outcomes == ["killed"]
+    node = next(
+        n
+        for n in (1, 2, 3, 4, 5, 6)
+        if world.facts.get(f"restart.blue-{n}.mark")
+        and not world.facts.get(f"restart.blue-{n}.ended")
+    )
+    mark = world.facts.get(f"restart.blue-{node}.mark")
+    assert mark["isr"], "what it had was not written down before the stop"
+    world.hosts[f"blue-{node}"].unit_stop("kafka")
+    world.clock.sleep(5)
+    scene.play()
+    assert scene.state()["starts"] == ONCE
+
+
+def test_started_by_somebody_else_after_kafkaops_died_at_the_stop_it_is_not_stopped_again() -> None:
+    """Nothing was written down of the end of the stop: the process alone tells."""
+    stops = [n for n, (name, _) in enumerate(uncrashed(there)[1].calls, 1) if "unit_stop" in name]
+    for stop in (stops[0], stops[4]):
+        world = Restart()
+        scene = world.scene()
+        scene.process(Point(stop, "after"))
+        [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+        assert world.facts.get(f"restart.blue-{down}.ended") is None
+        world.hosts[f"blue-{down}"].unit_start("kafka")
+        world.clock.sleep(10)
+        scene.process()
+        assert scene.outcomes == ["killed", "done"]
+        assert world.starts() == ONCE
+
+
+# Trouble that comes meanwhile, through the engine.
+
+
+def pair(*nodes: int) -> tuple[Restart, Scene[World], int, int]:
+    """Two brokers that share a partition, so each goes alone; and which of them goes first."""
+    world = Restart(Options(only=tuple(map(str, nodes))))
+    scene = world.scene()
+    one, other = (
+        n for s in scene.plan.specs if s.kind == "gate-open" for n in s.args["mates"].values()
+    )
+    return world, scene, one, other
+
+
+def raised(scene: Scene[World]) -> OpsError:
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    return caught.value
+
+
+def when(world: Restart, node: int, do: Any) -> None:
+    """Do it once, as soon as this node has been restarted and is in sync again."""
+    done: list[bool] = []
+
+    def look() -> None:
+        if not done and world.facts.get(f"restart.blue-{node}.in-sync"):
+            done.append(True)
+            do()
+
+    world.cluster.on_tick = look
+
+
+def test_another_broker_dies_the_gate_waits_by_name_and_goes_on_when_it_is_back() -> None:
+    world, scene, one, other = pair(1, 5)
+    when(world, one, lambda: world.cluster.die(6))
+    error = raised(scene)
+    assert isinstance(error, TimedOut)
+    assert (error.code, int(error.exit)) == ("KO-ISR-BELOW-MIN", 7)
+    assert "orders-4" in error.message
+    assert "broker 6" in error.hint
+    assert world.starts()[other] == 0
+    assert world.cluster.faults == []
+    world.cluster.nodes[6].broken = False
+    world.cluster.start(6)
+    world.clock.sleep(10)
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert (world.starts()[one], world.starts()[other]) == (1, 1)
+
+
+def test_a_host_that_does_not_come_back_times_out_and_a_resume_finishes() -> None:
+    world, scene, one, other = pair(2, 3)
+    world.cluster.nodes[one].broken = True
+    error = raised(scene)
+    assert (type(error), int(error.exit), error.where) == (TimedOut, 7, f"up-blue-{one}")
+    assert world.starts()[other] == 0
+    assert world.cluster.faults == []
+    world.cluster.nodes[one].broken = False
+    world.clock.sleep(10)
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert (world.starts()[one], world.starts()[other]) == (1, 1)
+
+
+def test_a_host_that_cannot_be_reached_is_waited_for() -> None:
+    world = Restart(Options(only=("2",)))
+    scene = world.scene()
+    world.cluster.nodes[2].broken = True
+    world.cluster.on_tick = lambda: setattr(world.hosts["blue-2"], "away", world.starts()[2] == 1)
+    assert raised(scene).exit == 7
+    world.cluster.on_tick = lambda: None
+    world.hosts["blue-2"].away = False
+    world.cluster.nodes[2].broken = False
+    world.clock.sleep(10)
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.starts()[2] == 1
+
+
+def test_a_slow_isr_is_waited_for() -> None:
+    world = Restart()
+    world.cluster.nodes[2].catch_up = 1200.0
+    scene = world.scene()
+    scene.play()
+    assert scene.outcomes == ["done"]
+    assert scene.state()["starts"] == ONCE
+    assert world.cluster.faults == []
+
+
+def test_a_topic_of_one_replica_made_meanwhile_is_refused_by_name() -> None:
+    world, scene, one, other = pair(1, 2)
+    when(world, one, lambda: world.cluster.topic("lonely", [(other,)], 1))
+    error = raised(scene)
+    assert (type(error), error.code) == (StepFailed, "KO-RF-ONE")
+    assert "lonely-0" in error.message
+    assert world.starts()[other] == 0
+
+
+def test_refused_before_the_first_stop_nothing_was_changed() -> None:
+    world = Restart(Options(only=("1",)))
+    scene = world.scene()
+    world.cluster.topic("lonely", [(1,)], 1)
+    error = raised(scene)
+    assert (type(error), error.code, int(error.exit)) == (GuardRefused, "KO-RF-ONE", 5)
+    assert sum(world.starts().values()) == 0
+
+
+def test_a_foreign_reassignment_is_waited_for() -> None:
+    world, scene, one, other = pair(1, 2)
+    tp = TopicPartition("orders", 0)  # of both: from 1, 2, 3 to 1, 2, 4
+    part = world.cluster.parts[tp]
+    ends: list[float] = []
+
+    def begins() -> None:
+        ends.append(world.clock.now + 100)
+        world.cluster.moving[tp] = (3,)
+        part.replicas, part.ready[4] = (1, 2, 3, 4), ends[0]
+
+    when(world, one, begins)
+    begun = world.cluster.on_tick
+
+    def tick() -> None:
+        begun()
+        if ends and world.clock.now > ends[0] and tp in world.cluster.moving:
+            del world.cluster.moving[tp]
+            part.replicas, part.isr = (1, 2, 4), [1, 2, 4]
+
+    world.cluster.on_tick = tick
+    scene.play()
+    assert scene.outcomes == ["done"]
+    assert world.starts()[other] == 1
+    assert world.clock.now > ends[0], "it did not wait for the reassignment"
+
+
+def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
+    """What is down comes up first: nothing waits for a gate that only it could open."""
+    rows = ((1, 2, 3), (4, 5, 6))
+    world = Restart(rows=rows)
+    calls = uncrashed(lambda: Restart(rows=rows).scene())[1].calls
+    stops = [n for n, (name, _) in enumerate(calls, 1) if name.endswith("unit_stop")]
+    scene = world.scene()
+    gates = [s for s in scene.plan.specs if s.kind == "gate-open"]
+    place = next(i for i, s in enumerate(gates) if len(s.args["mates"]) == 2)
+    scene.process(Point(stops[place], "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+    [left] = set(gates[place].args["mates"].values()) - {down}
+    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
+    world.cluster.down(third)
+    world.cluster.nodes[third].boot = 600.0
+    world.cluster.start(third)
+    scene.process()
+    assert any(f"blue-{left}: held back" in line for line in world.said)
+    assert scene.outcomes == ["killed", "done"]
+    assert (world.starts()[down], world.starts()[left]) == (1, 1)
+    ups = [world.facts.get(f"restart.blue-{n}.up")["at"] for n in (down, left)]
+    assert ups[0] + 300 < ups[1], "what was down waited for what could not go"
+
+
+def shared(world: Restart, one: int, other: int) -> bool:
+    return any({one, other} <= set(p.replicas) for p in world.cluster.parts.values())
+
+
+def test_a_stop_that_was_not_clean_ends_the_run_once_with_the_node_back() -> None:
+    world, scene, one, other = pair(1, 2)
+    world.cluster.nodes[one].signal = 9
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-STOP-UNCLEAN", 8)
+    assert world.cluster.up(one)
+    assert world.starts()[other] == 0
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert (world.starts()[one], world.starts()[other]) == (1, 1)
+
+
+def test_going_back_starts_what_is_down_and_nothing_else() -> None:
+    calls = uncrashed(there)[1].calls
+    stops = [n for n, (name, _) in enumerate(calls, 1) if "unit_stop" in name]
+
+    def back(runner: Runner[World]) -> RunResult:
+        return runner.rollback()
+
+    for stop in (stops[0], stops[3], stops[-1]):
+        world = Restart()
+        scene = world.scene()
+        scene.process(Point(stop, "after"))
+        down = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+        assert down, "nothing was down when it was killed"
+        scene.process(operate=back)
+        assert scene.outcomes == ["killed", "rolled-back"]
+        assert all(n.pid for n in world.cluster.nodes.values())
+        assert all(world.starts()[n] == 1 for n in down)

@@ -1,0 +1,126 @@
+"""`restart` on a toy world: consent, saved plans, going on, and which run a command means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kafkaops.cli.operations import CONDUCT, conducted
+from kafkaops.cli.restart import lines, moment, summary
+from kafkaops.engine.errors import ConfigError, UsageFault
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.restart_scene import Restart
+from tests.unit.cli.conftest import Kafkaops
+from tests.unit.cli.fake_operations import FakeOperations
+
+
+def test_every_operation_has_a_module_that_conducts_it() -> None:
+    for operation in CONDUCT:
+        found = conducted(operation)
+        assert all(callable(getattr(found, n)) for n in ("begin", "resume", "rollback", "finalize"))
+    assert conducted("restart") is not conducted("blue-green")
+    with pytest.raises(ConfigError, match="elsewhere"):
+        conducted("elsewhere")
+
+
+def test_a_plan_changes_nothing_and_is_applied_later(
+    kafkaops: Kafkaops, operations: FakeOperations, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "plan.json")
+    code, document, _ = kafkaops("restart", "--plan", "--out", file, "--only", "1")
+    assert code == 0
+    assert document["plan"]["operation"] == "restart"
+    assert document["plan"]["snapshot"]["options"]["only"] == ["1"]
+    assert operations.done == []
+    code, document, err = kafkaops("apply", file, "--yes")
+    assert (code, document["outcome"], operations.done) == (0, "done", ["stop", "start"])
+    assert "for each batch:" in err
+    assert kafkaops("apply", file, "--yes")[1]["outcome"] == "nothing-to-do"
+
+
+def test_consent_is_asked_for_and_the_plan_shown_before(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    code, document, err = kafkaops("restart")
+    assert (code, document["error"]["code"]) == (2, "KO-CONSENT-MISSING")
+    assert err.index("plan orders-restart-") < err.index("KO-NOTE")
+    assert operations.done == []
+
+
+def test_nobody_left_is_nothing_to_do(kafkaops: Kafkaops) -> None:
+    code, document, _ = kafkaops("restart", "--only", "none", "--yes")
+    assert (code, document["outcome"]) == (0, "nothing-to-do")
+
+
+def test_a_restart_that_failed_is_gone_on_with_by_who_asks_for_the_same(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    operations.broken.add("start")
+    code, document, _ = kafkaops("restart", "--yes")
+    assert code == 8
+    run = document["error"]["resume"].split()[3]
+    code, document, _ = kafkaops("restart", "--only", "1", "--yes")
+    assert (code, document["error"]["code"]) == (5, "KO-RUN-UNFINISHED")
+    assert run in document["error"]["hint"]
+    operations.broken.clear()
+    code, document, _ = kafkaops("restart", "--yes")
+    assert (code, document["run"], operations.done) == (0, run, ["stop", "start"])
+
+
+def test_a_restart_that_is_over_does_not_hide_an_upgrade(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    kafkaops("upgrade", "--strategy", "blue-green", "--yes")
+    operations.broken.add("start")
+    kafkaops("restart", "--yes")
+    assert kafkaops("run", "show")[1]["operation"] == "restart"
+    operations.broken.clear()
+    assert kafkaops("run", "resume", "--yes")[0] == 0
+    assert kafkaops("run", "show")[1]["operation"] == "blue-green"
+
+
+def test_alone_it_is_the_run_that_is_meant_and_can_be_rolled_back(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    operations.broken.add("start")
+    kafkaops("restart", "--yes")
+    code, document, _ = kafkaops("run", "rollback", "--yes")
+    assert (code, document["outcome"], operations.done) == (0, "rolled-back", [])
+    assert kafkaops("run", "watch", "--once")[0] == 0
+
+
+def test_the_end_says_who_is_back_and_who_is_not() -> None:
+    world = Restart(Options(only=("1", "2")))
+    world.facts.put("restart.blue-1.soaked", {"at": 1.0})
+    plan = world.scene().plan
+    directory = SimpleNamespace(facts=lambda: world.facts)
+    run = SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))
+    assert summary(cast(Any, run)) == [
+        "restarted and back in sync: blue-1",
+        "not restarted, or not watched to the end: blue-2",
+    ]
+    assert any("batch 1, " in line for line in lines(plan))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--max-batch", "2", "--whole-racks"),
+        ("--cluster", "red"),
+        ("--not-restarted-since", "yesterday"),
+    ],
+)
+def test_what_makes_no_sense_is_said(kafkaops: Kafkaops, argv: tuple[str, ...]) -> None:
+    code, document, _ = kafkaops("restart", *argv)
+    assert code == 2
+    assert document["error"]["hint"]
+
+
+def test_a_moment_is_utc_unless_it_says_otherwise() -> None:
+    assert moment("2026-11-26T10:00") == moment("2026-11-26T10:00Z")
+    assert moment("2026-11-26T12:00+02:00") == moment("2026-11-26T10:00Z")
+    with pytest.raises(UsageFault):
+        moment("soon")
