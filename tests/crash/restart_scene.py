@@ -78,6 +78,7 @@ class Restart:
             connect_command=(),
             connect={},
             verification={},
+            secrets=nothing,
             facts=self.facts,
             say=self.said.append,
         )
