@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair
@@ -61,7 +62,6 @@ def settings(lab: Path) -> tuple[str, ...]:
     users = lab / "users"
     return (
         "gates.hold=2",
-        "cutover.ttl=5",
         f"users.*=file:{users}/{{user}}",
         *(f"{colour}.security.password=file:{users}/{TOOL}" for colour in ("blue", "green")),
         *(f"{colour}.security.ca_file={lab}/tls/ca.pem" for colour in ("blue", "green")),
@@ -161,8 +161,13 @@ def refuses_what_is_wrong(pair: Pair) -> None:
 
 def refuses_users_without_a_secret(pair: Pair) -> None:
     """Exit 5, each user that green lacks by its name."""
-    known = f"users={{load: 'file:{pair.lab}/users/load'}}"
-    found = pair.refused("upgrade", "--strategy", "blue-green", "--yes", changes=(known,))
+    values = yaml.safe_load(pair.config.read_text())
+    values["users"] = {"load": f"file:{pair.lab}/users/load"}
+    without = pair.state.parent / "without.yaml"
+    without.write_text(yaml.safe_dump(values))
+    kept = tuple(s for s in pair.settings if not s.startswith("users."))
+    other = Pair(pair.state.parent, kept, without)
+    found = other.refused("upgrade", "--strategy", "blue-green", "--yes", changes=())
     assert found["exit"] == 5, found
     assert "KO-SCRAM-USERS:auditor" in found["error"]["message"], found
     assert "KO-SCRAM-USERS:load" not in found["error"]["message"], found
