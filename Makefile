@@ -35,7 +35,7 @@ types: $(STAMP) ## strict types
 	@$(BIN)/mypy
 
 unit: $(STAMP) ## the tests that need no lab
-	@$(BIN)/python -m pytest -q -m "not lab and not soak and not bench" tests
+	@$(BIN)/python -m pytest -q -n auto -m "not lab and not soak and not bench" tests
 
 lab-test: $(STAMP) ## the tests on real clusters (minutes)
 	@$(BIN)/python -m pytest -q -m "lab and not soak and not bench" tests

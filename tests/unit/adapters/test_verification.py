@@ -17,6 +17,8 @@ from tests.unit.verify.batches import Rec
 from tests.unit.verify.fake_log import TOPICS, A, B, FakeCluster, cluster, fill, recs
 
 CLOCK = SystemClock()
+PATIENCE = 120.0
+"""Seconds for what comes at once: the first walk is compiled before it runs, on a busy machine too."""
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def green() -> FakeCluster:
 
 
 def until(what: str, done: Callable[[], object]) -> None:
-    deadline = CLOCK.monotonic() + 20
+    deadline = CLOCK.monotonic() + PATIENCE
     tick = threading.Event()
     while not done():
         assert CLOCK.monotonic() < deadline, what
@@ -83,7 +85,7 @@ def test_it_follows_and_seals(running: Running) -> None:
     assert (status.partitions, status.behind, status.differences, status.error) == (2, 0, (), "")
     running.blue.write(A, *recs(300, 40))
     running.green.write(A, *recs(300, 40))
-    proofs = verification.seal(running.ends(), timeout=10)
+    proofs = verification.seal(running.ends(), timeout=PATIENCE)
     assert (proofs[A].records, proofs[A].source_end, proofs[A].target_end) == (340, 340, 340)
     assert verification.status().proofs == proofs
     assert verification.translate({A: 17, B: 10_000}) == {A: 17, B: 300}
@@ -114,7 +116,7 @@ def test_seal_waits_for_the_mirrors_last_transaction(running: Running) -> None:
         verification.seal(running.ends(), timeout=0.7)
     timer = threading.Timer(0.2, lambda: running.green.finish(A, 3, commit=True))
     timer.start()
-    proof = verification.seal(running.ends(), timeout=10)[A]
+    proof = verification.seal(running.ends(), timeout=PATIENCE)[A]
     assert (proof.records, proof.target_end) == (10, 11)
 
 
@@ -125,7 +127,7 @@ def test_seal_waits_for_a_transaction_that_may_hold_anything(running: Running) -
     with pytest.raises(TimedOut, match=r"a-0 .* target offset 300 of 301"):
         verification.seal(running.ends(), timeout=0.7)
     running.green.finish(A, 3, commit=False)
-    proof = verification.seal(running.ends(), timeout=10)[A]
+    proof = verification.seal(running.ends(), timeout=PATIENCE)[A]
     assert (proof.records, proof.target_end) == (300, 302)
 
 
@@ -134,7 +136,7 @@ def test_seal_refuses_what_only_the_target_has(running: Running) -> None:
     running.green.write(B, *recs(900, 1))
     verification = running.new()
     with pytest.raises(Mismatch, match="extra in a-1 at source offset -1, target offset 300"):
-        verification.seal(running.ends(), timeout=10)
+        verification.seal(running.ends(), timeout=PATIENCE)
 
 
 def test_seal_refuses_an_altered_last_record(running: Running) -> None:
@@ -143,7 +145,7 @@ def test_seal_refuses_an_altered_last_record(running: Running) -> None:
     running.green.write(B, *recs(900, 1))
     verification = running.new()
     with pytest.raises(Mismatch, match="altered in a-1 at source offset 300, target offset 300"):
-        verification.seal(running.ends(), timeout=10)
+        verification.seal(running.ends(), timeout=PATIENCE)
 
 
 def test_seal_refuses_a_source_that_still_grows(running: Running) -> None:
@@ -153,7 +155,7 @@ def test_seal_refuses_a_source_that_still_grows(running: Running) -> None:
     running.green.write(A, *recs(300, 1))
     verification = running.new()
     with pytest.raises(Mismatch, match="a-0 on blue has records after offset 300"):
-        verification.seal(ends, timeout=10)
+        verification.seal(ends, timeout=PATIENCE)
 
 
 def test_a_gap_is_a_data_gap(running: Running) -> None:
@@ -162,7 +164,7 @@ def test_a_gap_is_a_data_gap(running: Running) -> None:
     running.blue.starts[A] = 100
     verification = running.new()
     with pytest.raises(DataGap, match="gap in a-0 at source offset 0"):
-        verification.seal(running.ends(), timeout=10)
+        verification.seal(running.ends(), timeout=PATIENCE)
 
 
 def test_a_stranger_on_the_target_is_found_without_a_seal(running: Running) -> None:
@@ -196,12 +198,12 @@ def test_a_new_process_goes_on_where_the_last_one_was(running: Running) -> None:
     assert second.translate({A: 299}) == {A: 299}  # from the checkpoint alone
     with pytest.raises(StepFailed, match=r"a-0 was compared up to offset 300"):
         second.translate({A: 301})
-    proofs = second.seal(running.ends(), timeout=10)
+    proofs = second.seal(running.ends(), timeout=PATIENCE)
     assert proofs[A].records == 305
     assert min(asked) == 300
     fresh = Running(running.blue, running.green, running.directory / "fresh")
     try:
-        assert fresh.new().seal(running.ends(), timeout=10) == proofs
+        assert fresh.new().seal(running.ends(), timeout=PATIENCE) == proofs
     finally:
         fresh.made[0].stop()
 
@@ -225,12 +227,12 @@ def test_compacted_partitions_survive_the_checkpoint(running: Running) -> None:
     for side in (running.blue, running.green):
         side.write(A, *[Rec(i, b"%d" % i, b"x") for i in range(2000)])
     first = running.new()
-    proof = first.seal({A: 2000}, timeout=10)[A]
+    proof = first.seal({A: 2000}, timeout=PATIENCE)[A]
     first.stop()
     for side in (running.blue, running.green):
         side.write(A, Rec(1, b"7", b"new"))
     second = running.new()
-    again = second.seal({A: 2001}, timeout=10)[A]
+    again = second.seal({A: 2001}, timeout=PATIENCE)[A]
     assert (again.records, proof.records) == (2000, 2000)
     assert again.digest != proof.digest
 
@@ -254,7 +256,7 @@ def test_a_topic_made_while_running_is_compared_too(running: Running) -> None:
     for side in (running.blue, running.green):
         side.write(late, *recs(0, 5))
     verification.pin([late])
-    assert verification.seal(running.ends(), timeout=10)[late].records == 5
+    assert verification.seal(running.ends(), timeout=PATIENCE)[late].records == 5
 
 
 def test_a_topic_that_the_target_lacks_is_said(running: Running) -> None:
@@ -272,7 +274,7 @@ def test_starting_in_the_middle_of_both_logs(running: Running) -> None:
     running.starts = {A: (30, 77), B: (0, 0)}
     for side in (running.blue, running.green):
         side.write(A, *recs(30, 10))
-    proof = running.new().seal(running.ends(), timeout=10)[A]
+    proof = running.new().seal(running.ends(), timeout=PATIENCE)[A]
     assert (proof.records, proof.source_start, proof.target_start) == (10, 30, 77)
 
 
