@@ -18,7 +18,7 @@ from tests.unit.verify.fake_log import TOPICS, A, B, FakeCluster, cluster, fill,
 
 CLOCK = SystemClock()
 PATIENCE = 120.0
-"""Seconds for what comes at once: the first walk is compiled before it runs, on a busy machine too."""
+"""Seconds for what comes at once: the first walk is compiled first, on a busy machine too."""
 
 
 @pytest.fixture
