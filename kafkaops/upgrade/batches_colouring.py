@@ -20,7 +20,7 @@ class Effort:
     """`steps` of local search for up to 300 brokers (fewer for more: each costs more), and `proof`
     time of the exact solver (about seconds); both for the whole cluster."""
 
-    steps: int = 20_000
+    steps: int = 40_000
     proof: float = 3.0
 
 
