@@ -42,6 +42,7 @@ class FakeCluster:
         self.next_id = {node: node * 1000 for node in nodes}
         self.known: dict[TopicPartition, int] = {}
         self.fenced_ids: set[str] = set()
+        self.leaders: dict[TopicPartition, int] = {}  # where it is not the preferred one
         self.users: dict[ScramUser, str] = {}
 
     # reads
@@ -55,7 +56,8 @@ class FakeCluster:
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         found: dict[str, list[Partition]] = {}
         for tp in sorted(self.logs):
-            part = Partition(tp, self.nodes[0], 0, self.nodes, self.nodes)
+            leader = self.leaders.get(tp, self.nodes[0])
+            part = Partition(tp, leader, 0, self.nodes, self.nodes)
             found.setdefault(tp.topic, []).append(part)
         return {
             name: Topic(name, f"{self.id}-{name}", False, tuple(parts), self._config(name))
@@ -218,7 +220,9 @@ class FakeCluster:
         log.extend(value or b"" for _, value in records)
         return tuple(range(begin, len(log)))
 
-    def elect_preferred(self, partitions: Collection[TopicPartition]) -> None: ...
+    def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
+        for tp in partitions:
+            self.leaders.pop(tp, None)
 
     def close(self) -> None: ...
 

@@ -62,7 +62,7 @@ class Operator:
             return "returned"
 
 
-WAITS = {"warm", "gates", "ttl-wait", "mirror-gone", "clients", "bake"}
+WAITS = {"warm", "gates", "ttl-wait", "mirror-gone", "clients", "bake", "leaders", "leaders-back"}
 """Steps that only wait, or find their work done: nothing begins there."""
 
 

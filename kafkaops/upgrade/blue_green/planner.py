@@ -38,6 +38,7 @@ def cut_specs(config: Config, args: Mapping[str, Any]) -> list[Spec]:
             poll=0.5,
             deadline=config.gates.timeout,
         ),
+        step("leaders", "leaders-preferred", "lead every partition from its preferred replica"),
         # before the hooks: who is stopped by one must be seen again as well
         step("observe", "observed", f"note who consumes and what grows on {src}", **slow),
         step("hooks-stop", "hooks-stopped", "stop the groups that move by hooks", **slow),
@@ -139,6 +140,13 @@ def forward(config: Config, *, id: str, created: float, **more: Any) -> Plan:
             "restart",
             "restarts-under-read",
             "restart one green broker while it is used",
+            p.SANITY,
+            args,
+        ),
+        _spec(
+            "leaders-back",
+            "leaders-preferred",
+            "lead every partition from its preferred replica",
             p.SANITY,
             args,
         ),

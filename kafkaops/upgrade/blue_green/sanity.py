@@ -99,6 +99,8 @@ class RestartsUnderRead(Once):
         chosen = min((h for h in spec.hosts if h.node_id is not None), key=lambda h: h.node_id or 0)
         host, cluster = world.hosts[chosen.name], self.target(world)
         others = [h.node_id for h in spec.hosts if h.node_id not in (None, chosen.node_id)]
+        if SCRATCH not in cluster.topics():
+            roundtrip(cluster, sorted(cluster.brokers_up()), world)
         host.service_restart(spec.service)
         tp = TopicPartition(SCRATCH, 0)
         deadline = world.clock.monotonic() + 120

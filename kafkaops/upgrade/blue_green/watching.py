@@ -10,6 +10,7 @@ from kafkaops.mirror import flow
 from kafkaops.ports.verification import Difference, VerifyStatus
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green.leading import elsewhere
 from kafkaops.upgrade.blue_green.mirroring import tend
 from kafkaops.upgrade.blue_green.move import Move
 from kafkaops.upgrade.blue_green.preparing import carry
@@ -151,6 +152,10 @@ class MirrorWarm(Move):
         gates = world.config.gates
         if not self.connect(world).ready():
             return "the mirror's worker is starting"
+        for cluster in (self.source(world), self.target(world)):
+            behind = [p for p in elsewhere(cluster.topics()) if p.replicas[0] not in p.isr]
+            if behind:
+                return f"{cluster.name}: {len(behind)} preferred leaders are not in sync"
         if flow.state(self.connect(world), self.flow, world.config) is not State.DONE:
             return flow.words(self.connect(world), self.flow)
         verification = self.verification(world)

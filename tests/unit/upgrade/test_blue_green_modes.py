@@ -12,6 +12,7 @@ from kafkaops.config.schema import ClientGroup, Config
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Spec, State
+from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
@@ -173,3 +174,31 @@ def test_producers_are_told_apart_only_where_every_broker_says_plain(
     key = "listener.security.protocol.map"
     seen = state(broker_config={n: {key: found} for n, found in enumerate(protocols)})
     assert is_plain(seen, "CLIENT") is plain
+
+
+@pytest.mark.parametrize("colour", ["blue", "green"])
+def test_both_clusters_agree_on_every_leader_before_the_fence(colour: str) -> None:
+    """Also when a leader moved while the run was held: a client's next batch must find it."""
+    scene = BlueGreen()
+
+    def until_names(runner: Runner[World]) -> RunResult:
+        runner.until = "names"
+        return runner.run()
+
+    held = scene.scene(operate=until_names)
+    held.process()
+    cluster = scene.clusters[colour]
+    moved = TopicPartition(TOPIC, 1)
+    cluster.leaders[moved] = 3
+    fenced: list[int] = []
+    fire = scene.hosts["blue-1"].run
+
+    def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
+        fenced.append(cluster.topics()[TOPIC].partitions[1].leader)
+        return fire(argv, stdin=stdin, timeout=timeout)
+
+    scene.hosts["blue-1"].run = run  # type: ignore[method-assign]
+    held.operate = lambda runner: runner.run()
+    held.play()
+    assert held.outcomes == ["held", "done"]
+    assert set(fenced) == {1}
