@@ -217,6 +217,7 @@ def report(
     """
     from kafkaops.cli import runs
     from kafkaops.cli.files import write
+    from kafkaops.upgrade.proof import ELECTED
     from kafkaops.upgrade.proof_page import report_html
 
     found = runs.find(current().load(enter_lab=False), run)
@@ -237,6 +238,8 @@ def report(
         rows.append((f"partitions, {way}", len(move.partitions)))
         rows.append((f"skipped by groups, {way}", move.skipped))
         rows.append((f"replayed by groups at the most, {way}", move.replayed))
+        if move.elected:
+            rows.append((f"look here, {way}", f"{', '.join(move.elected[:10])}: {ELECTED}"))
     emit(proof.to_json(), Table(("what", "value"), rows), *words)
 
 

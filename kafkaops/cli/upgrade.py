@@ -222,6 +222,7 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     from kafkaops.cli import runs
     from kafkaops.cli.carry import config_flag
     from kafkaops.cli.output import Text, emit
+    from kafkaops.upgrade.proof import ELECTED
 
     found = runs.find(loaded, run)
     proof = runs.bundle(found, current().operations.titles())
@@ -238,6 +239,8 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
                 f"proven equal: {move.records:,} records of {len(move.partitions)} partitions;"
                 f" groups skipped {move.skipped:,}, may see {move.replayed:,} again"
             )
+        if move.elected:
+            words.append(f"look here: {', '.join(move.elected[:10])}: {ELECTED}")
     after = []
     if found.status is runs.Status.STOPPED:
         after.append(f"kafkaops run resume {run}{flag}")

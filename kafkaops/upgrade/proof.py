@@ -113,6 +113,13 @@ class PositionLine:
     note: str = ""
 
 
+ELECTED = (
+    "leaders changed while clients arrived; an idempotent producer of librdkafka may then report as"
+    " written what is nowhere: compare the writers' own figures for these partitions"
+)
+"""What `MoveProof.elected` means for an operator; see docs/blue-green.md."""
+
+
 @dataclass(frozen=True)
 class MoveProof:
     """One move of the clients: `forward` is blue to green, `back` its reverse."""
@@ -125,6 +132,7 @@ class MoveProof:
     positions: tuple[PositionLine, ...]
     aborted: tuple[str, ...] = ()
     silent_topics: tuple[str, ...] = ()
+    elected: tuple[str, ...] = ()
     consuming: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
 
@@ -219,6 +227,7 @@ def _move(
         positions=_positions(own.get("groups") or ()),
         aborted=tuple(str(a) for a in own.get("aborted") or ()),
         silent_topics=tuple(seen.get("silent_topics") or ()),
+        elected=tuple(seen.get("elected") or ()),
         consuming=tuple(before.get("consuming") or ()),
         growing=tuple(before.get("growing") or ()),
     )

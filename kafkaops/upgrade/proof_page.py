@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from kafkaops.upgrade.proof import Bundle, MoveProof, Pause, PhaseTiming
+from kafkaops.upgrade.proof import ELECTED, Bundle, MoveProof, Pause, PhaseTiming
 
 STYLE = """
 :root { --ink:#1b1f24; --soft:#5b6570; --line:#d8dde3; --back:#fff; --panel:#f5f7f9;
@@ -172,6 +172,7 @@ def _move(move: MoveProof) -> str:
         _list("Silent topics: nothing was written there to be seen", move.silent_topics, 3)
     )
     parts.append(_list("Transactions aborted at the fence", move.aborted, 3))
+    parts.append(_list(f"Look here: {ELECTED}", move.elected, 3))
     return f"<section>{''.join(parts)}</section>"
 
 

@@ -7,6 +7,7 @@ exactly-once mirrors.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from kafkaops.model.cluster import (
@@ -43,6 +44,7 @@ class FakeCluster:
         self.known: dict[TopicPartition, int] = {}
         self.fenced_ids: set[str] = set()
         self.leaders: dict[TopicPartition, int] = {}  # where it is not the preferred one
+        self.elections: Counter[TopicPartition] = Counter()
         self.users: dict[ScramUser, str] = {}
 
     # reads
@@ -57,7 +59,7 @@ class FakeCluster:
         found: dict[str, list[Partition]] = {}
         for tp in sorted(self.logs):
             leader = self.leaders.get(tp, self.nodes[0])
-            part = Partition(tp, leader, 0, self.nodes, self.nodes)
+            part = Partition(tp, leader, self.elections[tp], self.nodes, self.nodes)
             found.setdefault(tp.topic, []).append(part)
         return {
             name: Topic(name, f"{self.id}-{name}", False, tuple(parts), self._config(name))
@@ -222,7 +224,7 @@ class FakeCluster:
 
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
         for tp in partitions:
-            self.leaders.pop(tp, None)
+            self.elections[tp] += self.leaders.pop(tp, None) is not None
 
     def close(self) -> None: ...
 

@@ -7,6 +7,7 @@ import os
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
+from kafkaops.upgrade.proof import MoveProof, moves_of
 from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
 from tests.crash.engine_harness import (
     Point,
@@ -37,6 +38,31 @@ def test_undisturbed_it_ends_on_green_with_nothing_lost() -> None:
     assert state["users"] == [(APP, PASSWORD)]  # and not the one without a secret
     assert state["mirrors"] == {"forward": "STOPPED", "back": "RUNNING"}
     assert all(fenced == name.startswith("blue") for name, (fenced, _) in state["fences"].items())
+
+
+def test_an_election_while_clients_arrive_is_named_with_its_partition() -> None:
+    def until_cut(runner: Runner[World]) -> RunResult:
+        runner.until = "cutover"
+        return runner.run()
+
+    quiet, shaken = BlueGreen(), BlueGreen()
+    for world in (quiet, shaken):
+        scene = world.scene(operate=until_cut)
+        scene.play()
+        if world is shaken:
+            world.green.elections[next(iter(world.green.logs))] += 1
+        again = world.scene()
+        again.files = scene.files
+        again.play()
+    moved = [move.elected for world in (quiet, shaken) for move in _moves(world)]
+    assert moved == [(), (str(next(iter(shaken.green.logs))),)]
+
+
+def _moves(world: BlueGreen) -> tuple[MoveProof, ...]:
+    return moves_of(
+        {n: world.facts.get(n) for n in world.facts.names()},
+        budget=world.config.cutover.max_write_pause,
+    )
 
 
 def test_killed_anywhere_it_resumes_to_the_same_end() -> None:

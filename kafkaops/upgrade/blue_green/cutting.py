@@ -20,6 +20,7 @@ from kafkaops.upgrade.blue_green.move import (
     Move,
     Once,
     cluster_spec,
+    epochs,
     offsets_in,
     offsets_out,
     partitions_of,
@@ -61,6 +62,7 @@ class Observed(Once):
         )
         consuming = sorted(g.id for g in groups if g.members and not g.id.startswith("kafkaops-"))
         self.put(world, "before", {"growing": growing, "consuming": consuming, "seeded": seeded})
+        self.put(world, "epochs", offsets_out(epochs(self.carried(world, self.target(world)))))
         self.finish(world)
 
     def undo(self, world: World) -> None:

@@ -139,6 +139,11 @@ def offsets_in(stored: Mapping[str, Any]) -> dict[TopicPartition, Any]:
     return found
 
 
+def epochs(topics: Mapping[str, Topic]) -> dict[TopicPartition, int]:
+    """Leader epochs: one that has grown means that the partition had an election since."""
+    return {p.tp: p.leader_epoch for topic in topics.values() for p in topic.partitions}
+
+
 def opposite(direction: str) -> str:
     return "back" if direction == "forward" else "forward"
 

@@ -17,6 +17,7 @@ from kafkaops.upgrade.blue_green.move import (
     Once,
     cluster_spec,
     cut_of,
+    epochs,
     offsets_in,
     partitions_of,
     since,
@@ -65,12 +66,23 @@ class ClientsSeen(Move):
             before = self.get(world, "before") or {}
             topics = sorted(self.carried(world, self.target(world)))
             silent = sorted(set(topics) - set(before.get("growing", [])))
-            self.put(world, "clients.seen", {"silent_topics": silent, **before})
+            self.put(
+                world,
+                "clients.seen",
+                {"silent_topics": silent, "elected": self._elected(world), **before},
+            )
             return State.DONE
         return State.PENDING
 
     def act(self, world: World) -> None:
         """Clients move by themselves."""
+
+    def _elected(self, world: World) -> list[str]:
+        """Partitions whose leader changed between the last look before the fence and now, when a
+        producer that the target had never seen may have had several batches under way."""
+        kept = offsets_in(self.get(world, "epochs") or {})
+        now = epochs(self.carried(world, self.target(world)))
+        return [str(tp) for tp in sorted(kept) if now.get(tp, kept[tp]) != kept[tp]]
 
     def progress(self, world: World) -> Progress | None:
         missing = self.missing(world)

@@ -89,7 +89,12 @@ FACTS: dict[str, Any] = {
         },
     ],
     "forward.aborted": ["producer 7"],
-    "forward.clients.seen": {"silent_topics": ["quiet"], "consuming": ["g"], "growing": ["t"]},
+    "forward.clients.seen": {
+        "silent_topics": ["quiet"],
+        "elected": ["t-0"],
+        "consuming": ["g"],
+        "growing": ["t"],
+    },
 }
 
 STEPS = (
@@ -232,6 +237,7 @@ def test_the_page_stands_alone_and_escapes() -> None:
         "quiet",
         "KO-RF1:scratch",
         "producer 7",
+        "leaders changed while clients arrived",
     ):
         assert words in page.text, words
 
