@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from kafkaops.engine.clock import Clock, SystemClock
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.host import Host
     from kafkaops.ports.lease import LeaseKeeper
+    from kafkaops.ports.names import Names
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
 
@@ -78,6 +79,17 @@ def client_login(spec: ClusterSpec) -> Mapping[str, Any]:
 
 def colour_spec(config: Config, colour: str) -> ClusterSpec:
     return config.blue if colour == "blue" else config.green
+
+
+class Missing:
+    """Stands for a port that this config has no section for: to use it is the error."""
+
+    def __init__(self, section: Callable[[], object]) -> None:
+        self._section = section
+
+    def __getattr__(self, name: str) -> Any:
+        self._section()
+        raise AttributeError(name)
 
 
 def cluster(config: Config, colour: str) -> Cluster:
@@ -157,13 +169,15 @@ def connect(config: Config, direction: str) -> Connect:
     mirror = config.mirror
     name = mirror.host if direction == "forward" else mirror.back_host
     port = mirror.rest_port if direction == "forward" else mirror.back_rest_port
-    hosts = {h.name: h.address for h in (*config.blue.hosts, *config.green.hosts)}
+    hosts = {h.name: h.address for h in config.hosts}
     return ConnectRest(f"http://{hosts[name]}:{port}", SystemClock())
 
 
 def connect_command(config: Config) -> tuple[str, ...]:
     """How the mirror's worker is started on its host: java and the class path. The lab brings
-    both from its own kit."""
+    both from its own kit. Empty where there is no mirror."""
+    if not config.has("mirror"):
+        return ()
     if config.lab is None:
         return (config.mirror.java, "-cp", f"{config.mirror.kafka_home}/libs/*")
     from kafkaops.lab import kit
@@ -172,7 +186,7 @@ def connect_command(config: Config) -> tuple[str, ...]:
 
 
 def lease(config: Config, run: str) -> Lease:
-    """The leases of both clusters, taken in one fixed order. LeaseHeld names the holder."""
+    """The lease of each cluster, taken in one fixed order. LeaseHeld names the holder."""
     from kafkaops.engine.lease import Holder, take
 
     clock = SystemClock()
@@ -182,7 +196,17 @@ def lease(config: Config, run: str) -> Lease:
     def acquire(name: str) -> Lease:
         return keeper.acquire(name, holder, config.state.lease_ttl)
 
-    return take(acquire, (config.blue.name, config.green.name))
+    return take(acquire, (spec.name for spec in config.clusters.values()))
+
+
+def names(config: Config) -> Names:
+    """The names that clients follow."""
+    if not config.has("cutover"):
+        return cast("Names", Missing(lambda: config.cutover))
+    from kafkaops.adapters.route53 import Route53
+
+    cutover = config.cutover
+    return Route53(cutover.hosted_zone, config.aws, resolver=cutover.resolver)
 
 
 def leases(config: Config, clock: Clock) -> LeaseKeeper:
@@ -207,25 +231,23 @@ def build(
     """The world of one run. `run_dir` None is a look that leaves no facts behind."""
     from kafkaops.adapters.host_local import LocalHost
     from kafkaops.adapters.probe import ClientProbe
-    from kafkaops.adapters.route53 import Route53
     from kafkaops.engine.store import FileFacts, MemoryFacts
     from kafkaops.ports.world import World
 
     facts: Facts = MemoryFacts() if run_dir is None else FileFacts(run_dir / "facts")
     directory = run_dir or Path(config.state.dir) / "look"
     both = ("forward", "back")
-    every = (*config.blue.hosts, *config.green.hosts)
     return World(
         config=config,
         clock=clock or SystemClock(),
-        clusters=Built({c: _later(cluster, config, c) for c in ("blue", "green")}),
-        hosts=Built({spec.name: _later(host, config, spec) for spec in every}),
+        clusters=Built({c: _later(cluster, config, c) for c in config.clusters}),
+        hosts=Built({spec.name: _later(host, config, spec) for spec in config.hosts}),
         local=LocalHost("here", "127.0.0.1", as_self=True),
-        names=Route53(config.cutover.hosted_zone, config.aws, resolver=config.cutover.resolver),
+        names=names(config),
         probe=ClientProbe(
             {
                 f"{colour}.client_security": _later(client_login, colour_spec(config, colour))
-                for colour in ("blue", "green")
+                for colour in config.clusters
             }
         ),
         connect_command=connect_command(config),

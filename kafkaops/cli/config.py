@@ -46,9 +46,10 @@ def validate() -> None:
     """
     loaded = current().load(enter_lab=False)
     config = loaded.config
+    clusters = " to ".join(spec.name for spec in config.clusters.values())
     emit(
         {"file": str(loaded.file), "valid": True, "name": config.name},
-        Text(f"{loaded.file}: valid ({config.name}: {config.blue.name} to {config.green.name})"),
+        Text(f"{loaded.file}: valid ({config.name}: {clusters})"),
     )
 
 

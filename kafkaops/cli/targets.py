@@ -66,10 +66,10 @@ class Target:
 
 
 def clusters(names: Sequence[str] | None) -> list[Target]:
-    """The clusters named, or both of the config."""
+    """The clusters named, or all of the config."""
     if not names:
         config = current().load().config
-        return [_of_config(config, colour) for colour in COLOURS]
+        return [_of_config(config, colour) for colour in config.clusters]
     return [one(name) for name in names]
 
 
@@ -78,13 +78,16 @@ def one(name: str) -> Target:
     if ADDRESS.match(name):
         return Target(name, spec=_spec_of(name))
     config = current().load().config
-    for colour in COLOURS:
-        if name in (colour, getattr(config, colour).name):
+    if name in COLOURS:
+        return _of_config(config, name)
+    for colour, spec in config.clusters.items():
+        if name == spec.name:
             return _of_config(config, colour)
+    known = ", ".join(f"{colour} ({spec.name})" for colour, spec in config.clusters.items())
     raise UsageFault(
         "KO-CLUSTER-UNKNOWN",
         f"{name!r} is no cluster of the config",
-        hint=f"blue ({config.blue.name}), green ({config.green.name}), or HOST:PORT",
+        hint=f"{known}, or HOST:PORT",
     )
 
 
@@ -112,7 +115,8 @@ def saved(file: str) -> ClusterState:
 def excluded() -> Sequence[str]:
     """Topics that the config leaves out of the mirror; none where there is no config."""
     try:
-        return current().load(enter_lab=False).config.mirror.exclude
+        config = current().load(enter_lab=False).config
+        return config.mirror.exclude if config.has("mirror") else ()
     except OpsError as error:
         if error.code == "KO-CONFIG-NONE":
             return ()

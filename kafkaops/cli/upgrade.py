@@ -200,7 +200,7 @@ def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 
 def protected(loaded: Loaded) -> bool:
-    return loaded.config.blue.protected or loaded.config.green.protected
+    return any(spec.protected for spec in loaded.config.clusters.values())
 
 
 def _nothing_more(run: Run) -> list[str]:

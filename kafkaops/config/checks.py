@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
 
 from kafkaops.config.faults import Fault
 from kafkaops.config.schema import ClusterSpec, Config, HostSpec, Security
-
-Colour = Literal["blue", "green"]
 
 
 def check(config: Config) -> list[Fault]:
     """Every fault between keys; empty when the config makes sense."""
     return [
         *_pair(config),
-        *_cluster("blue", config.blue),
-        *_cluster("green", config.green),
+        *(f for colour, spec in config.clusters.items() for f in _cluster(colour, spec)),
         *_hosts(config),
         *_names(config),
         *_mirror(config),
@@ -27,6 +23,13 @@ def check(config: Config) -> list[Fault]:
 
 
 def _pair(config: Config) -> Iterator[Fault]:
+    if not config.has("green"):
+        if config.has("mirror"):
+            yield Fault("green", "is required and missing: mirror is between blue and green")
+        return
+    for section in ("mirror", "cutover"):
+        if not config.has(section):
+            yield Fault(section, "is required and missing: there are two clusters")
     if config.blue.name == config.green.name:
         yield Fault("green.name", f"is the same as blue.name ({config.blue.name})")
     shared = sorted(set(config.blue.bootstrap) & set(config.green.bootstrap))
@@ -37,7 +40,7 @@ def _pair(config: Config) -> Iterator[Fault]:
         )
 
 
-def _cluster(colour: Colour, spec: ClusterSpec) -> Iterator[Fault]:
+def _cluster(colour: str, spec: ClusterSpec) -> Iterator[Fault]:
     if spec.client_port == spec.repl_port:
         yield Fault(
             f"{colour}.repl_port",
@@ -86,7 +89,7 @@ def _security(key: str, security: Security) -> Iterator[Fault]:
 def _hosts(config: Config) -> Iterator[Fault]:
     every: list[tuple[str, HostSpec]] = [
         (f"{colour}.hosts.{index}", host)
-        for colour, spec in (("blue", config.blue), ("green", config.green))
+        for colour, spec in config.clusters.items()
         for index, host in enumerate(spec.hosts)
     ]
     for attribute in ("name", "address"):
@@ -96,7 +99,7 @@ def _hosts(config: Config) -> Iterator[Fault]:
             if value in seen:
                 yield Fault(f"{key}.{attribute}", f"{value} is also {seen[value]}.{attribute}")
             seen.setdefault(value, key)
-    for colour, spec in (("blue", config.blue), ("green", config.green)):
+    for colour, spec in config.clusters.items():
         ids = Counter(h.node_id for h in spec.hosts if h.node_id is not None)
         for node, times in sorted(ids.items()):
             if times > 1:
@@ -110,9 +113,11 @@ def _hosts(config: Config) -> Iterator[Fault]:
 
 
 def _names(config: Config) -> Iterator[Fault]:
+    if not config.has("cutover"):
+        return
     cutover = config.cutover
     names = cutover.broker_names
-    for colour, spec in (("blue", config.blue), ("green", config.green)) if names else ():
+    for colour, spec in config.clusters.items() if names else ():
         ids = {h.node_id for h in spec.hosts if h.node_id is not None}
         missing = sorted(set(names) - ids)
         extra = sorted(ids - set(names))
@@ -160,6 +165,8 @@ def _names(config: Config) -> Iterator[Fault]:
 
 
 def _mirror(config: Config) -> Iterator[Fault]:
+    if not (config.has("mirror") and config.has("green")):
+        return
     for key, name, colour, spec in (
         ("mirror.host", config.mirror.host, "green", config.green),
         ("mirror.back_host", config.mirror.back_host, "blue", config.blue),
@@ -170,7 +177,8 @@ def _mirror(config: Config) -> Iterator[Fault]:
 
 
 def _clients(config: Config) -> Iterator[Fault]:
-    hosts = {h.name for h in (*config.blue.hosts, *config.green.hosts)}
+    hosts = {h.name for h in config.hosts}
+    names = config.cutover.broker_names if config.has("cutover") else {}
     seen: set[str] = set()
     for index, group in enumerate(config.clients):
         key = f"clients.{index}"
@@ -185,14 +193,17 @@ def _clients(config: Config) -> Iterator[Fault]:
                     )
         elif group.stop or group.start:
             yield Fault(f"{key}.moves", f"is {group.moves}, which runs no stop or start")
-        if group.moves == "follows-names" and not config.cutover.broker_names:
+        if group.moves == "follows-names" and not names:
             yield Fault(
                 f"{key}.moves",
                 "follows-names needs cutover.broker_names, the same names on both clusters",
             )
         if group.host is not None and group.host not in hosts:
-            yield Fault(f"{key}.host", f"{group.host} is not a host of blue or green")
-    if config.cutover.fence == "clients" and not any(g.moves == "hooks" for g in config.clients):
+            yield Fault(
+                f"{key}.host", f"{group.host} is not a host of {' or '.join(config.clusters)}"
+            )
+    fence = config.cutover.fence if config.has("cutover") else "firewall"
+    if fence == "clients" and not any(g.moves == "hooks" for g in config.clients):
         yield Fault(
             "cutover.fence", "is clients, but no group in clients has moves: hooks to stop them"
         )
@@ -203,7 +214,7 @@ def _lab(config: Config) -> Iterator[Fault]:
         return
     if config.provision.kind == "lab":
         yield Fault("provision.kind", "is lab, and there is no `lab:` section")
-    for colour, spec in (("blue", config.blue), ("green", config.green)):
+    for colour, spec in config.clusters.items():
         for index, host in enumerate(spec.hosts):
             if host.via == "lab":
                 yield Fault(f"{colour}.hosts.{index}.via", "is lab, and there is no `lab:` section")

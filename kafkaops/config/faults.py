@@ -110,23 +110,26 @@ def _suggest(path: Path) -> str:
 def _fields(path: Path) -> list[str]:
     """The valid keys of the mapping at this path."""
     model: type[BaseModel] | None = Config
+    keyed = False
     for part in path:
         if model is None:
             return []
-        if part.isdecimal():
-            continue  # an index: the model stays the list's element
+        if keyed or part.isdecimal():
+            keyed = False
+            continue  # a key or an index: the model stays the element's
         info = model.model_fields.get(part)
         model = model_of(info) if info else None
+        keyed = info is not None and get_origin(info.annotation) is dict
     return list(model.model_fields) if model else []
 
 
 def model_of(info: FieldInfo) -> type[BaseModel] | None:
-    """The model that a field holds, directly, optionally or as a list's element."""
+    """The model that a field holds, directly, optionally or as an element of a list or mapping."""
 
     def find(annotation: Any) -> type[BaseModel] | None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             return annotation
-        if get_origin(annotation) in (Union, UnionType, tuple, list):
+        if get_origin(annotation) in (Union, UnionType, tuple, list, dict):
             for inner in get_args(annotation):
                 found = find(inner)
                 if found:
@@ -137,7 +140,7 @@ def model_of(info: FieldInfo) -> type[BaseModel] | None:
 
 
 def key_paths(model: type[BaseModel], prefix: Path = ()) -> list[Path]:
-    """Every key path of the schema, list elements without their index."""
+    """Every key path of the schema, elements without their index or key."""
     paths: list[Path] = []
     for name, info in model.model_fields.items():
         paths.append((*prefix, name))

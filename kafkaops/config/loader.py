@@ -200,8 +200,7 @@ def _absolute(config: Config, base: FilePath) -> Config:
         changes["ssh"] = config.ssh.model_copy(update={"config_file": file})
     if config.lab is not None:
         changes["lab"] = config.lab.model_copy(update={"dir": join(config.lab.dir)})
-    for colour in ("blue", "green"):
-        spec = getattr(config, colour)
+    for colour, spec in config.clusters.items():
         found = {"security": spec.security, "client_security": spec.client_security}
         changes[colour] = spec.model_copy(
             update={
@@ -213,5 +212,11 @@ def _absolute(config: Config, base: FilePath) -> Config:
                 if security is not None
             }
         )
+    changes["versions"] = {
+        name: version.model_copy(
+            update={"source": version.source if "://" in version.source else join(version.source)}
+        )
+        for name, version in config.versions.items()
+    }
     changes["users"] = {name: reference(ref) for name, ref in config.users.items()}
     return config.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""The schema of a config file: one pair of clusters, how clients move, and what is accepted.
+"""The schema of a config file: one cluster or a pair, how clients move, and what is accepted.
 
 Invariant: unknown keys are errors, and no value here is read from the environment except
 through a named reference (`env:`, `file:`, `secretsmanager:`).
@@ -6,13 +6,26 @@ through a named reference (`env:`, `file:`, `secretsmanager:`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    field_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from kafkaops.engine.errors import ConfigError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 SecretRef = Annotated[str, StringConstraints(pattern=r"^(env|file|secretsmanager):.+$")]
 HostPort = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
+Release = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[A-Za-z0-9.]+)?$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[^/\s]+)+$")]
 
 
 class Strict(BaseModel):
@@ -20,12 +33,12 @@ class Strict(BaseModel):
 
 
 class HostSpec(Strict):
-    """One broker host. `via` chooses the adapter; `target` is the SSH destination or the
-    instance id, default the address."""
+    """One host of a broker or of a controller. `via` chooses the adapter; `target` is the SSH
+    destination or the instance id, default the address."""
 
     name: Name = Field(description="unique over both clusters")
-    node_id: int | None = Field(None, description="the broker's node.id; required for shared names")
-    address: str = Field(description="address of its CLIENT and REPL listeners")
+    node_id: int | None = Field(None, description="its node.id; required for shared names")
+    address: str = Field(description="address of its listeners")
     via: Literal["lab", "local", "ssh", "ssm"] = Field("ssh", description="how it is reached")
     target: str = Field("", description="SSH destination or instance id; default the address")
 
@@ -42,6 +55,15 @@ class Security(Strict):
     ca_file: str = Field("", description="PEM; relative to the config file, as are the next two")
     cert_file: str = ""
     key_file: str = ""
+
+
+class Install(Strict):
+    """Where Kafka lies on each host: DIRECTORY/versions/VERSION is one unpacked version each,
+    and the link DIRECTORY/current says which of them the service runs."""
+
+    directory: AbsolutePath = "/opt/kafka"
+    owner: str = Field("", description="user:group of what is unpacked; default who unpacks")
+    java: str = Field("java", description="the Java that the service runs, a command or a path")
 
 
 class ClusterSpec(Strict):
@@ -63,6 +85,9 @@ class ClusterSpec(Strict):
     service: str = Field("kafka", description="the broker's service on its host")
     properties: str = Field(
         "/opt/kafka/config/server.properties", description="the broker's own file on its host"
+    )
+    install: Install | None = Field(
+        None, description="where versions are unpacked, for upgrades in place"
     )
 
 
@@ -188,22 +213,64 @@ class LabRef(Strict):
     dir: str = Field(description="relative to the config file")
 
 
+class Version(Strict):
+    """A Kafka release as a tarball, with the checksum that it must have."""
+
+    source: str = Field(
+        min_length=1, description="file (relative to the config file), https:// or s3:// address"
+    )
+    sha512: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{128}$", to_lower=True)] = Field(
+        description="128 hex digits"
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _reachable(cls, source: str) -> str:
+        scheme, separator, rest = source.partition("://")
+        if separator and (scheme not in ("https", "s3") or not rest.strip("/").partition("/")[2]):
+            raise ValueError("must be a file, https://HOST/FILE or s3://BUCKET/KEY")
+        return source
+
+
+class IfPair:
+    """Marks a section that a cluster alone does without: None in the file's terms, while code
+    that asks for it gets a section or a ConfigError (`Config.__getattribute__`)."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.nullable_schema(handler(source))
+
+
+def _if_pair(description: str) -> Any:
+    return Field(None, description=description)
+
+
+PAIR: Mapping[str, str] = {
+    "green": "a second cluster",
+    "mirror": "a mirror between two clusters",
+    "cutover": "the names that clients follow",
+}
+"""The sections that `IfPair` marks, and what each is, for the error."""
+
+
 class Config(Strict):
-    """The whole file."""
+    """The whole file. With `green` it is a pair; without, a cluster alone: `blue`."""
 
     schema_version: Literal[1] = 1
-    name: Name = Field(description="of the pair; runs and the lease carry it")
+    name: Name = Field(description="of the pair or the cluster alone; runs carry it")
     state: State = State()
     aws: Aws = Aws()
     ssh: Ssh = Ssh()
     lab: LabRef | None = None
     blue: ClusterSpec
-    green: ClusterSpec
+    green: Annotated[ClusterSpec, IfPair()] = _if_pair("the second cluster of a pair")
     provision: Provision = Provision()
-    mirror: Mirror
-    cutover: Cutover
+    mirror: Annotated[Mirror, IfPair()] = _if_pair("required with green")
+    cutover: Annotated[Cutover, IfPair()] = _if_pair("required with green")
     clients: tuple[ClientGroup, ...] = ()
     gates: Gates = Gates()
+    versions: dict[Release, Version] = Field({}, description="what upgrades in place install")
     users: dict[str, SecretRef] = Field(
         {},
         description="SCRAM users to make on the other cluster: a name or glob, and where the"
@@ -212,3 +279,29 @@ class Config(Strict):
     accept: tuple[str, ...] = Field(
         (), description="findings accepted by name, as `code` or `code:subject` (globs)"
     )
+
+    @property
+    def clusters(self) -> Mapping[str, ClusterSpec]:
+        """The clusters there are, by colour: `blue`, and of a pair `green`."""
+        return {"blue": self.blue} | ({"green": self.green} if self.has("green") else {})
+
+    @property
+    def hosts(self) -> tuple[HostSpec, ...]:
+        """The hosts of all clusters."""
+        return tuple(host for spec in self.clusters.values() for host in spec.hosts)
+
+    def has(self, section: str) -> bool:
+        """Whether a section that may be left out is there."""
+        return self.__dict__[section] is not None
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if value is None and name in PAIR:
+                raise ConfigError(
+                    "KO-CONFIG-NO-GREEN",
+                    f"this needs {PAIR[name]}: the config has no `{name}`",
+                    hint="use the config of a pair (-c FILE); docs/configuration.md explains it",
+                )
+            return value
