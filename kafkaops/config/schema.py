@@ -141,11 +141,11 @@ class Cutover(Strict):
         " end and commit (not where clients use TLS)",
     )
     rejoin_window: float = Field(
-        1.0,
+        10.0,
         ge=0,
-        le=10,
-        description="seconds after opening in which nobody may fetch yet, so that consumers rejoin"
-        " before they read on from an old position (not where clients use TLS)",
+        le=60,
+        description="seconds after opening, at the most, in which nobody may fetch: until every group"
+        " has rejoined, before anybody reads on from an old position (not where clients use TLS)",
     )
 
 

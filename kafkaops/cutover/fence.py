@@ -116,6 +116,17 @@ def open_(hosts: Sequence[Host], port: int, *, rejoin: float = 0.0) -> None:
     _each(hosts, one)
 
 
+def rejoining(hosts: Sequence[Host]) -> bool:
+    """Whether any host still holds consumers from fetching."""
+    found = _each(hosts, lambda h: ruleset.rejoining(h.firewall_show(ruleset.table(h.name))))
+    return any(found.values())
+
+
+def fetch(hosts: Sequence[Host]) -> None:
+    """Consumers may fetch on every host."""
+    _each(hosts, lambda h: _load(h, ruleset.fetch(h.name)))
+
+
 def close_and_forward(pairs: Sequence[tuple[Host, str]], port: int) -> None:
     """The reverse of `open_`: closed for good, new clients passed on to the paired address."""
     target = {host.name: address for host, address in pairs}

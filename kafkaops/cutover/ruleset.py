@@ -151,6 +151,11 @@ def rejoin(host: str, port: int, *, seconds: float) -> str:
     return f"add element ip {t} rejoin {{ {port} timeout {_timeout(seconds)} }}\n"
 
 
+def fetch(host: str) -> str:
+    """Nobody is held from fetching any more."""
+    return _sets(host) + f"flush set ip {table(host)} rejoin\n"
+
+
 def forward_on(host: str, address: str, port: int, target: str) -> str:
     """Pass new connections to `address`:`port` on to `target`, same port. The fence of this host
     does not see them: their destination is rewritten before it looks. Masquerading is left out
@@ -209,6 +214,11 @@ def state(listing: str | None) -> FenceState:
             return FenceState("timed", expires=float(min(left)), forward=target)
         return FenceState("permanent", forward=target)
     return FenceState("holding" if held else "open", forward=target)
+
+
+def rejoining(listing: str | None) -> bool:
+    """Whether consumers are held from fetching."""
+    return listing is not None and bool(_elements(_items(listing), "rejoin"))
 
 
 def knocks(listing: str | None) -> dict[str, float]:

@@ -88,6 +88,10 @@ class FakeCluster:
             quotas=tuple(self.quotas),
             scram_users=self.scram_users(),
             quorum=Quorum(self.nodes[0], 1, 1, dict.fromkeys(self.nodes, 1)),
+            broker_config={
+                n: {"listener.security.protocol.map": "CLIENT:PLAINTEXT,REPL:PLAINTEXT"}
+                for n in self.nodes
+            },
         )
 
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 
 def test_after_a_rollback_the_second_attempt_loses_nothing_either(tmp_path: Path) -> None:
-    with lab_under_load(tmp_path, rate=50, settings=("gates.hold=2", "cutover.ttl=5")) as pair:
+    with lab_under_load(tmp_path, rate=50, settings=("gates.hold=2",)) as pair:
         pair.upgrade()
         pair.kafkaops("run", "rollback", "--yes")
         pair.kafkaops("upgrade", "--strategy", "blue-green", "--yes", expect=5)

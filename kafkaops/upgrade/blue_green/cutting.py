@@ -60,8 +60,10 @@ class Observed(Once):
         growing = sorted(
             {tp.topic for tp in parts if second[tp].high_watermark > first[tp].high_watermark}
         )
-        consuming = sorted(g.id for g in groups if g.members and not g.id.startswith("kafkaops-"))
+        members = {g.id: len(g.members) for g in groups if not g.id.startswith("kafkaops-")}
+        consuming = sorted(g for g, count in members.items() if count)
         self.put(world, "before", {"growing": growing, "consuming": consuming, "seeded": seeded})
+        self.put(world, "members", {g: members[g] for g in consuming})
         self.put(world, "epochs", offsets_out(epochs(self.carried(world, self.target(world)))))
         self.finish(world)
 

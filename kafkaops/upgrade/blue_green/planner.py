@@ -60,11 +60,20 @@ def settle_specs(args: Mapping[str, Any], *, patience: float) -> list[Spec]:
     src, dst = args["src"], args["dst"]
     return [
         _spec(
+            "rejoined",
+            "rejoined",
+            f"let every group rejoin on {dst} before it fetches",
+            Phase.SETTLE,
+            args,
+            batch="arrive",
+        ),
+        _spec(
             "hooks-start",
             "hooks-started",
             "start the groups that move by hooks",
             Phase.SETTLE,
             args,
+            batch="arrive",
         ),
         _spec(
             "fence-kept", "fence-persistent", f"keep {src} fenced over reboots", Phase.SETTLE, args

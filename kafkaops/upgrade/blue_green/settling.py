@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from kafkaops.cutover import fence, hooks
@@ -23,6 +24,8 @@ from kafkaops.upgrade.blue_green.move import (
     since,
 )
 
+LOOK = 0.2
+"""Seconds between two looks at the groups while their consumers are held."""
 NOT_SEEN = "KO-CLIENT-NOT-SEEN:"
 """With a group's or topic's glob behind it, under `accept`: do not wait for that one."""
 
@@ -50,6 +53,32 @@ class HooksStarted(Once):
 
     def undo(self, world: World) -> None:
         self.forget(world)
+
+
+class Rejoined(Move):
+    """Nobody fetches on the target before every group has come together there as large as it was,
+    or `rejoin_window` is over: a consumer that reads on by itself does so from the offset that it
+    had on the other cluster, and one that compares leader epochs (KIP-320) takes the difference
+    for a truncated log and begins anew. The hosts' kernels end it by themselves."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if fence.rejoining(self.hosts(world, self.dst)) else State.DONE
+
+    def act(self, world: World) -> None:
+        wanted: dict[str, int] = self.get(world, "members") or {}
+        clock = world.clock
+        until = clock.monotonic() + world.config.cutover.rejoin_window
+        while clock.monotonic() < until and not self._together(world, wanted):
+            clock.sleep(LOOK)
+        fence.fetch(self.hosts(world, self.dst))
+        self.stamp(world, "rejoined")
+
+    def _together(self, world: World, wanted: Mapping[str, int]) -> bool:
+        now = {g.id: g for g in self.target(world).groups(offsets=False)}
+        return all(
+            name in now and now[name].state == "Stable" and len(now[name].members) >= count
+            for name, count in wanted.items()
+        )
 
 
 class ClientsSeen(Move):
