@@ -45,6 +45,7 @@ STOP_TIMEOUT = 90.0
 DRAIN_TIMEOUT = 120.0
 DRAIN_IDLE = 60.0
 """Longer than a session (45 s), after which a killed member's partitions move on."""
+AGAIN_AFTER = 30.0
 READY_TIMEOUT = 120.0
 
 
@@ -64,7 +65,7 @@ def start(
 
     `options` are `ClientSpec` fields for all clients (rate, auto_commit, dns_cache, config...).
     A load that was stopped goes on: sequence numbers and ledgers continue; new clients join.
-    LoadFault if a client ends, or does nothing for two minutes.
+    LoadFault if a client ends, or does nothing for two minutes, once more started included.
     """
     layout = Layout.of(lab)
     wanted = parse_topics(topics) if isinstance(topics, str) else topics
@@ -85,7 +86,7 @@ def start(
     say(f"starting {len(specs)} clients on {', '.join(f'{t}:{n}' for t, n in wanted.items())}")
     for spec in specs:
         _spawn(layout, spec)
-    _await_action(layout, specs)
+    _await_action(layout, specs, say)
     return fleet
 
 
@@ -257,11 +258,14 @@ def _drain(layout: Layout, say: Say) -> bool:
         time.sleep(0.25)
 
 
-def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:
-    """Until each producer has an acknowledgement and each group a delivery of this life."""
+def _await_action(layout: Layout, specs: Sequence[ClientSpec], say: Say) -> None:
+    """Until each producer has an acknowledgement and each group a delivery of this life. Clients
+    that do nothing for a while are started once more: seen, a kafka-python consumer whose group
+    rebalanced twice while it joined sent no heartbeat any more and never read."""
     reader = LedgerReader(home_of(layout))
     since = time.time_ns() - NS
     deadline = time.monotonic() + READY_TIMEOUT
+    once_more = time.monotonic() + AGAIN_AFTER
     groups = {s.group for s in specs if s.group}
     producers = {s.name for s in specs if s.role == "producer"}
     while True:
@@ -273,6 +277,13 @@ def _await_action(layout: Layout, specs: Sequence[ClientSpec]) -> None:
         missing = (producers - acting) | ((groups - reading) if producers else set())
         if not missing:
             return
+        if time.monotonic() > once_more:
+            once_more = deadline + 1
+            idle = [s for s in specs if {s.name, s.group} & missing]
+            say(f"started once more, for they did nothing: {', '.join(s.name for s in idle)}")
+            _end(layout, idle)
+            for spec in idle:
+                _spawn(layout, spec)
         services = _services(layout)
         for spec in specs:
             service = services.get(_service(spec.name), {})
