@@ -11,7 +11,9 @@ from functools import partial
 from kafkaops.adapters import (
     kafka_acls,
     kafka_alter,
+    kafka_controllers,
     kafka_data,
+    kafka_features,
     kafka_groups,
     kafka_producers,
     kafka_rights,
@@ -33,8 +35,10 @@ from kafkaops.model.cluster import (
     ScramUser,
     Transaction,
 )
+from kafkaops.model.features import FeatureChange, Features
 from kafkaops.model.partition import Ends, Topic, TopicPartition
 
+_ATTEMPT = 3.0  # seconds for each question to a controller: its listener may be closed to us
 _IDS_A_SECOND = 500  # pessimistic: bounds the wait for producer ids
 
 
@@ -117,6 +121,19 @@ class KafkaCluster:
     def scram_users(self) -> tuple[ScramUser, ...]:
         return self._wire.run("list users", partial(kafka_users.users, self._wire))
 
+    def features(self) -> Features:
+        work = partial(kafka_features.told, self._wire)
+        told = self._wire.run("read feature levels", work, self._timeout * 2)
+        return kafka_controllers.features(told, kafka_controllers.asker(self._settings, _ATTEMPT))
+
+    def finalized_features(self) -> Mapping[int, Mapping[str, int]]:
+        work = partial(kafka_features.finalized, self._wire)
+        return self._wire.run("read finalized feature levels", work)
+
+    def try_features(self, changes: Collection[FeatureChange]) -> str:
+        work = partial(kafka_features.attempt, self._wire, changes)
+        return self._wire.run("try feature levels", work)
+
     def logs_in(self, user: str, mechanism: str, password: str) -> bool:
         begun = self._clock.monotonic()
         credential = ScramUser(user, mechanism, 0)
@@ -174,6 +191,10 @@ class KafkaCluster:
         work = partial(kafka_alter.alter_broker_config, self._wire, broker, set, delete)
         who = "all brokers" if broker is None else f"broker {broker}"
         self._wire.run(f"alter the config of {who}", work, self._timeout * 2)
+
+    def update_features(self, changes: Collection[FeatureChange]) -> None:
+        work = partial(kafka_features.update, self._wire, changes)
+        self._wire.run("change feature levels", work, self._timeout * 2)
 
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
         work = partial(kafka_alter.elect_preferred, self._wire, partitions)

@@ -119,7 +119,8 @@ def _config_of(wire: Wire, broker: int) -> Callable[[], Awaitable[dict[str, str 
     return lambda: kafka_topics.broker_config(wire, broker)
 
 
-async def _quorum(wire: Wire) -> Quorum | None:
+async def describe_quorum(wire: Wire) -> Any | None:
+    """The brokers' answer about the metadata quorum; None in ZooKeeper mode."""
     if not wire.supports(DescribeQuorumRequest):
         return None
     topic = DescribeQuorumRequest.TopicData
@@ -133,6 +134,13 @@ async def _quorum(wire: Wire) -> Quorum | None:
     if answer.error_code in FEATURE_OFF:
         return None
     check(answer.error_code, "the metadata quorum")
+    return answer
+
+
+async def _quorum(wire: Wire) -> Quorum | None:
+    answer = await describe_quorum(wire)
+    if answer is None:
+        return None
     [found] = answer.topics[0].partitions
     check(found.error_code, "the metadata quorum")
     return Quorum(

@@ -34,7 +34,17 @@ def restart_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
     return restart.begin(loaded, plan, orders)
 
 
-BEGIN: Mapping[str, Begin] = {"blue-green": upgrade_begin, "restart": restart_begin}
+def features_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import features
+
+    return features.begin(loaded, plan, orders)
+
+
+BEGIN: Mapping[str, Begin] = {
+    "blue-green": upgrade_begin,
+    "restart": restart_begin,
+    "features": features_begin,
+}
 """Who shows a plan of this operation, asks and runs it."""
 
 

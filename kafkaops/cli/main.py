@@ -27,6 +27,9 @@ class Root(OpsGroup):
         "apply": Lazy("kafkaops.cli.apply", "Run a plan that was saved with --plan --out."),
         "run": Lazy("kafkaops.cli.run", "Runs: list, show, watch, resume, rollback, finalize."),
         "cluster": Lazy("kafkaops.cli.cluster", "One cluster: show, health, diff, snapshot."),
+        "features": Lazy(
+            "kafkaops.cli.features", "Feature levels: show, plan, finalize, downgrade."
+        ),
         "verify": Lazy("kafkaops.cli.verify", "Prove that two clusters hold the same records."),
         "offsets": Lazy("kafkaops.cli.offsets", "Exact offsets of one cluster on the other."),
         "cutover": Lazy("kafkaops.cli.cutover", "The names that clients follow: show, flip, back."),

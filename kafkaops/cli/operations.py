@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kafkaops.engine.lease import Lease
     from kafkaops.engine.run import RunResult
     from kafkaops.engine.step import Plan
+    from kafkaops.features.asking import Asked
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.verification import Verification
@@ -54,6 +55,12 @@ def _rolling() -> ModuleType:
     return operation
 
 
+def _features() -> ModuleType:
+    from kafkaops.upgrade import features_operation
+
+    return features_operation
+
+
 CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "blue-green": _blue_green,
     "blue-green-back": _blue_green,
@@ -62,6 +69,7 @@ CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "names-to-green": _blue_green,
     "clear": _blue_green,
     "restart": _rolling,
+    "features": _features,
 }
 """A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
 `rollback` and `finalize` of a conduct."""
@@ -142,6 +150,13 @@ class Operations:
 
         return survey.plan(only_reading(world), options, run)
 
+    def plan_features(self, world: World, run: str, asked: Asked) -> Plan:
+        """The plan of a change of feature levels, tried by the controller, or GuardRefused. Nothing
+        is changed: the ports refuse."""
+        from kafkaops.features import survey
+
+        return survey.plan(only_reading(world), asked, run)
+
     # -- runs of any operation -------------------------------------------------
 
     def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
@@ -195,11 +210,12 @@ class Operations:
 
     def titles(self) -> Mapping[str, str]:
         """What each phase of any operation does, in words."""
+        from kafkaops.features import phases as features
         from kafkaops.upgrade.blue_green import phases as blue_green
         from kafkaops.upgrade.rolling import phases as rolling
 
-        both = (*blue_green.TITLES.items(), *rolling.TITLES.items())
-        return {phase.value: words for phase, words in both}
+        every = (blue_green.TITLES, rolling.TITLES, features.TITLES)
+        return {phase.value: words for titles in every for phase, words in titles.items()}
 
 
 def dumped(config: Config) -> dict[str, Any]:

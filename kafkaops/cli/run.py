@@ -136,7 +136,8 @@ def resume(
         )
         return Exit.OK
     orders = carry.Orders(yes, confirm, until, reason)
-    _agree(loaded, f"This goes on with run {found.id} ({found.operation}).", orders)
+    words = f"This goes on with run {found.id} ({found.operation})."
+    _agree(loaded, words, orders, severe=_for_good(found))
     return _do(loaded, found, orders, "resume")
 
 
@@ -285,6 +286,14 @@ def _idle(loaded: Loaded, run: str | None) -> Run:
     if found.status is runs.Status.RUNNING:
         raise carry.busy(found)
     return found
+
+
+def _for_good(found: Run) -> bool:
+    """Whether going on takes a feature level past its way back."""
+    from kafkaops.cli import runs
+    from kafkaops.cli.features import without_return
+
+    return found.operation == runs.FEATURES and without_return(found)
 
 
 def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -> None:

@@ -14,11 +14,12 @@ from kafkaops.engine.events import Kind
 from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
+from kafkaops.features.planner import OPERATION as FEATURES
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 
-__all__ = ["BACK", "FINALIZE", "FORWARD", "RESTART", "UNFINISHED", "Run", "Status"]
+__all__ = ["BACK", "FEATURES", "FINALIZE", "FORWARD", "RESTART", "UNFINISHED", "Run", "Status"]
 
 if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
@@ -87,12 +88,14 @@ def store(loaded: Loaded) -> Store:
 
 
 def find(loaded: Loaded, run: str | None) -> Run:
-    """The run of this id; or a restart that did not end; or the newest upgrade of the pair, for a
-    restart that is over must not hide it; or the newest restart. UsageFault when there is none."""
+    """The run of this id; or a restart or a change of features that did not end; or the newest
+    upgrade of the pair, for one that is over must not hide it; or the newest of those. UsageFault
+    when there is none."""
     if run is None:
-        restart = latest(loaded, RESTART)
-        busy = restart if restart is not None and restart.status in UNFINISHED else None
-        newest = busy or latest(loaded) or restart
+        others = [r for r in (latest(loaded, RESTART), latest(loaded, FEATURES)) if r is not None]
+        others.sort(key=lambda r: r.last.plan.created, reverse=True)
+        busy = next((r for r in others if r.status in UNFINISHED), None)
+        newest = busy or latest(loaded) or next(iter(others), None)
         if newest is None:
             raise UsageFault(
                 "KO-RUN-NONE",

@@ -213,7 +213,13 @@ def _restarted(run: Run) -> list[str]:
     return restart.summary(run)
 
 
-ENDED: Mapping[str, Callable[[Run], list[str]]] = {"restart": _restarted}
+def _levels(run: Run) -> list[str]:
+    from kafkaops.cli import features
+
+    return features.summary(run)
+
+
+ENDED: Mapping[str, Callable[[Run], list[str]]] = {"restart": _restarted, "features": _levels}
 """What more there is to say of how a run of this operation ended."""
 
 

@@ -14,6 +14,7 @@ from kafkaops.model.cluster import (
     ScramUser,
     Transaction,
 )
+from kafkaops.model.features import FeatureChange, Features
 from kafkaops.model.partition import Ends, Topic, TopicPartition
 from kafkaops.ports.marks import mutates
 
@@ -52,6 +53,16 @@ class Cluster(Protocol):
 
     def logs_in(self, user: str, mechanism: str, password: str) -> bool:
         """Whether the REPL listener takes this login; False when it refuses the password."""
+
+    def features(self) -> Features:
+        """Finalized levels, and what every node supports that can be found and asked."""
+
+    def finalized_features(self) -> Mapping[int, Mapping[str, int]]:
+        """The finalized levels as each broker shows them, by node id; a level of 0 is left out."""
+
+    def try_features(self, changes: Collection[FeatureChange]) -> str:
+        """What the controller has against these changes together, in its own words; "" where it
+        would make them. Asked with `validateOnly`, so nothing is changed."""
 
     @mutates
     def create_topic(
@@ -129,6 +140,11 @@ class Cluster(Protocol):
 
     def consume(self, tp: TopicPartition, start: int, count: int) -> tuple[tuple[int, bytes], ...]:
         """Up to `count` records (offset, value), read_committed. For scratch topics only."""
+
+    @mutates
+    def update_features(self, changes: Collection[FeatureChange]) -> None:
+        """Change finalized levels; every broker shows them on return. GuardRefused
+        (KO-FEATURE-REFUSED) in the controller's words."""
 
     @mutates
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None: ...

@@ -16,7 +16,10 @@ ROOT = Path(kafkaops.__file__).parent
 DRIVERS = {"boto3", "botocore", "kafka", "confluent_kafka", "subprocess"}
 BELOW = {"engine", "model", "ports", "config"}
 NEIGHBOURS: dict[str, set[str]] = {
-    "upgrade": {"cutover", "verify", "mirror", "placement", "provision", "volumes"},
+    "upgrade": {
+        *("cutover", "verify", "mirror", "placement", "provision", "volumes"),
+        "features",
+    },
     "mirror": {"cutover", "verify"},
     "snapshots": {"volumes", "verify"},
     "runbook": {
@@ -24,7 +27,10 @@ NEIGHBOURS: dict[str, set[str]] = {
         *("provision", "advise"),
     },
 }
-ROOMS = {*NEIGHBOURS, "cutover", "verify", "placement", "volumes", "provision", "advise"}
+ROOMS = {
+    *NEIGHBOURS,
+    *("cutover", "verify", "placement", "volumes", "provision", "advise", "features"),
+}
 TIME = {"time", "asyncio", "sched"}
 CLOCKED = {("time", "perf_counter")}  # a stop watch for figures decides nothing
 
@@ -171,6 +177,7 @@ def test_no_file_is_a_drawer_for_everything() -> None:
         ("cutover/x.py", "from kafkaops.upgrade import parity"),
         ("mirror/x.py", "from kafkaops.upgrade import parity"),
         ("verify/x.py", "from kafkaops import wiring"),
+        ("features/x.py", "from kafkaops.upgrade.conduct import Conduct"),
         ("cli/x.py", "import subprocess"),
         ("cli/x.py", "from time import sleep"),
         ("cli/x.py", "from kafkaops.lab import kit"),
