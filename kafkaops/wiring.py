@@ -10,6 +10,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.lease import LeaseKeeper
     from kafkaops.ports.names import Names
     from kafkaops.ports.verification import Verification
+    from kafkaops.ports.versions import Tarball, Versions
     from kafkaops.ports.world import World
 
 T = TypeVar("T")
@@ -48,6 +50,22 @@ class Built(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._makers)
+
+
+class LateVersions:
+    """`ports.versions.Versions`, built at the first question: few commands ask."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    @cached_property
+    def _sources(self) -> Versions:
+        from kafkaops.adapters.version_source import VersionSources
+
+        return VersionSources(self._config.versions, self._config.aws)
+
+    def tarball(self, release: str) -> Tarball:
+        return self._sources.tarball(release)
 
 
 def secrets() -> Secrets:
@@ -253,6 +271,7 @@ def build(
         connect_command=connect_command(config),
         connect=Built({d: _later(connect, config, d) for d in both}),
         verification=Built({d: _later(verification, config, d, facts, directory) for d in both}),
+        versions=LateVersions(config),
         facts=facts,
         secrets=secrets(),
         say=say,

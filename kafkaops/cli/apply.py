@@ -28,10 +28,10 @@ def upgrade_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
     return upgrade.begin(loaded, plan, orders)
 
 
-def restart_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
-    from kafkaops.cli import restart
+def roll_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import rolls
 
-    return restart.begin(loaded, plan, orders)
+    return rolls.begin(loaded, plan, orders)
 
 
 def features_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
@@ -42,7 +42,8 @@ def features_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 BEGIN: Mapping[str, Begin] = {
     "blue-green": upgrade_begin,
-    "restart": restart_begin,
+    "restart": roll_begin,
+    "rolling": roll_begin,
     "features": features_begin,
 }
 """Who shows a plan of this operation, asks and runs it."""

@@ -61,6 +61,12 @@ def _features() -> ModuleType:
     return features_operation
 
 
+def _upgrade() -> ModuleType:
+    from kafkaops.upgrade.rolling import upgrade
+
+    return upgrade
+
+
 CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "blue-green": _blue_green,
     "blue-green-back": _blue_green,
@@ -70,6 +76,8 @@ CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "clear": _blue_green,
     "restart": _rolling,
     "features": _features,
+    "rolling": _upgrade,
+    "rolling-back": _upgrade,
 }
 """A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
 `rollback` and `finalize` of a conduct."""
@@ -144,11 +152,14 @@ class Operations:
                 )
         return survey.plan(world, seen, run)
 
-    def plan_restart(self, world: World, run: str, options: Options) -> Plan:
-        """The plan of a rolling restart, or GuardRefused. Nothing is changed: the ports refuse."""
-        from kafkaops.upgrade.rolling import survey
+    def plan_roll(self, world: World, run: str, options: Options) -> Plan:
+        """The plan of a rolling restart, or upgrade where `options.to` says to what; or
+        GuardRefused. Nothing is changed: the ports refuse."""
+        from kafkaops.upgrade.rolling import survey, upgrading
 
-        return survey.plan(only_reading(world), options, run)
+        if options.to is None:
+            return survey.plan(only_reading(world), options, run)
+        return upgrading.plan(only_reading(world), options, run)
 
     def plan_features(self, world: World, run: str, asked: Asked) -> Plan:
         """The plan of a change of feature levels, tried by the controller, or GuardRefused. Nothing

@@ -18,14 +18,30 @@ from kafkaops.features.planner import OPERATION as FEATURES
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
+from kafkaops.upgrade.rolling.upgrading import BACK as ROLLING_BACK
+from kafkaops.upgrade.rolling.upgrading import UPGRADE as ROLLING
 
-__all__ = ["BACK", "FEATURES", "FINALIZE", "FORWARD", "RESTART", "UNFINISHED", "Run", "Status"]
+__all__ = [
+    "BACK",
+    "FEATURES",
+    "FINALIZE",
+    "FORWARD",
+    "RESTART",
+    "ROLLING",
+    "THERE",
+    "UNFINISHED",
+    "Run",
+    "Status",
+]
 
 if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
 
 LARGE = (".proof", ".ends", ".groups", ".mark")
 """How the names of facts end that a report has no use for as they are."""
+BACKS = (BACK, ROLLING_BACK)
+THERE = (FORWARD, ROLLING)
+"""Upgrades, which can be rolled back."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
 
 
@@ -55,7 +71,7 @@ class Run:
         if self.directory.running():
             return Status.RUNNING
         found = History(self.last).status
-        if self.operation == BACK and found is Status.DONE:
+        if self.operation in BACKS and found is Status.DONE:
             return Status.ROLLED_BACK
         return found
 
@@ -72,7 +88,7 @@ class Run:
     @property
     def going_back(self) -> bool:
         """Whether a way back was begun and did not come to its end."""
-        if self.operation == BACK:
+        if self.operation in BACKS:
             return self.status is not Status.ROLLED_BACK
         past = History(self.last)
         return past.rolling_back and not past.rolled_back
@@ -88,14 +104,12 @@ def store(loaded: Loaded) -> Store:
 
 
 def find(loaded: Loaded, run: str | None) -> Run:
-    """The run of this id; or a restart or a change of features that did not end; or the newest
-    upgrade of the pair, for one that is over must not hide it; or the newest of those. UsageFault
-    when there is none."""
+    """The run of this id; or one that did not end; or the newest upgrade, for another operation
+    that is over must not hide it; or the newest of those. UsageFault when there is none."""
     if run is None:
-        others = [r for r in (latest(loaded, RESTART), latest(loaded, FEATURES)) if r is not None]
-        others.sort(key=lambda r: r.last.plan.created, reverse=True)
-        busy = next((r for r in others if r.status in UNFINISHED), None)
-        newest = busy or latest(loaded) or next(iter(others), None)
+        ups, others = _newest(loaded, THERE), _newest(loaded, (RESTART, FEATURES))
+        busy = [r for r in (*others, *ups) if r.status in UNFINISHED]
+        newest = next(iter([*busy, *ups, *others]), None)
         if newest is None:
             raise UsageFault(
                 "KO-RUN-NONE",
@@ -105,6 +119,12 @@ def find(loaded: Loaded, run: str | None) -> Run:
             )
         return newest
     return _open(store(loaded).existing(run))
+
+
+def _newest(loaded: Loaded, operations: Sequence[str]) -> list[Run]:
+    """The newest of each of these operations, the newest first."""
+    found = [r for r in (latest(loaded, name) for name in operations) if r is not None]
+    return sorted(found, key=lambda r: r.journals[0].plan.created, reverse=True)
 
 
 def latest(loaded: Loaded, operation: str = FORWARD) -> Run | None:
@@ -197,13 +217,16 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         fingerprint=first.fingerprint,
         phases=_phases(run, events, titles),
         steps=timings(run.journals, events),
-        moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"]))
-        if first.config
-        else (),
+        moves=moves_of(facts, budget=_budget(first.config)),
         accepted=tuple(first.config.get("accept", ())),
         notes=first.notes,
         facts={k: v for k, v in facts.items() if not k.endswith(LARGE)},
     )
+
+
+def _budget(config: Mapping[str, Any]) -> float:
+    """`max_write_pause` in seconds; 0 where the plan moves no clients."""
+    return float((config.get("cutover") or {}).get("max_write_pause", 0.0))
 
 
 def _phases(
@@ -216,6 +239,8 @@ def _phases(
     for journal in run.journals:
         count = len(journal.plan.specs)
         mine, steps = steps[:count], steps[count:]
-        prefix = {BACK: "back: ", FINALIZE: "finalize: "}.get(journal.plan.operation, "")
+        prefix = {BACK: "back: ", ROLLING_BACK: "back: ", FINALIZE: "finalize: "}.get(
+            journal.plan.operation, ""
+        )
         found += phases_of(mine, {name: prefix + words for name, words in titles.items()})
     return tuple(found)

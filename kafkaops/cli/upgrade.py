@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from kafkaops.cli.commands import Lazy, OpsGroup, common_params, make_app
+from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Only, Soak, WholeRacks
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, UsageFault
 
@@ -31,10 +32,11 @@ class Upgrade(OpsGroup):
         super().__init__(**attrs)
 
 
-HELP = """Upgrade: move running clients from blue to green, proven, and able to go back.
+HELP = """Upgrade: by a second cluster, or broker by broker; proven, and able to go back.
 
-Plans, shows the plan, asks, and runs it. The same command again goes on with a run that did
-not end, and finds nothing to do after one that did.
+blue-green moves running clients from blue to green. rolling installs another version on the
+hosts of one cluster, batch by batch. Plans, shows the plan, asks, and runs it. The same command
+again goes on with a run that did not end, and finds nothing to do after one that did.
 
 \b
 Examples:
@@ -42,12 +44,16 @@ Examples:
   kafkaops upgrade --strategy blue-green --to 4.3 --plan --out plan.json
   kafkaops upgrade --strategy blue-green --yes --reason CHG-1234
   kafkaops upgrade --strategy blue-green --until gates
+  kafkaops upgrade --strategy rolling --to 4.3.1 --plan
+  kafkaops upgrade --strategy rolling --to 4.3.1 --yes --max-batch 2 --soak 60
   kafkaops upgrade batches --cluster blue
 """
 
 app = make_app(HELP, cls=Upgrade)
 
 STRATEGIES = ("blue-green", "rolling", "downtime")
+ROLLS = ("cluster", "only", "max_batch", "whole_racks", "soak", "accept")
+"""Parameters that only a roll heeds."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what is disruptive.")]
 Confirm = Annotated[
@@ -71,8 +77,17 @@ def upgrade(
         typer.Option("--strategy", metavar="|".join(STRATEGIES), help="How to upgrade; required."),
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="The release green must run.")
+        str | None,
+        typer.Option(
+            "--to", metavar="VERSION", help="The release green must run, or is rolled to."
+        ),
     ] = None,
+    cluster: Cluster = "blue",
+    only: Only = None,
+    max_batch: MaxBatch = None,
+    whole_racks: WholeRacks = False,
+    soak: Soak = 10.0,
+    accept: Accept = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
@@ -89,8 +104,17 @@ def upgrade(
     _known(strategy)
     from kafkaops.cli import carry, runs
 
-    loaded = current().load()
     orders = carry.Orders(yes, confirm, until, reason)
+    if strategy == "rolling":
+        from kafkaops.cli import rolls
+        from kafkaops.upgrade.rolling.choosing import Options
+
+        size = rolls.checked(cluster, max_batch, whole_racks)
+        nobody, nodes, topics = None, tuple(only or ()), tuple(accept or ())
+        options = Options(cluster, nodes, nobody, None, size, whole_racks, soak, topics, to)
+        return rolls.upgraded(options, rolls.Wish(plan, out, detailed), orders)
+    _not_for(context, strategy)
+    loaded = current().load()
     before = runs.latest(loaded)
     if before is not None and before.status is runs.Status.RUNNING and not plan:
         raise carry.busy(before)
@@ -144,13 +168,25 @@ def _known(strategy: str | None) -> None:
             f"there is no strategy {strategy!r}",
             hint=f"--strategy {'|'.join(STRATEGIES)}",
         )
-    if strategy != "blue-green":
+    if strategy == "downtime":
         raise UsageFault(
             "KO-STRATEGY-NOT-YET",
             f"the strategy {strategy} is known by name and not there yet: this kafkaops can"
-            " upgrade blue-green only",
-            hint="--strategy blue-green",
+            " upgrade blue-green and rolling",
+            hint="--strategy rolling",
         )
+
+
+def _not_for(context: typer.Context, strategy: str | None) -> None:
+    """A flag of a roll that another strategy would not heed: refused."""
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.name in ROLLS and source is not None and source.name == "COMMANDLINE":
+            raise UsageFault(
+                "KO-USAGE",
+                f"{param.opts[0]} says nothing to --strategy {strategy}",
+                hint="leave it out, or --strategy rolling",
+            )
 
 
 def same_pair(run: Run, loaded: Loaded) -> bool:
@@ -207,10 +243,10 @@ def _nothing_more(run: Run) -> list[str]:
     return []
 
 
-def _restarted(run: Run) -> list[str]:
-    from kafkaops.cli import restart
+def _rolled(run: Run) -> list[str]:
+    from kafkaops.cli import rolls
 
-    return restart.summary(run)
+    return rolls.summary(run)
 
 
 def _levels(run: Run) -> list[str]:
@@ -219,7 +255,12 @@ def _levels(run: Run) -> list[str]:
     return features.summary(run)
 
 
-ENDED: Mapping[str, Callable[[Run], list[str]]] = {"restart": _restarted, "features": _levels}
+ENDED: Mapping[str, Callable[[Run], list[str]]] = {
+    "restart": _rolled,
+    "rolling": _rolled,
+    "rolling-back": _rolled,
+    "features": _levels,
+}
 """What more there is to say of how a run of this operation ended."""
 
 
@@ -250,7 +291,7 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     after = []
     if found.status is runs.Status.STOPPED:
         after.append(f"kafkaops run resume {run}{flag}")
-    if found.operation == runs.FORWARD and found.status is not runs.Status.ROLLED_BACK:
+    if found.operation in runs.THERE and found.status is not runs.Status.ROLLED_BACK:
         after.append(f"kafkaops run rollback {run}{flag}")
     if found.operation == runs.FORWARD and found.status is runs.Status.DONE:
         after.append(f"kafkaops run finalize {run}{flag}")

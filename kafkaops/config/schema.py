@@ -144,8 +144,9 @@ class Cutover(Strict):
         10.0,
         ge=0,
         le=60,
-        description="seconds after opening, at the most, in which nobody may fetch: until every group"
-        " has rejoined, before anybody reads on from an old position (not where clients use TLS)",
+        description="seconds after opening, at the most, in which nobody may fetch: until every"
+        " group has rejoined, so that nobody reads on from an old position (not where clients use"
+        " TLS)",
     )
 
 

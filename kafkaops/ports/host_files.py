@@ -16,6 +16,10 @@ class Files(Protocol):
     """Paths are absolute ones of the host. Errors, all `engine.errors.StepFailed`: KO-HOST-DISK
     (its disk is full), KO-HOST-CHECKSUM, KO-HOST-READ, KO-HOST-PUT and so on."""
 
+    def where(self, path: str) -> str:
+        """How a command on this host must name a path: the lab keeps several hosts on one
+        machine, so it differs there."""
+
     def read(self, path: str) -> bytes | None:
         """A file's bytes, None if there is none."""
 

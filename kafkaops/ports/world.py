@@ -14,6 +14,7 @@ from kafkaops.ports.host import Host
 from kafkaops.ports.names import Names
 from kafkaops.ports.probe import Probe
 from kafkaops.ports.verification import Verification
+from kafkaops.ports.versions import Versions
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import Config
@@ -38,6 +39,7 @@ class World:
     connect_command: tuple[str, ...]
     connect: Mapping[str, Connect]
     verification: Mapping[str, Verification]
+    versions: Versions
     facts: Facts
     secrets: Secrets
     say: Callable[[str], None]

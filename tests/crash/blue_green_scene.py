@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from kafkaops.config.schema import Config
 from kafkaops.config.secrets import Secrets
@@ -218,6 +218,7 @@ class BlueGreen:
                     self.green, self.blue, self.clock, lambda: cut_of(self.facts, "back")
                 ),
             },
+            versions=cast(Any, None),
             facts=self.facts,
             secrets=Secrets(environ={"OURS": "ours", "SECRET_app-1": PASSWORD}),
             say=lambda words: None,

@@ -15,6 +15,7 @@ from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.model.cluster import Broker, ClusterState, Quorum
 from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
+from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
 
 STEP = 0.5
@@ -39,7 +40,7 @@ class LiveClock(FakeClock):
 class Node:
     """`boot` seconds from its start to its registration, `catch_up` from there into each ISR;
     `stop` seconds to stop; `code` and `signal` are how its next stop ends. `broken`: it starts and
-    is never registered."""
+    is never registered. `version` is what its process runs."""
 
     id: int
     rack: str | None
@@ -50,6 +51,7 @@ class Node:
     code: int | None = 143
     signal: int | None = None
     broken: bool = False
+    version: str = "3.9.2"
     pid: int = 0
     started: float = 0.0
     registered: bool = True
@@ -81,6 +83,7 @@ class LiveCluster:
         self.moving: dict[TopicPartition, tuple[int, ...]] = {}
         self.pids = itertools.count(1000)
         self.elections = 0
+        self.features = {"metadata.version": 21}
         self.faults: list[str] = []
         self.on_tick: Callable[[], None] = lambda: None
         for node in nodes:
@@ -159,6 +162,7 @@ class LiveCluster:
             brokers=tuple(Broker(n.id, f"b{n.id}", 9094, n.rack, "4.3") for n in brokers),
             topics=self.topics(configs=full),
             quorum=Quorum(self.active, 1, 100, voters) if self.voters else None,
+            features=dict(self.features),
             reassigning=tuple(self.moving),
             removing=dict(self.moving),
         )
@@ -204,6 +208,12 @@ class NodeHost:
         self.log = ""
         self.away = False
         self.files: dict[str, bytes] = {}
+        self.links = {"/opt/kafka/current": "versions/3.9.2"}
+        self.unpacked = {"/opt/kafka/versions/3.9.2": "3.9.2"}
+        self.room = 10**12
+        self.trial: tuple[int, str] | None = None
+        self.refused: set[str] = set()
+        self.tried: list[tuple[str, ...]] = []
 
     def facts(self) -> Mapping[str, str]:
         self._reached()
@@ -241,8 +251,71 @@ class NodeHost:
     def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
         self._reached()
         if not self.node.pid:
+            version = self.links["/opt/kafka/current"].rpartition("/")[2]
+            if version in self.refused:
+                raise StepFailed("KO-UNIT", f"Kafka {version} ended at once", where=self.name)
+            self.node.version = version
             self.cluster.start(self.node.id)
         return self.unit(name)
+
+    # files
+
+    def where(self, path: str) -> str:
+        return f"/hosts/{self.name}{path}"
+
+    def link(self, path: str) -> str | None:
+        return self.links.get(path)
+
+    def free(self, path: str) -> int:
+        return self.room
+
+    def sha512(self, path: str) -> str | None:
+        for home, release in self.unpacked.items():
+            if path == f"{home}/libs/kafka-clients-{release}.jar":
+                return "of the jar"
+        return self.files[path].decode() if path in self.files else None
+
+    def open_files(self, pid: int) -> tuple[str, ...]:
+        home = f"/opt/kafka/versions/{self.node.version}"
+        assert pid == self.node.pid
+        return (f"{home}/libs/kafka_2.13-{self.node.version}.jar", "/var/log/kafka/server.log")
+
+    def put(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "") -> None:
+        self._reached()
+        self.files[path] = data
+
+    def upload(
+        self, path: str, source: object, *, sha512: str, timeout: float = 600.0, **more: object
+    ) -> None:
+        self._reached()
+        self.files[path] = sha512.encode()
+
+    def unpack(self, tarball: str, directory: str, *, owner: str = "") -> None:
+        self._reached()
+        assert tarball in self.files
+        self.unpacked.setdefault(directory, tarball.rpartition("/.")[2].removesuffix(".tgz"))
+
+    def switch(self, path: str, target: str) -> None:
+        self._reached()
+        assert self.node.pid == 0, f"{self.name} runs while its version is changed"
+        self.links[path] = target
+
+    def remove(self, path: str) -> None:
+        self._reached()
+        self.files.pop(path, None)
+        self.unpacked.pop(path, None)
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
+        self._reached()
+        if argv[0] == "cat":
+            line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
+            return Ran(0, "\0".join(line), "")
+        if argv[0] == "stat":
+            return Ran(0, "kafka\n", "")
+        self.tried.append(tuple(argv))
+        if self.trial is not None:
+            return Ran(self.trial[0], "", self.trial[1])
+        return Ran(0, f"{argv[-3].split('/')[-3]} (Commit:abc)", "")
 
     def journal(self, name: str, *, lines: int = 100) -> str:
         return self.log

@@ -49,6 +49,7 @@ class Levels:
             connect={},
             verification={},
             secrets=nothing,
+            versions=nothing,
             facts=MemoryFacts(),
             say=lambda line: None,
         )

@@ -29,6 +29,7 @@ def config(nodes: Sequence[int]) -> Config:
         return {
             "name": colour,
             "bootstrap": [f"127.0.{net}.1:9094"],
+            "install": {"directory": "/opt/kafka"},
             "hosts": [
                 {"name": f"{colour}-{n}", "node_id": n, "address": f"127.0.{net}.{n}"}
                 for n in nodes
@@ -79,6 +80,7 @@ class Restart:
             connect={},
             verification={},
             secrets=nothing,
+            versions=nothing,
             facts=self.facts,
             say=self.said.append,
         )

@@ -19,7 +19,8 @@ from kafkaops.upgrade.batches import MAX_BATCH
 @dataclass(frozen=True)
 class Options:
     """What the operator asked for. `only` are host names or node ids, `since` is epoch seconds:
-    a process that started later is left alone; `soak` is in seconds."""
+    a process that started later is left alone; `soak` is in seconds. `to` is the release that
+    they are to run; None leaves it as it is."""
 
     cluster: str = "blue"
     only: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Options:
     whole_racks: bool = False
     soak: float = 0.0
     accept: tuple[str, ...] = ()
+    to: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "only": list(self.only), "accept": list(self.accept)}

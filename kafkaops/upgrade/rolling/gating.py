@@ -23,9 +23,13 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     waiting = [
         s for s in batch if not s.over(world, "ended") and s.stop_state(world) is not State.DONE
     ]
+    # who is down already loses nothing by a stop, and may be just what the others wait for
+    running = [s for s in waiting if s.unit(world).pid > 0]
+    if not running:
+        return None
     state = step.cluster(world).snapshot()
     rules = gate.Rules(tuple(step.spec.args["accept"]))
-    verdict = gate.judge(state, [s.node for s in waiting], rules)
+    verdict = gate.judge(state, [s.node for s in running], rules)
     if verdict.go:
         return None
     why = verdict.blocked[0]
@@ -45,7 +49,7 @@ class GateOpen(NodeStep):
 
     @property
     def fact(self) -> str:
-        return f"restart.{self.spec.id}"
+        return f"{self.notes}.{self.spec.id}"
 
     def check(self, world: World) -> State:
         batch = [self.of(host) for host in self.mates]

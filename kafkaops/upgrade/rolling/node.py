@@ -48,7 +48,8 @@ class Mark:
 class NodeStep:
     """Base of the steps of one node. `spec.args`: `cluster` (colour), `cluster_id`, `host`,
     `node`, `broker` and `voter` (whether it is one), `mates` (host to node of its batch),
-    `accept` (globs), `soak` (seconds); `rest` where it goes alone after it was held back."""
+    `accept` (globs), `soak` (seconds); `rest` where it goes alone after it was held back; with
+    another version `version` (what must run) and `link` (what leads to it)."""
 
     spec: Spec
 
@@ -98,11 +99,16 @@ class NodeStep:
 
     # what is written down
 
+    @property
+    def notes(self) -> str:
+        """How the names of its facts begin: a way back must not read those of the way there."""
+        return str(self.spec.args.get("notes", "restart"))
+
     def put(self, world: World, name: str, value: Any) -> None:
-        world.facts.put(f"restart.{self.name}.{name}", value)
+        world.facts.put(f"{self.notes}.{self.name}.{name}", value)
 
     def get(self, world: World, name: str) -> Any | None:
-        return world.facts.get(f"restart.{self.name}.{name}")
+        return world.facts.get(f"{self.notes}.{self.name}.{name}")
 
     def seen(self, world: World, name: str) -> State:
         """Write down that this was reached."""

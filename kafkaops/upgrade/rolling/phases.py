@@ -1,4 +1,5 @@
-"""The phases of a rolling restart. Each batch goes through them in this order."""
+"""The phases of a rolling restart or upgrade. Each batch goes through them in this order, from the
+gate on; what comes before happens to all hosts, and to none after the first stop."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ from enum import Enum
 
 
 class Phase(Enum):
+    BRING = "bring"
+    TRY = "try"
     GATE = "gate"
     STOP = "stop"
+    INSTALL = "install"
     START = "start"
     UP = "up"
     SYNC = "sync"
@@ -17,8 +21,11 @@ class Phase(Enum):
 
 
 TITLES = {
+    Phase.BRING: "bring the version to every host, beside the one that runs",
+    Phase.TRY: "try it there with the unit's own Java and flags",
     Phase.GATE: "ask the cluster what would happen if the batch stopped now",
     Phase.STOP: "stop, with time for the controlled shutdown, never by force",
+    Phase.INSTALL: "turn the link to the version that is to start",
     Phase.START: "start",
     Phase.UP: "wait until it is registered, however long it recovers its logs",
     Phase.SYNC: "wait until it is back in the ISR of every partition it had",

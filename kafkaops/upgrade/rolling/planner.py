@@ -1,12 +1,15 @@
-"""The plan of a rolling restart. Pure: config, snapshot and choice in, `Plan` out.
+"""The plan of a rolling restart or upgrade. Pure: config, snapshot and choice in, `Plan` out.
 
 Order: controllers one at a time and the active one last, combined nodes likewise, a canary, then
-batches. The steps of a batch that are alike run side by side; each batch ends before the next.
+batches; to an older version the brokers go before the controllers, which must never be older than
+they are (KAFKA-16094, KAFKA-17492). The steps of a batch that are alike run side by side; each
+batch ends before the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kafkaops.config.schema import Config, HostSpec
@@ -32,20 +35,51 @@ RETURN_TIMEOUT = 3600.0
 """Seconds for a node to come up, and again to be in sync. Past it the run stops and can be resumed;
 the node goes on."""
 LEADERS_TIMEOUT = 300.0
+BRING_TIMEOUT = 1800.0
+SIDE_BY_SIDE = 8
+"""Hosts that are brought a version at the same time: more would only share the network."""
 
 
-def restart(
+@dataclass(frozen=True)
+class Change:
+    """What one node is to run, the link that leads to it, and what it ran before."""
+
+    version: str
+    link: str
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A roll with another version, or none: `changes` by node id. `notes` is how the names of its
+    facts begin. `bring`: the version is brought to every host and tried there first. `down` are
+    nodes that do not run, and go first: they have nothing to lose."""
+
+    operation: str = OPERATION
+    notes: str = OPERATION
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    bring: bool = False
+    brokers_first: bool = False
+    down: tuple[int, ...] = ()
+
+
+RESTART = Way()
+
+
+def roll(
     config: Config,
     state: ClusterState,
     hosts: Mapping[int, HostSpec],
     options: Options,
+    way: Way = RESTART,
     *,
     id: str,
     created: float,
     left: Collection[str] = (),
 ) -> Plan:
-    """Restart the nodes of `hosts`. GuardRefused where partitions of theirs cannot be kept
-    writable and are not accepted by name; UsageFault for limits that make no sense."""
+    """Restart the nodes of `hosts`, each with its change if it has one. GuardRefused where
+    partitions of theirs cannot be kept writable and are not accepted by name; UsageFault for
+    limits that make no sense."""
     limits = Limits(
         options.max_batch,
         options.whole_racks,
@@ -55,21 +89,23 @@ def restart(
     )
     found = batches.plan(state, limits)
     _refuse(found, state, hosts)
-    specs = [
+    order = _order(found, hosts, way)
+    specs = [*_before(state, hosts, options, way)] if way.bring else []
+    specs += [
         spec
-        for number, batch in enumerate(found.batches, 1)
-        for spec in _batch(number, len(found.batches), batch, state, hosts, options)
+        for number, batch in enumerate(order, 1)
+        for spec in _batch(number, len(order), batch, state, hosts, options, way)
     ]
     snapshot = snapshot_of(state, options)
     return Plan(
         id=id,
-        operation=OPERATION,
+        operation=way.operation,
         cluster=config.name,
         created=created,
         specs=tuple(specs),
         fingerprint=fingerprint(snapshot),
         snapshot=snapshot,
-        notes=tuple(_notes(found, state, hosts, left)),
+        notes=tuple(_notes(found, order, state, hosts, left)),
         config=config.model_dump(mode="json"),
     )
 
@@ -82,6 +118,51 @@ def snapshot_of(state: ClusterState, options: Options) -> dict[str, Any]:
         "brokers": {str(b.id): b.rack for b in state.brokers},
         "voters": sorted(state.quorum.voters) if state.quorum else [],
         "options": options.to_json(),
+        **({"features": dict(state.features)} if options.to else {}),
+    }
+
+
+def _order(found: Batches, hosts: Collection[int], way: Way) -> tuple[Batch, ...]:
+    """Nodes that run and are in no metadata yet go alone: the gate waits until they are up."""
+    planned = list(found.batches)
+    seen = {node for batch in planned for node in batch.nodes} | set(way.down)
+    planned += [Batch((node,), Role.BROKERS) for node in sorted(set(hosts) - seen)]
+    if way.brokers_first:
+        planned.sort(key=lambda batch: batch.role is Role.CONTROLLER)
+    late = [b for b in planned if not set(b.nodes) <= set(way.down)]
+    return (*((Batch(way.down, Role.BROKERS),) if way.down else ()), *late)
+
+
+def _before(
+    state: ClusterState, hosts: Mapping[int, HostSpec], options: Options, way: Way
+) -> Iterator[Spec]:
+    """What happens to every host before the first stop."""
+    for kind, phase, words in (
+        ("version-ready", Phase.BRING, "bring {} to {}"),
+        ("version-tried", Phase.TRY, "try {} on {}"),
+    ):
+        for number, (node, host) in enumerate(sorted(hosts.items())):
+            change = way.changes[node]
+            yield Spec(
+                id=f"{phase.value}-{host.name}",
+                kind=kind,
+                title=words.format(change.version, host.name),
+                phase=phase.value,
+                args=_common(state, options, way)
+                | {"mates": {host.name: node}, "host": host.name, "node": node}
+                | vars(change),
+                batch=f"{phase.value}-{number // SIDE_BY_SIDE}",
+                deadline=BRING_TIMEOUT,
+            )
+
+
+def _common(state: ClusterState, options: Options, way: Way) -> dict[str, Any]:
+    return {
+        "cluster": options.cluster,
+        "cluster_id": state.cluster_id,
+        "accept": list(options.accept),
+        "soak": options.soak,
+        "notes": way.notes,
     }
 
 
@@ -92,23 +173,19 @@ def _batch(
     state: ClusterState,
     hosts: Mapping[int, HostSpec],
     options: Options,
+    way: Way,
 ) -> Iterator[Spec]:
     mates = {hosts[node].name: node for node in batch.nodes}
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
-    common: dict[str, Any] = {
-        "cluster": options.cluster,
-        "cluster_id": state.cluster_id,
-        "batch": number,
-        "mates": mates,
-        "accept": list(options.accept),
-        "soak": options.soak,
-    }
+    common = _common(state, options, way) | {"batch": number, "mates": mates}
     lead = f"batch {number}/{count}"
 
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:
         for name, node in mates.items():
-            own = {"host": name, "node": node, "broker": node in brokers, "voter": node in voters}
+            broker = node in brokers or node not in voters  # one that is down is in no metadata
+            own = {"host": name, "node": node, "broker": broker, "voter": node in voters}
+            own |= vars(way.changes[node]) if node in way.changes else {}
             yield Spec(
                 id=f"{phase.value}-{name}",
                 kind=kind,
@@ -130,6 +207,8 @@ def _batch(
         guards=GUARDS,
     )
     yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT)
+    if way.changes:
+        yield from each("node-switched", "give {} its version", Phase.INSTALL)
     yield from each("node-started", "start {}", Phase.START)
     yield from each("node-up", "{} is up", Phase.UP, deadline=RETURN_TIMEOUT)
     if batch.role is not Role.CONTROLLER:
@@ -163,17 +242,18 @@ def _elsewhere(never: Never, state: ClusterState, hosts: Collection[int]) -> boo
 
 def _notes(
     found: Batches,
+    order: tuple[Batch, ...],
     state: ClusterState,
     hosts: Mapping[int, HostSpec],
     left: Collection[str],
 ) -> Iterator[str]:
-    for number, batch in enumerate(found.batches, 1):
+    for number, batch in enumerate(order, 1):
         names = ", ".join(f"{hosts[n].name} (node {n})" for n in batch.nodes)
         yield (
             f"batch {number}, {batch.role.value}: {names}; leads {batch.leaders}, leaves"
             f" {batch.at_minimum} partitions at their min ISR"
         )
-    count = len(found.batches)
+    count = len(order)
     if count:
         few = "fewer are impossible" if found.proven else f"at least {found.bound} are needed"
         yield f"{count} batches; {few}"
@@ -185,4 +265,4 @@ def _notes(
         yield f"not enough replicas in sync now, so the gate waits: {named(found.short)}"
     if found.absent:
         yield f"hold replicas and are not up: broker {named(found.absent)}"
-    yield from dict.fromkeys(w for b in found.batches for w in quorum(state, b.nodes)[1])
+    yield from dict.fromkeys(w for b in order for w in quorum(state, b.nodes)[1])

@@ -9,6 +9,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import (
     catching_up,
     gating,
+    installing,
     leading,
     resting,
     soaking,
@@ -17,8 +18,11 @@ from kafkaops.upgrade.rolling import (
 )
 
 REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
+    "version-ready": installing.VersionReady,
+    "version-tried": installing.Tried,
     "gate-open": gating.GateOpen,
     "node-stopped": stopping.Stopped,
+    "node-switched": installing.Switched,
     "node-started": starting.Started,
     "node-up": starting.Up,
     "node-in-sync": catching_up.InSync,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from kafkaops.engine.step import Blocked, Progress, State, Step
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.catching_up import InSync
+from kafkaops.upgrade.rolling.installing import Switched
 from kafkaops.upgrade.rolling.leading import LeadersBack
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.soaking import Soaked
@@ -64,8 +65,10 @@ class Rested(NodeStep):
     def _steps(self, world: World) -> list[Step[World]]:
         args = {**self.spec.args, "rest": True, "mates": {self.name: self.node}}
         spec = replace(self.spec, args=args)
+        switched: list[Step[World]] = [Switched(spec)] if "link" in args else []
         return [
             Stopped(spec),
+            *switched,
             Started(spec),
             Up(spec),
             InSync(spec),

@@ -9,6 +9,7 @@ from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
+from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.stopping import ending
 
@@ -61,6 +62,7 @@ class Up(NodeStep):
                 return State.PENDING
             if not caught_up(quorum, self.node):
                 return State.PENDING
+        self._right_version(world)
         return self.seen(world, "up")
 
     def progress(self, world: World) -> Progress | None:
@@ -77,6 +79,22 @@ class Up(NodeStep):
             return Progress(0, None, "", "it runs and is not registered yet")
         done, total = loaded[-1]
         return Progress(float(done), float(total), "logs", "loading or recovering its logs")
+
+    def _right_version(self, world: World) -> None:
+        """By the jars that the process holds open: the link only says what starts next."""
+        wanted = self.spec.args.get("version")
+        if wanted is None:
+            return
+        pid = self.unit(world).pid
+        found = running(self.host(world).open_files(pid)) if pid else None
+        if found is None or str(found.release) != wanted:
+            raise StepFailed(
+                "KO-VERSION-RUNNING",
+                f"{self.name} runs {found.release if found else 'no Kafka that is known'}, not"
+                f" {wanted}: its unit does not start what the link `current` says",
+                where=self.name,
+                hint="look at ExecStart of the unit, then resume",
+            )
 
     def _same_cluster(self, world: World, now: str) -> None:
         wanted = str(self.spec.args["cluster_id"])

@@ -25,7 +25,7 @@ NODE_ID = re.compile(rb"^\s*(?:node|broker)\.id\s*[=:]\s*(\d+)\s*$", re.MULTILIN
 
 
 def plan(world: World, options: Options, run: str) -> Plan:
-    """The plan; one without steps where everybody was left alone for `since`."""
+    """The plan of a restart; one without steps where everybody was left alone for `since`."""
     spec = cluster_spec(world, options)
     state = world.clusters[options.cluster].snapshot()
     chosen = choose(spec, state, options)
@@ -33,7 +33,7 @@ def plan(world: World, options: Options, run: str) -> Plan:
     young = {n for n, u in units.items() if options.since is not None and u.started > options.since}
     left = [*chosen.left]
     left += [f"{chosen.hosts[n].name} is not restarted: it started since" for n in sorted(young)]
-    return planner.restart(
+    return planner.roll(
         world.config,
         state,
         {n: h for n, h in chosen.hosts.items() if n not in young},

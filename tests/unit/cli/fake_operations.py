@@ -114,7 +114,7 @@ class FakeOperations(Operations):
         self.asked_to.append(to)
         return toy_plan(world.config, run, FORWARD, ("ttl", "names", "fence", "open", "bake"))
 
-    def plan_restart(self, world: World, run: str, options: Options) -> Plan:
+    def plan_roll(self, world: World, run: str, options: Options) -> Plan:
         ids = () if options.only == ("none",) else ("stop", "start")
         made = toy_plan(world.config, run, RESTART, ids)
         return replace(made, snapshot={"options": options.to_json()})

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from kafkaops.cli.operations import CONDUCT, conducted
-from kafkaops.cli.restart import lines, moment, summary
+from kafkaops.cli.restart import moment
+from kafkaops.cli.rolls import lines, summary
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.restart_scene import Restart

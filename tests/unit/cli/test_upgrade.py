@@ -25,12 +25,30 @@ def upgrade(kafkaops: Kafkaops, *more: str, **flags: Any) -> tuple[int, Any, str
     return kafkaops("upgrade", "--strategy", "blue-green", *more, **flags)
 
 
-@pytest.mark.parametrize("strategy", ["rolling", "downtime"])
-def test_strategies_known_by_name(kafkaops: Kafkaops, strategy: str) -> None:
-    code, document, _ = kafkaops("upgrade", "--strategy", strategy)
+def test_a_strategy_known_by_name(kafkaops: Kafkaops) -> None:
+    code, document, _ = kafkaops("upgrade", "--strategy", "downtime")
     assert code == 2
     assert document["error"]["code"] == "KO-STRATEGY-NOT-YET"
     assert "not there yet" in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--strategy", "rolling"),  # to what?
+        ("--strategy", "rolling", "--to", "newest"),
+        ("--strategy", "rolling", "--to", "4.3.1", "--max-batch", "2", "--whole-racks"),
+        ("--strategy", "rolling", "--to", "4.3.1", "--cluster", "red"),
+        ("--strategy", "blue-green", "--max-batch", "2"),
+        ("--strategy", "blue-green", "--only", "1"),
+    ],
+)
+def test_flags_that_make_no_sense_together_are_refused(
+    kafkaops: Kafkaops, operations: FakeOperations, argv: tuple[str, ...]
+) -> None:
+    code, document, _ = kafkaops("upgrade", *argv)
+    assert (code, operations.done) == (2, [])
+    assert document["error"]["hint"]
 
 
 def test_an_unknown_strategy(kafkaops: Kafkaops) -> None:

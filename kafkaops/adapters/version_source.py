@@ -1,0 +1,120 @@
+"""`ports.versions.Versions`: files of this machine, https addresses, objects in S3.
+
+A file is looked at whole before anything begins. What a host fetches by itself is checked there,
+before it is unpacked; an object in S3 is handed over as an address signed for an hour, so hosts
+need no rights of their own. Source: Amazon S3 user guide, presigned URLs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from kafkaops.adapters.aws_errors import client, translated
+from kafkaops.config.schema import Aws, Version
+from kafkaops.engine.errors import ConfigError
+from kafkaops.ports.versions import Tarball
+
+SIGNED_FOR = 3600
+CHUNK = 1 << 20
+
+
+class VersionSources:
+    def __init__(self, versions: Mapping[str, Version], aws: Aws) -> None:
+        self._versions = versions
+        self._aws = aws
+        self._known: dict[str, Tarball] = {}
+
+    def tarball(self, release: str) -> Tarball:
+        if release not in self._known:
+            self._known[release] = self._look(release)
+        found = self._known[release]
+        if self._versions[release].source.startswith("s3://"):
+            return self._signed(release)  # anew: a signature does not outlive a long roll
+        return found
+
+    def _look(self, release: str) -> Tarball:
+        if release not in self._versions:
+            known = ", ".join(sorted(self._versions)) or "none"
+            raise ConfigError(
+                "KO-VERSION-UNKNOWN",
+                f"the config names no tarball of Kafka {release} (it names: {known})",
+                where="versions",
+                hint=f'under `versions:` add "{release}": with `source` and `sha512`',
+            )
+        spec = self._versions[release]
+        if spec.source.startswith("s3://"):
+            return self._signed(release)
+        if spec.source.startswith("https://"):
+            return Tarball(release, spec.sha512, url=spec.source, size=_size(spec.source))
+        return _file(release, Path(spec.source), spec.sha512)
+
+    def _signed(self, release: str) -> Tarball:
+        spec = self._versions[release]
+        bucket, _, key = spec.source.removeprefix("s3://").partition("/")
+        try:
+            s3 = client("s3", self._aws)
+            size = int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+            url = s3.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=SIGNED_FOR
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NoSuchBucket"}:
+                raise _absent(spec.source, "there is no such object") from None
+            raise translated(error, "s3:GetObject") from None
+        except BotoCoreError as error:
+            raise translated(error, "s3:GetObject") from None
+        return Tarball(release, spec.sha512, url=str(url), size=size)
+
+
+def _file(release: str, path: Path, sha512: str) -> Tarball:
+    digest, size = hashlib.sha512(), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise _absent(str(path), error.strerror or str(error)) from None
+    if digest.hexdigest() != sha512:
+        raise ConfigError(
+            "KO-VERSION-CHECKSUM",
+            f"its SHA-512 is {digest.hexdigest()}, and the config says {sha512}",
+            where=str(path),
+            hint="fetch it again, or correct `sha512` from where you trust it",
+        )
+    wanted = f"libs/kafka-clients-{release}.jar"
+    try:
+        with tarfile.open(path) as archive:
+            names = [name.partition("/")[2] for name in archive.getnames()]
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise _absent(str(path), f"it is no tarball: {error}") from None
+    if wanted not in names:
+        held = sorted(n for n in names if n.startswith("libs/kafka-clients-"))
+        raise ConfigError(
+            "KO-VERSION-OTHER",
+            f"it holds {', '.join(held) or 'no Kafka'}, not {wanted}",
+            where=str(path),
+            hint=f"give the tarball of Kafka {release}",
+        )
+    return Tarball(release, sha512, file=path, size=size)
+
+
+def _size(url: str) -> int:
+    """What the server says; 0 when it does not: the hosts will say what is wrong."""
+    try:
+        answer = requests.head(url, timeout=10, allow_redirects=True)
+        return int(answer.headers.get("Content-Length", 0)) if answer.ok else 0
+    except (requests.RequestException, ValueError):
+        return 0
+
+
+def _absent(source: str, why: str) -> ConfigError:
+    return ConfigError(
+        "KO-VERSION-SOURCE", why, where=source, hint="correct `source` of this version"
+    )

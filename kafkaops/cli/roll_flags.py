@@ -1,0 +1,32 @@
+"""Flags that `restart` and a rolling upgrade share, and nothing else: each `--help` loads them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Cluster = Annotated[str, typer.Option("--cluster", metavar="blue|green", help="Which cluster.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="NODE|HOST", help="Only this one; may be repeated."),
+]
+MaxBatch = Annotated[
+    int | None,
+    typer.Option("--max-batch", metavar="N", help="Brokers in a batch at most; default 3."),
+]
+WholeRacks = Annotated[
+    bool,
+    typer.Option("--whole-racks", help="Batches as large as the largest rack: no margin left."),
+]
+Soak = Annotated[
+    float, typer.Option("--soak", metavar="S", min=0, help="Seconds to watch each batch after.")
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-unavailable",
+        metavar="GLOB",
+        help="Topics or partitions that no order can keep writable; may be repeated.",
+    ),
+]

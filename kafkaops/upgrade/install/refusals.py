@@ -1,0 +1,162 @@
+"""Every reason against installing a release on these hosts, all at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kafkaops.features import levels
+from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.versions import Tarball
+from kafkaops.upgrade.install.looks import Look
+from kafkaops.upgrade.install.place import Place
+from kafkaops.upgrade.install.release import Release
+from kafkaops.upgrade.install.removed import MIB, troubles
+from kafkaops.upgrade.refusals_codes import Finding
+
+KRAFT_ONLY = Release(4, 0, 0)
+OLDEST = Release(3, 3, 0)
+"""The oldest software, and the oldest metadata.version, from which 4.x may be reached ("Upgrading
+to 4.0" of Kafka's documentation)."""
+UNPACKED = 3
+"""A tarball, and what comes out of it, for as long as both are there: this many times its size."""
+UNKNOWN_SIZE = 150 * MIB
+
+
+def find(
+    state: ClusterState, looks: Sequence[Look], place: Place, to: Release, tarball: Tarball
+) -> Iterator[Finding]:
+    yield from _cluster(state, to)
+    for one in looks:
+        yield from _way(one, place, to)
+        yield from _room(one, place, to, tarball)
+        yield from _settings(one, to)
+    yield from _topics(state, looks, to)
+
+
+def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
+    if state.quorum is None and to >= KRAFT_ONLY:
+        yield Finding(
+            "KO-ZOOKEEPER",
+            str(to),
+            f"the cluster uses ZooKeeper, which Kafka {to.line} does not know",
+            "migrate it to KRaft on 3.9 in place, then upgrade; or build a KRaft cluster beside it:"
+            " kafkaops upgrade --strategy blue-green",
+        )
+    now, most = state.features.get(levels.METADATA), levels.of_release(str(to))
+    if most is None:
+        yield Finding(
+            "KO-RELEASE-UNKNOWN",
+            str(to),
+            "which features this release knows is not known here: finalising is up to you",
+            note=True,
+        )
+    elif now is not None and now > most.level:
+        yield Finding(
+            "KO-FEATURES-NEWER",
+            levels.METADATA,
+            f"metadata.version is {levels.words(levels.METADATA, now)}, and {to} knows"
+            f" {most} at most: its nodes would not start",
+            f"kafkaops features downgrade --to {to.line}, where that is possible",
+        )
+    least = levels.of_release(OLDEST.line)
+    if now is not None and to >= KRAFT_ONLY and least is not None and now < least.level:
+        yield Finding(
+            "KO-FEATURES-OLDER",
+            levels.METADATA,
+            f"metadata.version is {levels.words(levels.METADATA, now)}, and {to.line} needs"
+            f" {least} at least",
+            "upgrade to 3.9 and finalise first",
+        )
+
+
+def _way(one: Look, place: Place, to: Release) -> Iterator[Finding]:
+    if one.link is None:
+        yield Finding(
+            "KO-LINK-NONE",
+            one.host,
+            f"there is no link {place.link}",
+            "lay Kafka out as DIRECTORY/versions/RELEASE with a link `current`, and let the unit"
+            " start it by the link; see docs/rolling.md",
+        )
+        return
+    if not one.unit.pid:
+        return  # down: what it ran cannot be told, and what it starts next is what we give it
+    if one.running is None:
+        yield Finding(
+            "KO-RUNNING-UNKNOWN",
+            one.host,
+            f"the unit {one.unit.name} (process {one.unit.pid}) holds no Kafka server jar open",
+            "is `service` of the config the broker's own unit?",
+        )
+        return
+    if one.running.root != place.pointed(one.link):
+        yield Finding(
+            "KO-NOT-BY-LINK",
+            one.host,
+            f"it runs from {one.running.root}, and {place.link} points to"
+            f" {place.pointed(one.link)}: a turned link would change nothing",
+            "let ExecStart of the unit go through the link, and restart it once",
+        )
+    if to >= KRAFT_ONLY and one.running.release < OLDEST:
+        yield Finding(
+            "KO-UPGRADE-PATH",
+            one.host,
+            f"it runs {one.running.release}, and {to.line} is reached from {OLDEST.line} or later",
+            "upgrade to 3.9 first",
+        )
+
+
+def _room(one: Look, place: Place, to: Release, tarball: Tarball) -> Iterator[Finding]:
+    if one.mark == "":
+        yield Finding(
+            "KO-VERSION-FOREIGN",
+            one.host,
+            f"{place.home(str(to))} was not unpacked by kafkaops: nobody knows what is in it",
+            "move it away; it is unpacked anew from the tarball",
+        )
+    elif one.mark is not None and one.mark != tarball.sha512:
+        yield Finding(
+            "KO-VERSION-FOREIGN",
+            one.host,
+            f"{place.home(str(to))} came from another tarball than the config's",
+            "move it away, or correct `sha512`",
+        )
+    elif one.mark is None:
+        need = UNPACKED * (tarball.size or UNKNOWN_SIZE)
+        if one.free < need:
+            yield Finding(
+                "KO-DISK-ROOM",
+                one.host,
+                f"{one.free // MIB} MiB are free at {place.directory}, {need // MIB} are needed",
+                "make room there: old versions may go",
+            )
+
+
+def _settings(one: Look, to: Release) -> Iterator[Finding]:
+    if one.running is None:
+        return
+    for trouble in troubles(one.known, one.running.release, to):
+        yield Finding(
+            "KO-SETTING-REFUSED" if trouble.stops else "KO-SETTING-REMOVED",
+            f"{one.host}:{trouble.setting}",
+            trouble.words,
+            "correct it in that host's server.properties",
+            note=not trouble.stops,
+        )
+
+
+def _topics(state: ClusterState, looks: Sequence[Look], to: Release) -> Iterator[Finding]:
+    """A topic's own segment.bytes below the new bound (KIP-1030)."""
+    before = min((one.running.release for one in looks if one.running), default=to)
+    if not before < KRAFT_ONLY <= to:
+        return
+    for name, topic in sorted(state.topics.items()):
+        value = topic.config.values.get("segment.bytes") or ""
+        if value.isdecimal() and int(value) < MIB:
+            yield Finding(
+                "KO-SETTING-REFUSED",
+                f"{name}:segment.bytes",
+                f"the topic has {value}, and {to.line} takes {MIB} at least",
+                f"raise it: kafka-configs.sh --alter --topic {name}"
+                f" --add-config segment.bytes={MIB}",
+            )

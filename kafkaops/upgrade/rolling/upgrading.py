@@ -1,0 +1,179 @@
+"""What a rolling upgrade is planned from, and the plan of its way back. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from kafkaops.config.schema import ClusterSpec, HostSpec
+from kafkaops.engine.errors import ConfigError, GuardRefused
+from kafkaops.engine.step import Plan
+from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.world import World
+from kafkaops.upgrade import refusals
+from kafkaops.upgrade.install import refusals as install_refusals
+from kafkaops.upgrade.install.looks import Look, look
+from kafkaops.upgrade.install.place import Place
+from kafkaops.upgrade.install.release import Release
+from kafkaops.upgrade.refusals_codes import Finding, accept
+from kafkaops.upgrade.rolling import planner
+from kafkaops.upgrade.rolling.choosing import Options, choose
+from kafkaops.upgrade.rolling.node import named
+from kafkaops.upgrade.rolling.planner import Change
+from kafkaops.upgrade.rolling.survey import AT_ONCE, cluster_spec
+
+UPGRADE = "rolling"
+BACK = "rolling-back"
+NOTES = {UPGRADE: "rolling", BACK: "rolling-back"}
+"""How the facts of a way begin."""
+
+
+def plan(world: World, options: Options, run: str) -> Plan:
+    """The plan; one without steps where every node runs it. GuardRefused with every reason."""
+    to = Release.of(str(options.to))
+    spec = cluster_spec(world, options)
+    place = _place(spec)
+    tarball = world.versions.tarball(str(to))
+    state = world.clusters[options.cluster].snapshot()
+    chosen = choose(spec, state, options)
+    looks = look_at(world, spec, chosen.hosts, str(to))
+    found = [
+        *_hosts(spec, state, options, chosen.hosts),
+        *install_refusals.find(state, looks, place, to, tarball),
+    ]
+    found = list(accept(dict.fromkeys(found), world.config.accept))
+    refusals.refuse(found)
+    done = {one.node for one in looks if one.runs(str(to), place)}
+    left = [*chosen.left, *map(str, found)]
+    left += [f"{one.host} runs {to} already" for one in looks if one.node in done]
+    hosts = {n: h for n, h in chosen.hosts.items() if n not in done}
+    older = any(one.running and one.running.release > to for one in looks)
+    return planner.roll(
+        world.config,
+        state,
+        hosts,
+        options,
+        planner.Way(
+            UPGRADE,
+            NOTES[UPGRADE],
+            {
+                one.node: Change(str(to), place.target(str(to)), _runs(one))
+                for one in looks
+                if one.node in hosts
+            },
+            bring=True,
+            brokers_first=older,
+        ),
+        id=run,
+        created=world.clock.wall(),
+        left=left,
+    )
+
+
+def way_back(world: World, there: Plan) -> Plan:
+    """Back to what each node ran before the run, for those that were told to stop in it and do not
+    run that now. GuardRefused where features were raised since: the old version could not read
+    what the new one wrote."""
+    options = Options.of(there.snapshot["options"])
+    spec = cluster_spec(world, options)
+    state = world.clusters[options.cluster].snapshot()
+    _features_as_before(there, state)
+    ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
+    told = f"{NOTES[UPGRADE]}.{{}}.{{}}".format
+    touched = {
+        host.node_id: host
+        for host in spec.hosts
+        if host.node_id is not None and world.facts.get(told(host.name, "mark")) is not None
+    }
+    looks = look_at(world, spec, touched, str(options.to))
+    changes: dict[int, Change] = {}
+    for one in looks:
+        link = str(world.facts.get(told(one.host, "link-before")) or one.link)
+        change = Change(ran.get(one.host) or link.rpartition("/")[2], link, str(options.to))
+        if _runs(one) != change.version or one.link != change.link:
+            changes[one.node] = change
+    hosts = {node: host for node, host in touched.items() if node in changes}
+    return planner.roll(
+        world.config,
+        state,
+        hosts,
+        options,
+        planner.Way(
+            BACK,
+            NOTES[BACK],
+            changes,
+            brokers_first=True,
+            down=tuple(one.node for one in looks if not one.unit.pid and one.node in hosts),
+        ),
+        id=there.id,
+        created=world.clock.wall(),
+    )
+
+
+def _runs(one: Look) -> str:
+    return str(one.running.release) if one.running else ""
+
+
+def look_at(
+    world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec], release: str
+) -> list[Look]:
+    place = _place(spec)
+
+    def one(node: int) -> Look:
+        return look(world.hosts[hosts[node].name], node, spec, place, release)
+
+    if not hosts:
+        return []
+    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
+        return list(pool.map(one, hosts))
+
+
+def _place(spec: ClusterSpec) -> Place:
+    if spec.install is None:
+        raise ConfigError(
+            "KO-INSTALL-NONE",
+            f"the config does not say where versions of Kafka lie on the hosts of {spec.name}",
+            where="install",
+            hint="add `install: {directory: /opt/kafka}` to the cluster; see docs/rolling.md",
+        )
+    return Place(spec.install.directory)
+
+
+def _hosts(
+    spec: ClusterSpec, state: ClusterState, options: Options, chosen: Mapping[int, HostSpec]
+) -> Iterator[Finding]:
+    """A version is for all nodes: nobody may be forgotten, unless only some were asked for."""
+    voters = set(state.quorum.voters) if state.quorum else set()
+    nodes = voters | {b.id for b in state.brokers}
+    if options.only or options.rack:
+        return
+    for node in sorted(voters - set(chosen)):
+        yield Finding(
+            "KO-CONTROLLER-NO-HOST",
+            str(node),
+            "this controller has no host in the config, and must run the version first",
+            "add it to the cluster's `hosts`, with its node_id",
+        )
+    for host in spec.hosts:
+        if host.node_id is not None and host.node_id not in nodes:
+            yield Finding(
+                "KO-HOST-NO-NODE",
+                host.name,
+                f"node {host.node_id} is no node of {spec.name} that is up",
+                "start it, or take it out of the config's `hosts`",
+            )
+
+
+def _features_as_before(there: Plan, state: ClusterState) -> None:
+    before = there.snapshot.get("features") or {}
+    raised = [
+        f"{name} from {before.get(name, 0)} to {level}"
+        for name, level in sorted(state.features.items())
+        if level > int(before.get(name, 0))
+    ]
+    if raised:
+        raise GuardRefused(
+            "KO-FEATURES-RAISED",
+            f"since the upgrade {named(raised)}: the version before may not read that",
+            hint="kafkaops features downgrade first, where that is possible",
+        )

@@ -1,0 +1,254 @@
+"""A rolling upgrade killed at its calls and journal writes; starts that fail; and the way back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from kafkaops.engine.errors import ConfigError, GuardRefused, OpsError, StepFailed
+from kafkaops.upgrade.rolling import upgrading
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.engine_harness import Point, Scene, Swept, points_of, uncrashed
+from tests.crash.restart_scene import VOTERS
+from tests.crash.upgrade_scene import NEW, OLD, Upgrade
+
+SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.04
+NODES = (1, 2, 3, 4, 5, 6, *VOTERS)
+ONCE = dict.fromkeys(NODES, 1)
+
+
+def there() -> Scene[object]:
+    return Upgrade().scene()  # type: ignore[return-value]
+
+
+def test_undisturbed_every_node_runs_the_new_version_after_one_restart() -> None:
+    world = Upgrade()
+    scene = world.scene()
+    scene.play()
+    state = scene.state()
+    assert scene.outcomes == ["done"]
+    assert state["starts"] == ONCE
+    assert state["versions"] == dict.fromkeys(NODES, NEW)
+    assert set(state["links"].values()) == {f"versions/{NEW}"}
+    assert state["faults"] == []
+    for host in world.hosts.values():
+        assert host.files[f"/opt/kafka/versions/{NEW}/.kafkaops-sha512"] == b"sum-4.3.1\n"
+        [tried] = host.tried
+        assert tried[:4] == ("runuser", "-u", "kafka", "--")
+        assert f"/hosts/{host.name}/opt/kafka/versions/{NEW}/libs/*" in tried
+    assert world.plan().specs == ()  # a second time there is nothing to do
+
+
+def test_everything_is_brought_and_tried_before_the_first_stop() -> None:
+    kinds = [s.kind for s in Upgrade().plan().specs]
+    first_stop = kinds.index("node-stopped")
+    assert kinds[:first_stop].count("version-ready") == kinds.count("version-ready") == len(NODES)
+    assert kinds[:first_stop].count("version-tried") == kinds.count("version-tried") == len(NODES)
+
+
+def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
+    expected, fuse = uncrashed(lambda: Upgrade().scene())
+    assert expected["starts"] == ONCE
+    swept = Swept()
+    for point in points_of(fuse, reads=False)[:: round(1 / SHARE)]:
+        swept.scenarios += 1
+        scene = Upgrade().scene()
+        try:
+            scene.play([point])
+            if scene.state() != expected:
+                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
+        except (AssertionError, OpsError) as error:
+            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
+        swept.killed += scene.outcomes.count("killed")
+    assert swept.verdict().killed > 30
+
+
+def test_a_trial_that_fails_stops_nobody() -> None:
+    world = Upgrade()
+    world.hosts["blue-5"].trial = (1, "Unrecognized VM option 'UseConcMarkSweepGC'")
+    with pytest.raises(StepFailed) as caught:
+        world.scene().play()
+    assert (caught.value.code, caught.value.where) == ("KO-VERSION-TRIAL", "blue-5")
+    assert "UseConcMarkSweepGC" in caught.value.message
+    assert set(world.starts().values()) == {0}
+    assert world.versions() == dict.fromkeys(NODES, OLD)
+
+
+@pytest.mark.parametrize("broken", ["blue-101", "blue-4"])
+def test_a_start_that_fails_ends_the_run_and_the_way_back_restores_who_was_touched(
+    broken: str,
+) -> None:
+    world = Upgrade()
+    world.hosts[broken].refused.add(NEW)
+    plan = world.plan()
+    with pytest.raises(StepFailed) as caught:
+        world.scene(plan=plan).play()
+    assert (caught.value.code, caught.value.where) == ("KO-UNIT", broken)
+    touched = {n for n, v in world.versions().items() if v == NEW} | {
+        world.hosts[broken].node.id,
+    }
+    back = upgrading.way_back(world.world, plan)
+    assert {s.args["node"] for s in back.specs if s.kind == "node-stopped"} == touched
+    scene = world.scene(plan=back)
+    scene.play()
+    state = scene.state()
+    assert state["versions"] == dict.fromkeys(NODES, OLD)
+    assert set(state["links"].values()) == {f"versions/{OLD}"}
+    assert state["faults"] == []
+    assert upgrading.way_back(world.world, plan).specs == ()
+
+
+def test_cured_on_the_host_the_run_goes_on_instead() -> None:
+    world = Upgrade()
+    world.hosts["blue-4"].refused.add(NEW)
+    scene = world.scene()
+    with pytest.raises(StepFailed):
+        scene.play()
+    world.hosts["blue-4"].refused.clear()
+    scene.play()
+    assert scene.state()["versions"] == dict.fromkeys(NODES, NEW)
+    assert scene.state()["starts"] == ONCE
+
+
+def test_back_from_the_end_the_controllers_go_last() -> None:
+    world = Upgrade()
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    back = upgrading.way_back(world.world, plan)
+    order = [s.args["node"] for s in back.specs if s.kind == "node-stopped"]
+    assert set(order[-3:]) == set(VOTERS)
+    scene = world.scene(plan=back)
+    scene.play()
+    state = scene.state()
+    assert state["versions"] == dict.fromkeys(NODES, OLD)
+    assert (state["starts"], state["faults"]) == (dict.fromkeys(NODES, 2), [])
+
+
+def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
+    def back() -> Scene[object]:
+        world = Upgrade()
+        plan = world.plan()
+        world.scene(plan=plan).play()
+        return world.scene(plan=upgrading.way_back(world.world, plan))  # type: ignore[return-value]
+
+    expected, fuse = uncrashed(back)
+    swept = Swept()
+    for point in points_of(fuse, reads=False)[:: round(2 / SHARE)]:
+        swept.scenarios += 1
+        scene = back()
+        scene.play([point])
+        if scene.state() != expected:
+            swept.failures.append(f"{point}: {scene.state()}")
+        swept.killed += scene.outcomes.count("killed")
+    assert swept.verdict().killed > 10
+
+
+def test_killed_between_the_stop_and_the_link_it_can_go_back() -> None:
+    stops = [
+        n
+        for n, (name, _) in enumerate(uncrashed(lambda: Upgrade().scene())[1].calls, 1)
+        if "unit_stop" in name
+    ]
+    world = Upgrade()
+    plan = world.plan()
+    scene = world.scene(plan=plan)
+    scene.process(Point(stops[4], "after"))
+    assert scene.outcomes == ["killed"]
+    world.clock.sleep(5)
+    world.scene(plan=upgrading.way_back(world.world, plan)).play()
+    world.clock.sleep(5)
+    assert world.versions() == dict.fromkeys(NODES, OLD)
+    assert all(node.pid for node in world.cluster.nodes.values())
+
+
+def test_after_features_were_raised_there_is_no_way_back() -> None:
+    world = Upgrade()
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    world.cluster.features["metadata.version"] = 30
+    with pytest.raises(GuardRefused) as caught:
+        upgrading.way_back(world.world, plan)
+    assert caught.value.code == "KO-FEATURES-RAISED"
+    assert "metadata.version from 21 to 30" in caught.value.message
+
+
+def test_another_version_than_was_started_is_an_error() -> None:
+    world = Upgrade(Options(only=("1",)))
+    host = world.hosts["blue-1"]
+    begun = type(host).unit_start
+
+    def stubborn(name: str, *, timeout: float = 90.0) -> object:
+        unit = begun(host, name, timeout=timeout)
+        host.node.version = OLD  # its unit does not go through the link
+        return unit
+
+    host.unit_start = stubborn  # type: ignore[assignment,method-assign]
+    with pytest.raises(StepFailed) as caught:
+        world.scene().play()
+    assert (caught.value.code, caught.value.where) == ("KO-VERSION-RUNNING", "blue-1")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "codes"),
+    [
+        (lambda w: w.cluster.features.update({"metadata.version": 99}), ["KO-FEATURES-NEWER"]),
+        (lambda w: w.cluster.features.update({"metadata.version": 1}), ["KO-FEATURES-OLDER"]),
+        (lambda w: w.hosts["blue-2"].links.clear(), ["KO-LINK-NONE"]),
+        (lambda w: setattr(w.hosts["blue-2"].node, "version", "3.8.0"), ["KO-NOT-BY-LINK"]),
+        (lambda w: setattr(w.hosts["blue-3"], "room", 100), ["KO-DISK-ROOM"]),
+        (
+            lambda w: w.hosts["blue-3"].unpacked.update({f"/opt/kafka/versions/{NEW}": NEW}),
+            ["KO-VERSION-FOREIGN"],
+        ),
+        (
+            lambda w: w.hosts["blue-1"].files.update(
+                {"/opt/kafka/config/server.properties": b"log.segment.bytes=1000\n"}
+            ),
+            ["KO-SETTING-REFUSED"],
+        ),
+        (
+            lambda w: [w.hosts["blue-2"].links.clear(), setattr(w.hosts["blue-3"], "room", 100)],
+            ["KO-LINK-NONE", "KO-DISK-ROOM"],
+        ),
+    ],
+)
+def test_what_speaks_against_it_is_said_at_once_before_anything(spoil, codes) -> None:  # type: ignore[no-untyped-def]
+    world = Upgrade()
+    spoil(world)
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert caught.value.code == (codes[0] if len(codes) == 1 else "KO-REFUSED")
+    assert all(code in caught.value.message for code in codes)
+
+
+def test_in_zookeeper_mode_both_ways_to_four_are_named() -> None:
+    world = Upgrade(voters=())
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert "KO-ZOOKEEPER" in caught.value.message
+    assert "migrate it to KRaft" in caught.value.message
+    assert "blue-green" in caught.value.message
+
+
+def test_a_release_without_a_tarball_and_a_cluster_without_a_place() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Upgrade(Options(to="4.2.0")).plan()
+    assert caught.value.code == "KO-VERSION-UNKNOWN"
+    world = Upgrade()
+    spec = world.world.config.blue.model_copy(update={"install": None})
+    bare = world.world.config.model_copy(update={"blue": spec})
+    with pytest.raises(ConfigError) as placeless:
+        upgrading.plan(replace(world.world, config=bare), world.options, "run-1")
+    assert placeless.value.code == "KO-INSTALL-NONE"
+
+
+def test_settings_that_are_only_ignored_are_notes() -> None:
+    world = Upgrade()
+    world.hosts["blue-1"].files["/opt/kafka/config/server.properties"] = (
+        b"# inter.broker.protocol.version=3.8\nlog.message.format.version = 3.0\n"
+    )
+    notes = [n for n in world.plan().notes if "KO-SETTING-REMOVED" in n]
+    assert len(notes) == 1
+    assert "blue-1:log.message.format.version" in notes[0]

@@ -1,0 +1,66 @@
+"""A rolling upgrade on the fakes of the rolling restart: 3.9.2 to 4.3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Plan
+from kafkaops.ports.versions import Tarball
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling import upgrading
+from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.registry import REGISTRY
+from tests.crash.engine_harness import Scene
+from tests.crash.restart_scene import PROTOCOLS, Restart
+
+OLD, NEW = "3.9.2", "4.3.1"
+
+
+class OneVersion:
+    """Implements `ports.versions.Versions`."""
+
+    def tarball(self, release: str) -> Tarball:
+        if release not in (OLD, NEW):
+            raise ConfigError("KO-VERSION-UNKNOWN", f"no {release} here", where="versions")
+        return Tarball(release, f"sum-{release}", Path(f"/tarballs/{release}.tgz"), size=1000)
+
+
+class Upgrade(Restart):
+    """`to` is the release; hosts run 3.9.2 by the link."""
+
+    def __init__(self, options: Options | None = None, **more: Any) -> None:
+        super().__init__(replace(options or Options(), to=(options and options.to) or NEW), **more)
+        self.world = replace(self.world, versions=OneVersion())
+
+    def plan(self) -> Plan:
+        return upgrading.plan(self.world, self.options, "run-1")
+
+    def versions(self) -> dict[int, str]:
+        return {host.node.id: host.node.version for host in self.hosts.values()}
+
+    def state(self) -> Any:
+        return super().state() | {
+            "versions": self.versions(),
+            "links": {host.name: host.links["/opt/kafka/current"] for host in self.hosts.values()},
+        }
+
+    def scene(
+        self,
+        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
+        plan: Plan | None = None,
+    ) -> Scene[World]:
+        return Scene(
+            plan=plan or self.plan(),
+            registry=REGISTRY,
+            world=self.world,
+            clock=self.clock,
+            protocols=PROTOCOLS,
+            state=self.state,
+            always=self.always,
+            operate=operate,
+        )
