@@ -179,6 +179,7 @@ def _begun(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
     """The proof of a run, from its journals and facts."""
     first = run.journals[0].plan
+    cutover = first.config.get("cutover")  # None where nothing moves: a cluster alone
     kept = run.directory.facts()
     facts = {name: kept.get(name) for name in kept.names()}
     events = run.directory.events()
@@ -194,9 +195,7 @@ def bundle(run: Run, titles: Mapping[str, str]) -> Bundle:
         fingerprint=first.fingerprint,
         phases=_phases(run, events, titles),
         steps=timings(run.journals, events),
-        moves=moves_of(facts, budget=float(first.config["cutover"]["max_write_pause"]))
-        if first.config
-        else (),
+        moves=moves_of(facts, budget=float(cutover["max_write_pause"])) if cutover else (),
         accepted=tuple(first.config.get("accept", ())),
         notes=first.notes,
         facts={k: v for k, v in facts.items() if not k.endswith(LARGE)},
