@@ -258,14 +258,14 @@ def build(
     return World(
         config=config,
         clock=clock or SystemClock(),
-        clusters=Built({c: _later(cluster, config, c) for c in config.clusters}),
+        clusters=Built({c: _later(cluster, config, c) for c in ("blue", "green")}),
         hosts=Built({spec.name: _later(host, config, spec) for spec in config.hosts}),
         local=LocalHost("here", "127.0.0.1", as_self=True),
         names=names(config),
         probe=ClientProbe(
             {
-                f"{colour}.client_security": _later(client_login, colour_spec(config, colour))
-                for colour in config.clusters
+                f"{colour}.client_security": _later(client_login, spec)
+                for colour, spec in config.clusters.items()
             }
         ),
         connect_command=connect_command(config),

@@ -24,12 +24,12 @@ from kafkaops.adapters.host_command import CommandHost
 from kafkaops.adapters.host_local import run_here
 from kafkaops.adapters.host_units import service as unit_name
 from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
-from kafkaops.lab import control
+from kafkaops.lab import control, unit_file
 from kafkaops.lab.layout import Layout
 from kafkaops.ports.host import ServiceState
 from kafkaops.ports.host_units import Unit
 
-WANTS = "/etc/systemd/system/multi-user.target.wants"
+WANTS = f"{unit_file.SYSTEM}/multi-user.target.wants"
 
 
 class LabHost(CommandHost):
@@ -174,10 +174,23 @@ class LabHost(CommandHost):
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             result="success" if not failed else "signal" if code < 0 else "exit-code",
-            stop_timeout=math.inf,
+            stop_timeout=self._stop_timeout(name),
             restarts=int(found["starts"]) - 1,
             enabled=self.link(f"{WANTS}/{unit_name(name)}") is not None,
+            file=unit_file.path(name) if self._installed(name) else "",
         )
+
+    def _installed(self, name: str) -> bool:
+        return self.path(unit_file.path(name)).exists()
+
+    def _stop_timeout(self, name: str) -> float:
+        """The supervisor kills past no timeout but the caller's; a unit file may say one."""
+        if not self._installed(name):
+            return math.inf
+        try:
+            return unit_file.read(self.layout.host_root(self.name), name).stop_timeout
+        except unit_file.UnitFault as error:
+            raise StepFailed("KO-UNIT", f"{name}: {error}", where=self.name) from None
 
     @contextlib.contextmanager
     def _errors(self, code: str, name: str) -> Iterator[None]:

@@ -63,6 +63,12 @@ def up(
         str,
         typer.Option(metavar="plaintext|sasl-ssl", help="sasl-ssl: TLS, SCRAM users and ACLs."),
     ] = "plaintext",
+    single: Annotated[
+        bool, typer.Option("--single", help="One cluster, with Kafka installed on its hosts.")
+    ] = False,
+    controllers: Annotated[
+        int, typer.Option(min=0, max=5, help="With --single: controllers on hosts of their own.")
+    ] = 0,
 ) -> None:
     """Start the lab and wait until all of it is healthy. The first time, Kafka is fetched.
 
@@ -71,6 +77,7 @@ def up(
       kafkaops lab up
       kafkaops lab up --dir build/other --green-names alt
       kafkaops lab up --security sasl-ssl
+      kafkaops lab up --single --brokers 9 --controllers 3 --dir build/lab-rolling
     """
     from kafkaops.lab.layout import SECURITY as KINDS
     from kafkaops.lab.layout import Settings
@@ -80,7 +87,11 @@ def up(
         raise UsageFault("KO-USAGE", f"--green-names is same or alt, not {green_names!r}")
     if security not in KINDS:
         raise UsageFault("KO-USAGE", f"--security is plaintext or sasl-ssl, not {security!r}")
-    settings = Settings(blue_version, green_version, brokers, green_names, security)
+    if controllers and not single:
+        raise UsageFault("KO-USAGE", "--controllers needs --single")
+    settings = Settings(
+        blue_version, green_version, brokers, green_names, security, single, controllers
+    )
     status = start(lab_dir(dir), settings, news)
     _show(status)
 
@@ -142,6 +153,26 @@ def logs(
             "KO-USAGE", f"no log {name}", hint=f"there are {', '.join(sorted(found)) or 'none'}"
         )
     _tail(Path(found[name]), lines, follow)
+
+
+@app.command(cls=OpsCommand)
+def pack(
+    version: Annotated[str, typer.Argument(help="A Kafka release that the kit knows.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the tarball goes.")],
+) -> None:
+    """Pack a release as a tarball, to be installed on hosts. The same bytes each time.
+
+    \b
+    Examples:
+      kafkaops lab pack 4.3.1 --out build/versions
+    """
+    from dataclasses import asdict
+
+    from kafkaops.lab import release
+
+    packed = release.pack(version, out.absolute(), news)
+    data = {"version": version, **asdict(packed), "path": str(packed.path)}
+    emit(data, Table(("version", "path", "sha512", "size"), [tuple(data.values())]))
 
 
 @app.command("set", cls=OpsCommand)

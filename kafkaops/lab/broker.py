@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import access, archive, kit
+from kafkaops.lab import access, archive, installed, kit
 from kafkaops.lab.layout import (
     CLIENT_PORT,
     CONTROLLER_PORT,
@@ -25,6 +25,7 @@ from kafkaops.lab.layout import (
     Layout,
     Settings,
 )
+from kafkaops.lab.release import LOG4J, LOG4J2
 
 # A small heap and no optimising compiler: six brokers on two cores (reference figures: a
 # broker stays at 150-250 MB). No perf data: its files in /tmp are named by the inner pid.
@@ -38,50 +39,28 @@ JVM = (
     "-Djava.awt.headless=true",
 )
 
-LOG4J = """\
-log4j.rootLogger=INFO, out
-log4j.appender.out=org.apache.log4j.ConsoleAppender
-log4j.appender.out.layout=org.apache.log4j.PatternLayout
-log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %m (%c{1})%n
-log4j.logger.org.reflections=ERROR
-log4j.logger.org.apache.zookeeper=WARN
-log4j.logger.state.change.logger=WARN
-"""
-
-LOG4J2 = """\
-status=error
-appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=%d{ISO8601} %p %m (%c{1})%n
-rootLogger.level=info
-rootLogger.appenderRef.out.ref=out
-logger.state.name=state.change.logger
-logger.state.level=warn
-"""
-
 
 def properties(
     host: LabHostSpec, settings: Settings, data: Path, extra: Mapping[str, object] | None = None
 ) -> str:
-    """server.properties of one combined broker and controller; `extra` comes over the rest."""
+    """server.properties of one node; `extra` comes over the rest."""
     brokers = settings.brokers
     rf = min(3, brokers)
     min_isr = max(1, rf - 1)
     voters = ",".join(
         f"{h.node_id}@{h.address}:{CONTROLLER_PORT}"
         for h in settings.hosts()
-        if h.colour == host.colour
+        if h.colour == host.colour and h.votes
     )
     a = host.address
+    listeners = [f"CLIENT://{a}:{CLIENT_PORT}", f"REPL://{a}:{REPL_PORT}"] if host.serves else []
+    listeners += [f"CONTROLLER://{a}:{CONTROLLER_PORT}"] if host.votes else []
     values: dict[str, object] = {
-        "process.roles": "broker,controller",
+        "process.roles": host.roles,
         "node.id": host.node_id,
         "broker.rack": host.rack,
         "controller.quorum.voters": voters,
-        "listeners": (
-            f"CLIENT://{a}:{CLIENT_PORT},REPL://{a}:{REPL_PORT},CONTROLLER://{a}:{CONTROLLER_PORT}"
-        ),
+        "listeners": ",".join(listeners),
         "advertised.listeners": (
             f"CLIENT://{host.advertised}:{CLIENT_PORT},REPL://{a}:{REPL_PORT}"
         ),
@@ -118,6 +97,9 @@ def properties(
             "share.coordinator.state.topic.min.isr": min_isr,
             "share.coordinator.state.topic.num.partitions": 3,
         }
+    if not host.serves:
+        # A controller that is no broker has nothing to advertise, and refuses to.
+        del values["advertised.listeners"], values["inter.broker.listener.name"]
     return "".join(f"{key}={value}\n" for key, value in (values | dict(extra or {})).items())
 
 
@@ -125,7 +107,7 @@ def homes(layout: Layout, settings: Settings, say: kit.Say) -> None:
     """`bin/java` and, per colour, a directory shaped like an unpacked Kafka: `libs/`, `config/`."""
     layout.java.parent.mkdir(parents=True, exist_ok=True)
     layout.java.symlink_to(kit.java())
-    for colour in ("blue", "green"):
+    for colour in settings.colours:
         home = layout.kafka_home(colour)
         (home / "config").mkdir(parents=True)
         (home / "libs").symlink_to(kit.fetch(settings.version(colour), say))
@@ -148,7 +130,11 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
         directory.mkdir(parents=True, exist_ok=True)
     (home / "nft").symlink_to(layout.boot_rules(host.name))
     secured = access.broker_properties(layout, settings, host)
-    (home / "server.properties").write_text(properties(host, settings, data, secured))
+    text = properties(host, settings, data, secured)
+    if settings.single:
+        installed.prepare(layout, host, settings.version(host.colour), text, JVM)
+    else:
+        (home / "server.properties").write_text(text)
     for file in formatted(layout, settings, host.colour).iterdir():
         shutil.copy(file, data / file.name)
     meta = data / "meta.properties"
@@ -174,6 +160,8 @@ def command(
     layout: Layout, settings: Settings, host: LabHostSpec
 ) -> tuple[list[str], dict[str, str]]:
     """Command line and environment of a broker."""
+    if settings.single:
+        return installed.command(layout, host.name), {}
     version = settings.version(host.colour)
     recorded = archive.recording(version, classes(layout, host)) if host.node_id == 1 else []
     argv = [

@@ -25,6 +25,8 @@ CONTROLLER_PORT = 9093
 REPL_PORT = 9094
 COLOURS = ("blue", "green")
 SUBNET = {"blue": 1, "green": 2}
+CONTROLLER_ID = 100
+"""Below the node ids, and the last bytes of the addresses, of controllers on their own hosts."""
 MARK = "lab.json"
 PLAINTEXT, SASL_SSL = "plaintext", "sasl-ssl"
 SECURITY = (PLAINTEXT, SASL_SSL)
@@ -40,36 +42,60 @@ class LabHostSpec:
     address: str
     rack: str
     advertised: str
+    roles: str = "broker,controller"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is a broker."""
+        return "broker" in self.roles
+
+    @property
+    def votes(self) -> bool:
+        """Whether it is a controller."""
+        return "controller" in self.roles
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `lab up` was asked for. `green_names` is `same` (both clusters advertise b1, b2, ...)
     or `alt` (green advertises g1, g2, ...: only the alias can move); `security` is `plaintext`
-    or `sasl-ssl` (see `lab.access`)."""
+    or `sasl-ssl` (see `lab.access`). `single` is blue alone, with Kafka installed on its hosts
+    (see `lab.installed`) and, by choice, `controllers` on hosts of their own."""
 
     blue_version: str = "3.9.2"
     green_version: str = "4.3.1"
     brokers: int = 3
     green_names: str = "same"
     security: str = PLAINTEXT
+    single: bool = False
+    controllers: int = 0
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        return COLOURS[:1] if self.single else COLOURS
 
     def version(self, colour: str) -> str:
         return self.blue_version if colour == "blue" else self.green_version
 
     def hosts(self) -> tuple[LabHostSpec, ...]:
-        return tuple(
+        roles = "broker" if self.controllers else "broker,controller"
+        brokers = (
             LabHostSpec(
                 name=f"{colour}-{node}",
                 colour=colour,
                 node_id=node,
                 address=f"127.0.{SUBNET[colour]}.{node}",
-                rack=f"{REGION}{'abc'[(node - 1) % 3]}",
+                rack=_rack(node),
                 advertised=self.advertised(colour, node),
+                roles=roles,
             )
-            for colour in COLOURS
+            for colour in self.colours
             for node in range(1, self.brokers + 1)
         )
+        return (*brokers, *(_controller(n) for n in range(1, self.controllers + 1)))
+
+    def brokers_of(self, colour: str) -> tuple[LabHostSpec, ...]:
+        return tuple(h for h in self.hosts() if h.colour == colour and h.serves)
 
     def host(self, name: str) -> LabHostSpec:
         for spec in self.hosts():
@@ -83,7 +109,21 @@ class Settings:
         return f"{letter}{node}.{ZONE}"
 
     def bootstrap(self, colour: str, port: int = REPL_PORT) -> str:
-        return ",".join(f"{h.address}:{port}" for h in self.hosts() if h.colour == colour)
+        return ",".join(f"{h.address}:{port}" for h in self.brokers_of(colour))
+
+
+def _controller(number: int) -> LabHostSpec:
+    """A host of blue that is a controller and nothing else."""
+    node = CONTROLLER_ID + number
+    name = f"ctl-{number}"
+    address = f"127.0.{SUBNET['blue']}.{node}"
+    return LabHostSpec(
+        name, "blue", node, address, _rack(number), f"{name}.{ZONE}", roles="controller"
+    )
+
+
+def _rack(number: int) -> str:
+    return f"{REGION}{'abc'[(number - 1) % 3]}"
 
 
 @dataclass(frozen=True)

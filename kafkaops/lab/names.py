@@ -57,14 +57,14 @@ def commands(root: Path) -> dict[str, list[str]]:
 
 def records(settings: Settings) -> list[RecordSet]:
     """The zone before any migration: broker names and the alias point to blue."""
-    blue = [h for h in settings.hosts() if h.colour == "blue"]
+    blue = settings.brokers_of("blue")
     sets = [
         RecordSet(normal(ALIAS), "A", TTL, tuple(h.address for h in blue)),
         *(RecordSet(normal(h.advertised), "A", TTL, (h.address,)) for h in blue),
         *(RecordSet(normal(f"{h.name}.{ZONE}"), "A", TTL, (h.address,)) for h in settings.hosts()),
     ]
     if settings.green_names == "alt":
-        green = [h for h in settings.hosts() if h.colour == "green"]
+        green = settings.brokers_of("green")
         sets += [RecordSet(normal(h.advertised), "A", TTL, (h.address,)) for h in green]
     return sets
 

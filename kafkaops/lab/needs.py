@@ -28,12 +28,12 @@ NAMESPACE = (
 )
 
 
-def check(brokers: int, proc: Path = Path("/proc")) -> None:
+def check(nodes: int, proc: Path = Path("/proc"), *, mirror: bool = True) -> None:
     """ConfigError naming what is missing: tools, memory, user namespaces, in this order."""
     for tool in PACKAGES:
         if which(tool) is None:
             raise missing_tool(tool)
-    memory(brokers, proc)
+    memory(nodes, proc, mirror=mirror)
     namespaces(proc)
 
 
@@ -50,9 +50,9 @@ def missing_tool(tool: str) -> ConfigError:
     )
 
 
-def memory(brokers: int, proc: Path) -> None:
-    """`brokers` a cluster, twice, a mirror, and the rest."""
-    wanted = MIB_BASE + 2 * brokers * MIB_BROKER + MIB_MIRROR
+def memory(nodes: int, proc: Path, *, mirror: bool = True) -> None:
+    """Brokers and controllers of all clusters, a mirror, and the rest."""
+    wanted = MIB_BASE + nodes * MIB_BROKER + (MIB_MIRROR if mirror else 0)
     match = re.search(r"^MemAvailable:\s+(\d+) kB", (proc / "meminfo").read_text(), re.M)
     if match is None:
         return

@@ -92,11 +92,12 @@ class Table:
             self._entries[name] = entry
             return entry
 
-    def start(self, name: str) -> Entry:
-        """Start what ran under that name before, the same way."""
+    def start(self, name: str, argv: Sequence[str] | None = None) -> Entry:
+        """Start what ran under that name before, the same way, or by another command line."""
         with self._lock:
             entry = self.get(name)
             if not entry.active:
+                entry.argv = entry.argv if argv is None else list(argv)
                 self._start(entry)
             return entry
 

@@ -23,13 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kafkaops.lab import access, archive, broker, control, names
-from kafkaops.lab.layout import CLIENT_PORT, COLOURS, Layout, Settings
+from kafkaops.lab import access, archive, broker, control, installed, names
+from kafkaops.lab.layout import CLIENT_PORT, Layout, Settings
 from kafkaops.lab.process import Table
 
 MS_BIND = 4096
 HEALTH_TIMEOUT = 120.0
-STEPS = 6
+STEPS = 4
+"""And one a cluster."""
 
 
 class Supervisor:
@@ -61,24 +62,28 @@ class Supervisor:
 
     def bring_up(self) -> None:
         """All of the lab, in order; ends in state `ready` or `failed`."""
+        settings = self.settings
+        colours = settings.colours
         try:
             self._step("network: loopback, resolver")
             network(self.layout)
             self._step("storage of the brokers formatted")
-            with ThreadPoolExecutor(len(COLOURS)) as pool:
-                list(pool.map(lambda c: broker.formatted(self.layout, self.settings, c), COLOURS))
-            broker_ids = {colour: broker.kafka_id() for colour in COLOURS}
-            for host in self.settings.hosts():
-                broker.prepare(self.layout, self.settings, host, broker_ids[host.colour])
-            self._step(f"{len(self.settings.hosts())} brokers, DNS and emulated AWS started")
+            with ThreadPoolExecutor(len(colours)) as pool:
+                list(pool.map(lambda c: broker.formatted(self.layout, settings, c), colours))
+            broker_ids = {colour: broker.kafka_id() for colour in colours}
+            for host in settings.hosts():
+                broker.prepare(self.layout, settings, host, broker_ids[host.colour])
+            apart = f" {settings.controllers} controllers," if settings.controllers else ""
+            count = len(settings.hosts()) - settings.controllers
+            self._step(f"{count} brokers,{apart} DNS and emulated AWS started")
             self._start_brokers()
             self._start_names()
             self._step("DNS and Route 53 answer")
             names.wait(self._alive, HEALTH_TIMEOUT)
-            for colour in COLOURS:
-                version = self.settings.version(colour)
+            for colour in colours:
+                version = settings.version(colour)
                 self._wait_cluster(colour)
-                self._step(f"{colour}: Kafka {version}, {self.settings.brokers} brokers in sync")
+                self._step(f"{colour}: Kafka {version}, {settings.brokers} brokers in sync")
             names.make_bucket(self._alive, HEALTH_TIMEOUT)
             self.state = "ready"
             self._archive_classes()
@@ -89,7 +94,8 @@ class Supervisor:
 
     def _step(self, text: str) -> None:
         seconds = time.monotonic() - self._began
-        line = f"{len(self.progress) + 1} of {STEPS}  {seconds:5.1f} s  {text}"
+        steps = STEPS + len(self.settings.colours)
+        line = f"{len(self.progress) + 1} of {steps}  {seconds:5.1f} s  {text}"
         self.progress.append(line)
         print(line, flush=True)
 
@@ -133,7 +139,7 @@ class Supervisor:
         from confluent_kafka.admin import AdminClient
 
         deadline = time.monotonic() + HEALTH_TIMEOUT
-        hosts = [h for h in self.settings.hosts() if h.colour == colour]
+        hosts = self.settings.brokers_of(colour)
         for host in hosts:
             while not listens(host.address, CLIENT_PORT):
                 self._alive()
@@ -198,9 +204,12 @@ class Supervisor:
         name = str(request["name"])
         host, _, service = name.partition("/")
         entry = self.table.get(name)
+        argv = None
         if service == "kafka" and not entry.active:
             self._load_rules(host)
-        return self.table.start(name).view()
+            if self.settings.single:
+                argv = installed.command(self.layout, host)
+        return self.table.start(name, argv).view()
 
     def _load_rules(self, host: str) -> None:
         """What a boot does: the host's persistent firewall files are loaded, in order."""

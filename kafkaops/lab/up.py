@@ -17,7 +17,7 @@ from typing import Any
 from kafkaops.engine.errors import Exit, OpsError, TimedOut, UsageFault
 from kafkaops.lab import access, broker, control, kit, needs
 from kafkaops.lab.enter import environment
-from kafkaops.lab.layout import COLOURS, MARK, Layout, Settings
+from kafkaops.lab.layout import MARK, Layout, Settings
 
 Say = Callable[[str], None]
 UP_TIMEOUT = 180.0
@@ -38,8 +38,8 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
         if control.listener_pid(layout.socket) is not None:
             return _already(layout, settings, say)
         _claim(layout)
-        needs.check(settings.brokers)
-        for version in dict.fromkeys(settings.version(colour) for colour in COLOURS):
+        needs.check(len(settings.hosts()), mirror=not settings.single)
+        for version in dict.fromkeys(settings.version(colour) for colour in settings.colours):
             kit.fetch(version, say)
             broker.template(version, say)
         # The load and the mirror run inside, where nothing can be fetched any more.

@@ -47,7 +47,7 @@ class Health:
 
 def judge(state: ClusterState, expected: Collection[int] = ()) -> Health:
     """Every check that the snapshot holds enough for. `expected` are the node ids that should be
-    there; without them those of the quorum's voters and of all replicas are."""
+    there; without them those of all replicas are."""
     return Health(state.cluster_id, tuple(_checks(state, expected)))
 
 
@@ -84,7 +84,9 @@ def _brokers(state: ClusterState, expected: Collection[int]) -> Check:
     wanted = set(expected)
     if not wanted:
         wanted = {r for t in state.topics.values() for p in t.partitions for r in p.replicas}
-    down = sorted(wanted - up)
+    voters = set(state.quorum.voters) if state.quorum else set()
+    # Where none of the voters is a broker, controllers are nodes of their own.
+    down = sorted(wanted - up - (set() if voters & up else voters))
     if down:
         names = tuple(str(n) for n in down)
         return Check("brokers", Level.BAD, f"{len(up)} up, not up: {', '.join(names)}", names)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class World:
-    """`clusters` by colour (`blue`, and of a pair `green`); `hosts` by host name; `connect` by
-    direction (`forward`: worker at green, `back`: worker at blue); `verification` by direction
+    """`clusters` by colour (`blue`, `green`); `hosts` by host name; `connect` by direction
+    (`forward`: worker at green, `back`: worker at blue); `verification` by direction
     (`forward` blue to green, `back` green to blue). `connect_command` begins the command of a
     Connect worker on its host (java and the class path). `local` runs hooks where kafkaops runs.
-    `secrets` resolves references of the config. `say` shows one line of news to the operator."""
+    `secrets` resolves references of the config. `say` shows one line of news to the operator.
+    What a cluster alone has not (green, names, a mirror) is a ConfigError when it is used."""
 
     config: Config
     clock: Clock

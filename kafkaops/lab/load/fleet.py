@@ -166,8 +166,9 @@ def report(lab: str | Path, cluster: str = "blue") -> Report:
 
     layout = Layout.of(lab)
     fleet = load(layout)
-    if cluster not in ("blue", "green"):
-        raise UsageFault("KO-USAGE", f"--cluster is blue or green, not {cluster!r}")
+    colours = layout.settings().colours
+    if cluster not in colours:
+        raise UsageFault("KO-USAGE", f"--cluster is {' or '.join(colours)}, not {cluster!r}")
     # The ledger first: what is acknowledged after this moment is none of this report's.
     written = ledger(lab)
     servers = layout.settings().bootstrap(cluster)

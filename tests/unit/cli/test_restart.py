@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from kafkaops.cli.operations import CONDUCT, conducted
 from kafkaops.cli.restart import moment
@@ -125,3 +126,16 @@ def test_a_moment_is_utc_unless_it_says_otherwise() -> None:
     assert moment("2026-11-26T12:00+02:00") == moment("2026-11-26T10:00Z")
     with pytest.raises(UsageFault):
         moment("soon")
+
+
+def test_a_cluster_alone_is_restarted_and_asked_after(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    pair = yaml.safe_load(config.read_text())
+    alone = {k: v for k, v in pair.items() if k not in ("green", "mirror", "cutover")}
+    config.write_text(yaml.safe_dump(alone))
+    code, document, _ = kafkaops("restart", "--yes")
+    assert (code, document["outcome"], operations.done) == (0, "done", ["stop", "start"])
+    assert kafkaops("run", "show")[0] == kafkaops("config", "validate")[0] == 0
+    code, document, _ = kafkaops("restart", "--cluster", "green", "--yes")
+    assert (code, document["error"]["code"]) == (4, "KO-CONFIG-NO-GREEN")

@@ -98,7 +98,9 @@ def test_versions_and_where_they_are_installed(write: Write, tmp_path: Path) -> 
 
 def test_a_world_of_one_cluster_is_built(write: Write) -> None:
     world = wiring.build(alone(write).config, run_dir=None, say=print)
-    assert set(world.clusters) == {"blue"}
+    assert world.clusters["blue"] is not None
+    with pytest.raises(ConfigError, match="no `green`"):
+        world.clusters["green"]
     assert set(world.hosts) == {"blue-1", "blue-2"}
     assert world.connect_command == ()
     with pytest.raises(ConfigError, match="no `cutover`"):

@@ -58,6 +58,38 @@ def test_racks_go_round() -> None:
     assert parsed(Settings(), "green-3")["broker.rack"] == "eu-west-1c"
 
 
+def test_a_single_lab_is_blue_alone_with_controllers_on_their_own_hosts() -> None:
+    settings = Settings(brokers=9, single=True, controllers=3)
+    assert [h.name for h in settings.hosts()][8:] == ["blue-9", "ctl-1", "ctl-2", "ctl-3"]
+    ctl = settings.host("ctl-3")
+    assert (ctl.node_id, ctl.address) == (103, "127.0.1.103")
+    assert len({h.address for h in settings.hosts()}) == len(settings.hosts())
+    assert settings.colours == ("blue",)
+    assert [h.name for h in settings.brokers_of("blue")] == [f"blue-{n}" for n in range(1, 10)]
+    assert "101" not in settings.bootstrap("blue")
+    assert settings.bootstrap("green") == ""
+
+    broker, voter = parsed(settings, "blue-9"), parsed(settings, "ctl-3")
+    voters = ",".join(f"{n}@127.0.1.{n}:9093" for n in (101, 102, 103))
+    assert broker["controller.quorum.voters"] == voter["controller.quorum.voters"] == voters
+    assert (broker["process.roles"], voter["process.roles"]) == ("broker", "controller")
+    assert broker["listeners"] == "CLIENT://127.0.1.9:9092,REPL://127.0.1.9:9094"
+    assert voter["listeners"] == "CONTROLLER://127.0.1.103:9093"
+    assert "advertised.listeners" not in voter
+    assert broker["broker.rack"] == voter["broker.rack"] == "eu-west-1c"
+
+    by_name = {record.name: record.values for record in records(settings)}
+    assert len(by_name) == len(records(settings))
+    assert len(by_name["bootstrap.kafka.lab."]) == 9
+    assert by_name["ctl-1.kafka.lab."] == ("127.0.1.101",)
+
+
+def test_a_single_lab_may_be_combined() -> None:
+    settings = Settings(single=True)
+    assert [h.name for h in settings.hosts()] == ["blue-1", "blue-2", "blue-3"]
+    assert parsed(settings, "blue-1") == parsed(Settings(), "blue-1")
+
+
 def test_an_unknown_host_is_named() -> None:
     with pytest.raises(ConfigError, match=r"no host red-1 \(it has blue-1"):
         Settings().host("red-1")

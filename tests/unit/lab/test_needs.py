@@ -21,11 +21,12 @@ def proc(tmp_path: Path, available_kib: int, **switches: str) -> Path:
 
 
 def test_memory_says_what_there_is_and_what_is_needed(tmp_path: Path) -> None:
-    needs.memory(3, proc(tmp_path, 4 * 1024 * 1024))
+    needs.memory(6, proc(tmp_path, 4 * 1024 * 1024))
     with pytest.raises(ConfigError, match=r"2048 MiB available, 4000 MiB needed") as caught:
-        needs.memory(3, proc(tmp_path, 2 * 1024 * 1024))
+        needs.memory(6, proc(tmp_path, 2 * 1024 * 1024))
     assert "--brokers" in caught.value.hint
-    needs.memory(1, proc(tmp_path, 2500 * 1024))
+    needs.memory(2, proc(tmp_path, 2500 * 1024))
+    needs.memory(3, proc(tmp_path, 2060 * 1024), mirror=False)
 
 
 def test_a_missing_tool_is_named_with_its_package(

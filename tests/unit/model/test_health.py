@@ -95,3 +95,11 @@ def test_under_min_isr_is_capped_at_the_replica_count() -> None:
 def test_without_expected_brokers_replicas_say_who_should_be_there() -> None:
     sick = replace(HEALTHY, brokers=HEALTHY.brokers[:2])
     assert judge(sick).verdict is Level.BAD
+
+
+def test_controllers_on_hosts_of_their_own_are_no_missing_brokers() -> None:
+    apart = replace(HEALTHY, quorum=Quorum(101, 1, 100, {101: 100}, {1: 100, 2: 100, 3: 100}))
+    assert judge(apart, expected=(1, 2, 3, 101)).verdict is Level.OK
+    sick = replace(apart, brokers=apart.brokers[:2])
+    found = {c.name: c for c in judge(sick, expected=(1, 2, 3, 101)).checks}
+    assert found["brokers"].items == ("3",)
