@@ -1,7 +1,7 @@
-"""A cluster that keeps feature levels as Kafka's controller does, with a delay until brokers show, longer than
-it takes until somebody resumes a run.
+"""A cluster that keeps feature levels as Kafka's controller does.
 
-Its rules are written down a second time here, so that a wrong table of ours is refused by it.
+Brokers show a change later than it takes until somebody resumes a run. The controller's rules are
+written down a second time here, so that a wrong table of ours is refused by it.
 """
 
 from __future__ import annotations
