@@ -1,6 +1,7 @@
-"""A cluster that keeps feature levels as Kafka's controller does, with a delay until brokers show.
+"""A cluster that keeps feature levels as Kafka's controller does.
 
-Its rules are written down a second time here, so that a wrong table of ours is refused by it.
+Brokers show a change later than it takes until somebody resumes a run. The controller's rules are
+written down a second time here, so that a wrong table of ours is refused by it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class LevelCluster:
         finalized: Mapping[str, int],
         nodes: Sequence[FeatureNode] = (node(1), node(2), node(3)),
         *,
-        lag: float = 3.0,
+        lag: float = 8.0,
     ) -> None:
         self.clock, self.lag = clock, lag
         self.kraft = True
