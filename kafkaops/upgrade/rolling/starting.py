@@ -6,6 +6,7 @@ import re
 
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.step import Progress, State
+from kafkaops.model.cluster import Quorum
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
@@ -52,6 +53,8 @@ class Up(NodeStep):
         killed = not ended.get("clean", True)
         if not self.unit(world).running or (killed and since(world, ended) < STALE):
             return State.PENDING
+        if not self._right_version(world):
+            return State.PENDING
         cluster = self.cluster(world)
         self._same_cluster(world, cluster.cluster_id())
         if self.spec.args["broker"] and self.node not in cluster.brokers_up():
@@ -60,9 +63,8 @@ class Up(NodeStep):
             quorum = cluster.snapshot(full=False).quorum
             if quorum is None or quorum.leader < 0 or self.node not in quorum.voters:
                 return State.PENDING
-            if not caught_up(quorum, self.node):
+            if not caught_up(quorum, self.node) or not self._heard_of(world, quorum):
                 return State.PENDING
-        self._right_version(world)
         return self.seen(world, "up")
 
     def progress(self, world: World) -> Progress | None:
@@ -80,21 +82,33 @@ class Up(NodeStep):
         done, total = loaded[-1]
         return Progress(float(done), float(total), "logs", "loading or recovering its logs")
 
-    def _right_version(self, world: World) -> None:
-        """By the jars that the process holds open: the link only says what starts next."""
+    def _heard_of(self, world: World, quorum: Quorum) -> bool:
+        """Whether the leader has heard of the voter since its start: one that was away for less
+        than the fetch timeout still counts as caught up from before."""
+        now = quorum.caught_up.get(self.node, -1)
+        before = self.get(world, "caught-up")
+        if before is None:
+            self.put(world, "caught-up", now)
+            before = now
+        return quorum.leader == self.node or now < 0 or now > int(before)
+
+    def _right_version(self, world: World) -> bool:
+        """By the jars that the process holds open: the link only says what starts next. False
+        while it holds none yet."""
         wanted = self.spec.args.get("version")
         if wanted is None:
-            return
+            return True
         pid = self.unit(world).pid
         found = running(self.host(world).open_files(pid)) if pid else None
-        if found is None or str(found.release) != wanted:
+        if found is not None and str(found.release) != wanted:
             raise StepFailed(
                 "KO-VERSION-RUNNING",
-                f"{self.name} runs {found.release if found else 'no Kafka that is known'}, not"
-                f" {wanted}: its unit does not start what the link `current` says",
+                f"{self.name} runs {found.release}, not {wanted}: its unit does not start what the"
+                " link `current` says",
                 where=self.name,
                 hint="look at ExecStart of the unit, then resume",
             )
+        return found is not None
 
     def _same_cluster(self, world: World, now: str) -> None:
         wanted = str(self.spec.args["cluster_id"])
