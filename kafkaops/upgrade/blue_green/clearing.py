@@ -19,6 +19,9 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec
 
 
+USED = "KO-CLEAR-USED"
+
+
 def plan(config: Config, *, id: str, created: float, dst: str = "green") -> Plan:
     """One step; `dst` is the cluster that is emptied."""
     src = "blue" if dst == "green" else "green"
@@ -52,7 +55,8 @@ class TopicsCleared(Move):
         if why is None:
             return None
         code, reason, hint = why
-        return Blocked(code, reason, hint, transient=False)
+        # behind the fence a member is one that was cut off: its session runs out by itself
+        return Blocked(code, reason, hint, transient=code == USED)
 
     def act(self, world: World) -> None:
         self.target(world).delete_topics(self.carried(world, self.target(world)))
@@ -85,9 +89,10 @@ class TopicsCleared(Move):
         live = sorted(g.id for g in groups if g.members and not g.id.startswith("kafkaops-"))
         if live:
             yield (
-                "KO-CLEAR-USED",
-                f"groups have members on {self.dst}: {', '.join(live[:5])}",
-                "stop them first",
+                USED,
+                f"groups still have members on {self.dst}: {', '.join(live[:5])}",
+                "clients that were cut off are gone after their session.timeout.ms (45 s by"
+                " default); stop those that come by another listener",
             )
         for direction, connect in world.connect.items():
             try:

@@ -63,7 +63,7 @@ def test_a_cluster_that_somebody_uses_is_never_emptied(
     someone(scene)
     blocked = step(scene).safe(scene.world)
     assert blocked is not None
-    assert (blocked.code, blocked.transient) == (code, False)
+    assert (blocked.code, blocked.transient) == (code, someone is used)
     assert TOPIC in scene.green.topics()
 
 
