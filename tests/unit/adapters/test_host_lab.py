@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,12 @@ def test_the_supervisors_processes_are_its_units(host: LabHost, tmp_path: Path) 
         server.close()
 
 
+def said(host: LabHost, word: str) -> None:
+    deadline = time.monotonic() + 20
+    while word not in host.journal("kafka"):
+        assert time.monotonic() < deadline, host.journal("kafka")
+
+
 def test_an_installed_unit_is_read_at_each_start(host: LabHost, tmp_path: Path) -> None:
     layout, settings = Layout.of(tmp_path), Settings(single=True)
     layout.save(settings)
@@ -137,13 +144,11 @@ def test_an_installed_unit_is_read_at_each_start(host: LabHost, tmp_path: Path) 
         host.unit_stop("kafka")
         found = host.unit_start("kafka")
         assert (found.file, found.stop_timeout, found.stale) == (unit, 120.0, False)
-        while "first" not in host.journal("kafka"):
-            pass
+        said(host, "first")
         host.unit_stop("kafka")
         host.put(unit, text.replace("first", "second").encode())
         host.unit_start("kafka")
-        while "second" not in host.journal("kafka"):
-            pass
+        said(host, "second")
         assert host.journal("kafka").split() == ["first", "second"]
         host.unit_stop("kafka")
         host.switch("/opt/kafka/current", "versions/2")
