@@ -7,10 +7,8 @@ ends every process of the namespace: nothing the lab started can outlive it.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -23,11 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kafkaops.lab import access, archive, broker, control, installed, names
+from kafkaops.lab import access, archive, broker, control, installed, names, network
 from kafkaops.lab.layout import CLIENT_PORT, Layout, Settings
 from kafkaops.lab.process import Table
 
-MS_BIND = 4096
 HEALTH_TIMEOUT = 120.0
 STEPS = 4
 """And one a cluster."""
@@ -66,16 +63,14 @@ class Supervisor:
         colours = settings.colours
         try:
             self._step("network: loopback, resolver")
-            network(self.layout)
+            network.begin(self.layout)
             self._step("storage of the brokers formatted")
             with ThreadPoolExecutor(len(colours)) as pool:
                 list(pool.map(lambda c: broker.formatted(self.layout, settings, c), colours))
             broker_ids = {colour: broker.kafka_id() for colour in colours}
             for host in settings.hosts():
                 broker.prepare(self.layout, settings, host, broker_ids[host.colour])
-            apart = f" {settings.controllers} controllers," if settings.controllers else ""
-            count = len(settings.hosts()) - settings.controllers
-            self._step(f"{count} brokers,{apart} DNS and emulated AWS started")
+            self._step(f"{nodes(settings)}, DNS and emulated AWS started")
             self._start_brokers()
             self._start_names()
             self._step("DNS and Route 53 answer")
@@ -260,26 +255,11 @@ class Supervisor:
             self.table.stop(name, timeout=5, kill=True)
 
 
-def network(layout: Layout) -> None:
-    """Loopback up; this lab's own resolver configuration over the machine's."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
-    resolver = layout.root / "resolv.conf"
-    resolver.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:3\n")
-    bind(resolver, Path("/etc/resolv.conf"))
-    switch = Path("/etc/nsswitch.conf")
-    if switch.exists():
-        # Other sources (resolved's socket, mDNS) reach past this network's DNS server.
-        own = layout.root / "nsswitch.conf"
-        own.write_text(re.sub(r"(?m)^hosts:.*$", "hosts: files dns", switch.read_text()))
-        bind(own, switch)
-
-
-def bind(source: Path, target: Path) -> None:
-    """mount(2) with MS_BIND, in this process's own mount namespace."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(bytes(source), bytes(target), None, MS_BIND, None) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"cannot mount {source} over {target}: {os.strerror(number)}")
+def nodes(settings: Settings) -> str:
+    """How many of which there are, in words."""
+    apart = settings.controllers
+    words = f"{len(settings.hosts()) - apart} brokers"
+    return f"{words}, {apart} controller{'s' if apart > 1 else ''}" if apart else words
 
 
 def listens(address: str, port: int) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,51 @@ def test_the_supervisors_processes_are_its_units(host: LabHost, tmp_path: Path) 
         assert not host.unit("kafka").enabled
         with pytest.raises(StepFailed, match=r"no unit nosuch\.service"):
             host.unit_stop("nosuch")
+    finally:
+        supervisor.table.stop("blue-1/kafka", timeout=5, kill=True)
+        server.close()
+
+
+def said(host: LabHost, word: str) -> None:
+    deadline = time.monotonic() + 20
+    while word not in host.journal("kafka"):
+        assert time.monotonic() < deadline, host.journal("kafka")
+
+
+def test_an_installed_unit_is_read_at_each_start(host: LabHost, tmp_path: Path) -> None:
+    layout, settings = Layout.of(tmp_path), Settings(single=True)
+    layout.save(settings)
+    program = "/opt/kafka/current/bin/start.sh"
+    script = b'#!/bin/sh\necho "$A"\nsleep 60'
+    host.put("/opt/kafka/versions/1/bin/start.sh", script, mode=0o755)
+    host.switch("/opt/kafka/current", "versions/1")
+    unit = "/etc/systemd/system/kafka.service"
+    text = f"[Service]\nEnvironment=A=first\nTimeoutStopSec=2min\nExecStart={program}\n"
+    host.put(unit, text.encode())
+    supervisor = Supervisor(layout, settings)
+    server = control.Server(layout.socket, supervisor.handle)
+    home = layout.host("blue-1")
+    log = home / "logs" / "kafka.log"
+    supervisor.table.spawn("blue-1/kafka", ["true"], env={}, cwd=home, log=log)
+    try:
+        host.unit_stop("kafka")
+        found = host.unit_start("kafka")
+        assert (found.file, found.stop_timeout, found.stale) == (unit, 120.0, False)
+        said(host, "first")
+        host.unit_stop("kafka")
+        host.put(unit, text.replace("first", "second").encode())
+        host.unit_start("kafka")
+        said(host, "second")
+        assert host.journal("kafka").split() == ["first", "second"]
+        host.unit_stop("kafka")
+        host.switch("/opt/kafka/current", "versions/2")
+        with pytest.raises(StepFailed, match="203/EXEC"):
+            host.unit_start("kafka")
+        assert not host.unit("kafka").running
+        host.put(unit, b"[Service]\nUser=kafka\n")
+        with pytest.raises(StepFailed, match="User is not understood") as caught:
+            host.unit("kafka")
+        assert caught.value.code == "KO-UNIT"
     finally:
         supervisor.table.stop("blue-1/kafka", timeout=5, kill=True)
         server.close()
