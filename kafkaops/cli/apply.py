@@ -44,6 +44,7 @@ BEGIN: Mapping[str, Begin] = {
     "blue-green": upgrade_begin,
     "restart": roll_begin,
     "rolling": roll_begin,
+    "downtime": roll_begin,
     "features": features_begin,
 }
 """Who shows a plan of this operation, asks and runs it."""

@@ -61,6 +61,12 @@ def _features() -> ModuleType:
     return features_operation
 
 
+def _downtime() -> ModuleType:
+    from kafkaops.upgrade.downtime import operation
+
+    return operation
+
+
 def _upgrade() -> ModuleType:
     from kafkaops.upgrade.rolling import upgrade
 
@@ -78,6 +84,8 @@ CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "features": _features,
     "rolling": _upgrade,
     "rolling-back": _upgrade,
+    "downtime": _downtime,
+    "downtime-back": _downtime,
 }
 """A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
 `rollback` and `finalize` of a conduct."""
@@ -152,11 +160,16 @@ class Operations:
                 )
         return survey.plan(world, seen, run)
 
-    def plan_roll(self, world: World, run: str, options: Options) -> Plan:
-        """The plan of a rolling restart, or upgrade where `options.to` says to what; or
-        GuardRefused. Nothing is changed: the ports refuse."""
+    def plan_roll(
+        self, world: World, run: str, options: Options, strategy: str = "rolling"
+    ) -> Plan:
+        """The plan of a rolling restart, or of an upgrade where `options.to` says to what, rolling
+        or with an outage; or GuardRefused. Nothing is changed: the ports refuse."""
+        from kafkaops.upgrade.downtime import operation as downtime
         from kafkaops.upgrade.rolling import survey, upgrading
 
+        if strategy == "downtime":
+            return downtime.plan(only_reading(world), options, run)
         if options.to is None:
             return survey.plan(only_reading(world), options, run)
         return upgrading.plan(only_reading(world), options, run)
@@ -223,9 +236,10 @@ class Operations:
         """What each phase of any operation does, in words."""
         from kafkaops.features import phases as features
         from kafkaops.upgrade.blue_green import phases as blue_green
+        from kafkaops.upgrade.downtime import phases as downtime
         from kafkaops.upgrade.rolling import phases as rolling
 
-        every = (blue_green.TITLES, rolling.TITLES, features.TITLES)
+        every = (blue_green.TITLES, downtime.TITLES, rolling.TITLES, features.TITLES)
         return {phase.value: words for titles in every for phase, words in titles.items()}
 
 

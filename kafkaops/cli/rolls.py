@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from kafkaops.upgrade.rolling.choosing import Options
 
 
+STOPS = ("node-stopped", "outage-down")
+"""Kinds of the steps that stop a node."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """The words of one kind of roll. `operation` is the plan's; `name` goes into a run's id."""
@@ -43,7 +47,14 @@ UPGRADE = Kind(
     "upgrades, one batch after the other,",
     "going back is a roll of its own, to what each node ran before: kafkaops run rollback",
 )
-KINDS = {kind.operation: kind for kind in (RESTART, UPGRADE)}
+DOWNTIME = Kind(
+    "downtime",
+    "downtime",
+    "upgrade with an outage",
+    "stops, upgrades and starts all",
+    "going back is an outage of its own, to what each node ran before: kafkaops run rollback",
+)
+KINDS = {kind.operation: kind for kind in (RESTART, UPGRADE, DOWNTIME)}
 
 
 def checked(cluster: str, max_batch: int | None, whole_racks: bool) -> int:
@@ -99,16 +110,16 @@ def carried_out(kind: Kind, loaded: Loaded, options: Options, wish: Wish, orders
     return begin(loaded, made, orders)
 
 
-def upgraded(options: Options, wish: Wish, orders: Orders) -> int:
-    """A rolling upgrade. UsageFault without a release to go to."""
+def upgraded(strategy: str, options: Options, wish: Wish, orders: Orders) -> int:
+    """An upgrade on the cluster's own hosts. UsageFault without a release to go to."""
     if options.to is None:
         raise UsageFault(
             "KO-USAGE",
-            "Missing option '--to': a roll installs a version.",
-            where="kafkaops upgrade --strategy rolling",
+            f"Missing option '--to': {strategy} installs a version.",
+            where=f"kafkaops upgrade --strategy {strategy}",
             hint="--to 4.3.1, with its tarball under `versions` in the config",
         )
-    return carried_out(UPGRADE, current().load(), options, wish, orders)
+    return carried_out(KINDS[strategy], current().load(), options, wish, orders)
 
 
 def new_plan(kind: Kind, loaded: Loaded, options: Options) -> Plan:
@@ -122,7 +133,7 @@ def new_plan(kind: Kind, loaded: Loaded, options: Options) -> Plan:
     taken = {summary.id for summary in runs.store(loaded).list()}
     run = next(i for i in (name, *(f"{name}-{n}" for n in range(2, 1000))) if i not in taken)
     news(f"looking at {options.cluster} and its hosts")
-    return operations.plan_roll(world, run, options)
+    return operations.plan_roll(world, run, options, kind.operation)
 
 
 def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
@@ -146,7 +157,7 @@ def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 def nodes(plan: Plan) -> list[str]:
     """Hosts whose nodes the plan restarts, in order."""
-    return [str(s.args["host"]) for s in plan.specs if s.kind == "node-stopped"]
+    return [str(s.args["host"]) for s in plan.specs if s.kind in STOPS]
 
 
 def summary(run: Run) -> list[str]:
@@ -156,16 +167,18 @@ def summary(run: Run) -> list[str]:
     notes = next((str(s.args["notes"]) for s in plan.specs if "notes" in s.args), plan.operation)
     every = nodes(plan)
     version = {
-        str(s.args["host"]): str(s.args.get("version", ""))
-        for s in plan.specs
-        if s.kind == "node-stopped"
+        str(s.args["host"]): str(s.args.get("version", "")) for s in plan.specs if s.kind in STOPS
     }
-    back = [name for name in every if facts.get(f"{notes}.{name}.soaked") is not None]
+    end = "up" if plan.operation.startswith(DOWNTIME.operation) else "soaked"
+    back = [name for name in every if facts.get(f"{notes}.{name}.{end}") is not None]
     found = []
     for release in dict.fromkeys(version[name] for name in back):
         names = ", ".join(name for name in back if version[name] == release)
         what = f"on {release} and in sync" if release else "restarted and back in sync"
         found.append(f"{what}: {names}")
+    begun, over = (facts.get(f"{notes}.outage-{end}") for end in ("begun", "over"))
+    if begun and over:
+        found.append(f"the outage: {over['wall'] - begun['wall']:.1f} s")
     left = [name for name in every if name not in back]
     if left:
         found.append(f"not restarted, or not watched to the end: {', '.join(left)}")
@@ -184,7 +197,7 @@ def lines(plan: Plan) -> Iterator[str]:
         yield "  for every host, before the first stop:"
         for phase in dict.fromkeys(once):
             yield f"    {phase:<8} {titles.get(phase, phase)}"
-    yield "  for each batch:"
+    yield "  then:" if kind is DOWNTIME else "  for each batch:"
     for phase in dict.fromkeys(s.phase for s in plan.specs if s.phase not in once):
         yield f"    {phase:<8} {titles.get(phase, phase)}"
     yield f"  {kind.back}"

@@ -16,6 +16,8 @@ from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.features.planner import OPERATION as FEATURES
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
+from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK
+from kafkaops.upgrade.downtime.planner import OPERATION as DOWNTIME
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 from kafkaops.upgrade.rolling.upgrading import BACK as ROLLING_BACK
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 
 LARGE = (".proof", ".ends", ".groups", ".mark")
 """How the names of facts end that a report has no use for as they are."""
-BACKS = (BACK, ROLLING_BACK)
-THERE = (FORWARD, ROLLING)
+BACKS = (BACK, ROLLING_BACK, DOWNTIME_BACK)
+THERE = (FORWARD, ROLLING, DOWNTIME)
 """Upgrades, which can be rolled back."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
 
@@ -239,8 +241,7 @@ def _phases(
     for journal in run.journals:
         count = len(journal.plan.specs)
         mine, steps = steps[:count], steps[count:]
-        prefix = {BACK: "back: ", ROLLING_BACK: "back: ", FINALIZE: "finalize: "}.get(
-            journal.plan.operation, ""
-        )
+        operation = journal.plan.operation
+        prefix = "back: " if operation in BACKS else "finalize: " if operation == FINALIZE else ""
         found += phases_of(mine, {name: prefix + words for name, words in titles.items()})
     return tuple(found)

@@ -35,8 +35,9 @@ class Upgrade(OpsGroup):
 HELP = """Upgrade: by a second cluster, or broker by broker; proven, and able to go back.
 
 blue-green moves running clients from blue to green. rolling installs another version on the
-hosts of one cluster, batch by batch. Plans, shows the plan, asks, and runs it. The same command
-again goes on with a run that did not end, and finds nothing to do after one that did.
+hosts of one cluster, batch by batch; downtime does so in one short outage. Plans, shows the plan,
+asks, and runs it. The same command again goes on with a run that did not end, and finds nothing
+to do after one that did.
 
 \b
 Examples:
@@ -46,14 +47,17 @@ Examples:
   kafkaops upgrade --strategy blue-green --until gates
   kafkaops upgrade --strategy rolling --to 4.3.1 --plan
   kafkaops upgrade --strategy rolling --to 4.3.1 --yes --max-batch 2 --soak 60
+  kafkaops upgrade --strategy downtime --to 4.3.1 --plan
   kafkaops upgrade batches --cluster blue
 """
 
 app = make_app(HELP, cls=Upgrade)
 
 STRATEGIES = ("blue-green", "rolling", "downtime")
-ROLLS = ("cluster", "only", "max_batch", "whole_racks", "soak", "accept")
+BATCHED = ("only", "max_batch", "whole_racks", "soak", "accept")
 """Parameters that only a roll heeds."""
+ROLLS = ("cluster", *BATCHED, "outage")
+"""And those of an upgrade on the cluster's own hosts."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what is disruptive.")]
 Confirm = Annotated[
@@ -88,6 +92,12 @@ def upgrade(
     whole_racks: WholeRacks = False,
     soak: Soak = 10.0,
     accept: Accept = None,
+    outage: Annotated[
+        float,
+        typer.Option(
+            "--outage", metavar="S", min=60, help="Downtime: past it clients are let in again."
+        ),
+    ] = 1800.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
@@ -105,15 +115,16 @@ def upgrade(
     from kafkaops.cli import carry, runs
 
     orders = carry.Orders(yes, confirm, until, reason)
-    if strategy == "rolling":
+    if strategy in ("rolling", "downtime"):
         from kafkaops.cli import rolls
         from kafkaops.upgrade.rolling.choosing import Options
 
         size = rolls.checked(cluster, max_batch, whole_racks)
         nobody, nodes, topics = None, tuple(only or ()), tuple(accept or ())
-        options = Options(cluster, nodes, nobody, None, size, whole_racks, soak, topics, to)
-        return rolls.upgraded(options, rolls.Wish(plan, out, detailed), orders)
-    _not_for(context, strategy)
+        options = Options(cluster, nodes, nobody, None, size, whole_racks, soak, topics, to, outage)
+        _not_for(context, strategy, () if strategy == "rolling" else BATCHED)
+        return rolls.upgraded(strategy, options, rolls.Wish(plan, out, detailed), orders)
+    _not_for(context, strategy, ROLLS)
     loaded = current().load()
     before = runs.latest(loaded)
     if before is not None and before.status is runs.Status.RUNNING and not plan:
@@ -168,24 +179,17 @@ def _known(strategy: str | None) -> None:
             f"there is no strategy {strategy!r}",
             hint=f"--strategy {'|'.join(STRATEGIES)}",
         )
-    if strategy == "downtime":
-        raise UsageFault(
-            "KO-STRATEGY-NOT-YET",
-            f"the strategy {strategy} is known by name and not there yet: this kafkaops can"
-            " upgrade blue-green and rolling",
-            hint="--strategy rolling",
-        )
 
 
-def _not_for(context: typer.Context, strategy: str | None) -> None:
-    """A flag of a roll that another strategy would not heed: refused."""
+def _not_for(context: typer.Context, strategy: str | None, names: tuple[str, ...]) -> None:
+    """A flag that this strategy would not heed: refused."""
     for param in context.command.params:
         source = context.get_parameter_source(param.name or "")
-        if param.name in ROLLS and source is not None and source.name == "COMMANDLINE":
+        if param.name in names and source is not None and source.name == "COMMANDLINE":
             raise UsageFault(
                 "KO-USAGE",
                 f"{param.opts[0]} says nothing to --strategy {strategy}",
-                hint="leave it out, or --strategy rolling",
+                hint="leave it out; kafkaops upgrade --help says what is for which strategy",
             )
 
 
@@ -259,6 +263,8 @@ ENDED: Mapping[str, Callable[[Run], list[str]]] = {
     "restart": _rolled,
     "rolling": _rolled,
     "rolling-back": _rolled,
+    "downtime": _rolled,
+    "downtime-back": _rolled,
     "features": _levels,
 }
 """What more there is to say of how a run of this operation ended."""

@@ -8,15 +8,17 @@ looks at every change and every half second, and knows nothing of kafkaops.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.model.cluster import Broker, ClusterState, Quorum
-from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
+from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
+from tests.crash.fake_host import FakeHost
 
 STEP = 0.5
 
@@ -84,6 +86,8 @@ class LiveCluster:
         self.pids = itertools.count(1000)
         self.elections = 0
         self.features = {"metadata.version": 21}
+        self.written: Counter[TopicPartition] = Counter()
+        self.serving: Callable[[], bool] = lambda: True
         self.faults: list[str] = []
         self.on_tick: Callable[[], None] = lambda: None
         for node in nodes:
@@ -104,6 +108,8 @@ class LiveCluster:
                 node.registered = True
                 for part in self.parts.values():
                     part.ready[node.id] = now + node.catch_up
+        if self.active < 0:
+            self.active = next((v for v in self.voters if self.up(v)), -1)
         for part in self.parts.values():
             if part.leader < 0:
                 part.leader = next((r for r in part.isr if self.up(r)), -1)
@@ -142,7 +148,9 @@ class LiveCluster:
         begun.starts += 1
 
     def watch(self) -> None:
-        """Never below min ISR, for every partition that can be held to it."""
+        """Never below min ISR, for every partition that can be held to it, while clients write."""
+        if not self.serving():
+            return
         for tp, part in self.parts.items():
             live = [r for r in part.isr if self.up(r)]
             if len(part.replicas) > part.minimum and len(live) < part.minimum:
@@ -167,7 +175,12 @@ class LiveCluster:
             removing=dict(self.moving),
         )
 
+    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
+        return {tp: Ends(0, self.written[tp], self.written[tp]) for tp in partitions}
+
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
+        if not any(self.up(n.id) for n in self.nodes.values() if n.broker):
+            raise Unreachable("KO-UNREACHABLE", "no broker answers")
         found: dict[str, list[Partition]] = {}
         least: dict[str, int] = {}
         for tp, part in sorted(self.parts.items()):
@@ -204,7 +217,8 @@ class NodeHost:
     """Implements what a roll uses of `ports.host.Host`, for the host of one node."""
 
     def __init__(self, name: str, node: Node, cluster: LiveCluster) -> None:
-        self.name, self.address, self.node, self.cluster = name, f"h{node.id}", node, cluster
+        self.name, self.node, self.cluster = name, node, cluster
+        self.address = f"127.0.1.{node.id}"
         self.log = ""
         self.away = False
         self.files: dict[str, bytes] = {}
@@ -214,6 +228,7 @@ class NodeHost:
         self.trial: tuple[int, str] | None = None
         self.refused: set[str] = set()
         self.tried: list[tuple[str, ...]] = []
+        self.net = FakeHost(name, f"127.0.1.{node.id}", cluster.clock)
 
     def facts(self) -> Mapping[str, str]:
         self._reached()
@@ -257,6 +272,19 @@ class NodeHost:
             self.node.version = version
             self.cluster.start(self.node.id)
         return self.unit(name)
+
+    # the firewall
+
+    def firewall(self, ruleset: str, *, timeout: float = 10.0) -> Ran:
+        self._reached()
+        return self.net.firewall(ruleset)
+
+    def firewall_show(self, table: str) -> str | None:
+        return self.net.firewall_show(table)
+
+    @property
+    def closed(self) -> bool:
+        return self.net.rules.fenced("kafkaops_" + self.name.replace("-", "_"), 9092)
 
     # files
 
@@ -307,6 +335,8 @@ class NodeHost:
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         self._reached()
+        if argv[0] in ("date", "sh"):
+            return self.net.run(argv)
         if argv[0] == "cat":
             line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
             return Ran(0, "\0".join(line), "")

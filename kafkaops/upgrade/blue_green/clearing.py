@@ -18,7 +18,6 @@ from kafkaops.mirror import flow
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec
 
-
 USED = "KO-CLEAR-USED"
 
 

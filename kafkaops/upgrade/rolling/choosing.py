@@ -20,7 +20,8 @@ from kafkaops.upgrade.batches import MAX_BATCH
 class Options:
     """What the operator asked for. `only` are host names or node ids, `since` is epoch seconds:
     a process that started later is left alone; `soak` is in seconds. `to` is the release that
-    they are to run; None leaves it as it is."""
+    they are to run; None leaves it as it is. `outage` (seconds): past it the kernels let clients in
+    again by themselves."""
 
     cluster: str = "blue"
     only: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Options:
     soak: float = 0.0
     accept: tuple[str, ...] = ()
     to: str | None = None
+    outage: float = 1800.0
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "only": list(self.only), "accept": list(self.accept)}

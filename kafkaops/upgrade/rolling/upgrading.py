@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
@@ -28,11 +29,24 @@ NOTES = {UPGRADE: "rolling", BACK: "rolling-back"}
 """How the facts of a way begin."""
 
 
-def plan(world: World, options: Options, run: str) -> Plan:
-    """The plan; one without steps where every node runs it. GuardRefused with every reason."""
+@dataclass(frozen=True)
+class Ready:
+    """What an upgrade is about once nothing speaks against it: `changes` of the nodes that do not
+    run the release yet, `hosts` theirs. `left` says in words who is left alone, and what to know;
+    `older`: it goes to an older release."""
+
+    state: ClusterState
+    hosts: Mapping[int, HostSpec]
+    changes: Mapping[int, Change]
+    left: tuple[str, ...]
+    older: bool
+
+
+def ready(world: World, options: Options) -> Ready:
+    """Look at the cluster and its hosts. GuardRefused with every reason against it."""
     to = Release.of(str(options.to))
     spec = cluster_spec(world, options)
-    place = _place(spec)
+    place = place_of(spec)
     tarball = world.versions.tarball(str(to))
     state = world.clusters[options.cluster].snapshot()
     chosen = choose(spec, state, options)
@@ -43,30 +57,34 @@ def plan(world: World, options: Options, run: str) -> Plan:
     ]
     found = list(accept(dict.fromkeys(found), world.config.accept))
     refusals.refuse(found)
-    done = {one.node for one in looks if one.runs(str(to), place)}
     left = [*chosen.left, *map(str, found)]
-    left += [f"{one.host} runs {to} already" for one in looks if one.node in done]
-    hosts = {n: h for n, h in chosen.hosts.items() if n not in done}
-    older = any(one.running and one.running.release > to for one in looks)
+    left += [f"{one.host} runs {to} already" for one in looks if one.runs(str(to), place)]
+    changes = {
+        one.node: Change(str(to), place.target(str(to)), _runs(one))
+        for one in looks
+        if not one.runs(str(to), place)
+    }
+    return Ready(
+        state,
+        {node: chosen.hosts[node] for node in changes},
+        changes,
+        tuple(left),
+        any(one.running and one.running.release > to for one in looks),
+    )
+
+
+def plan(world: World, options: Options, run: str) -> Plan:
+    """The plan of a roll; one without steps where every node runs it."""
+    found = ready(world, options)
     return planner.roll(
         world.config,
-        state,
-        hosts,
+        found.state,
+        found.hosts,
         options,
-        planner.Way(
-            UPGRADE,
-            NOTES[UPGRADE],
-            {
-                one.node: Change(str(to), place.target(str(to)), _runs(one))
-                for one in looks
-                if one.node in hosts
-            },
-            bring=True,
-            brokers_first=older,
-        ),
+        planner.Way(UPGRADE, NOTES[UPGRADE], found.changes, bring=True, brokers_first=found.older),
         id=run,
         created=world.clock.wall(),
-        left=left,
+        left=found.left,
     )
 
 
@@ -77,7 +95,7 @@ def way_back(world: World, there: Plan) -> Plan:
     options = Options.of(there.snapshot["options"])
     spec = cluster_spec(world, options)
     state = world.clusters[options.cluster].snapshot()
-    _features_as_before(there, state)
+    features_as_before(there, state)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
     told = f"{NOTES[UPGRADE]}.{{}}.{{}}".format
     touched = {
@@ -117,7 +135,7 @@ def _runs(one: Look) -> str:
 def look_at(
     world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec], release: str
 ) -> list[Look]:
-    place = _place(spec)
+    place = place_of(spec)
 
     def one(node: int) -> Look:
         return look(world.hosts[hosts[node].name], node, spec, place, release)
@@ -128,7 +146,7 @@ def look_at(
         return list(pool.map(one, hosts))
 
 
-def _place(spec: ClusterSpec) -> Place:
+def place_of(spec: ClusterSpec) -> Place:
     if spec.install is None:
         raise ConfigError(
             "KO-INSTALL-NONE",
@@ -164,7 +182,7 @@ def _hosts(
             )
 
 
-def _features_as_before(there: Plan, state: ClusterState) -> None:
+def features_as_before(there: Plan, state: ClusterState) -> None:
     before = there.snapshot.get("features") or {}
     raised = [
         f"{name} from {before.get(name, 0)} to {level}"

@@ -1,0 +1,1 @@
+"""Another version in one short outage: everybody down, everybody up, nothing lost."""

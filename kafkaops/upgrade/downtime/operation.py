@@ -1,0 +1,102 @@
+"""An upgrade with a short outage as an operator drives it: plan, begin, go on, go back.
+
+Going back before a node was stopped opens the listener again; afterwards it is the same outage to
+what each node ran before, planned from the run itself: the cluster may be down and cannot be asked.
+"""
+
+from __future__ import annotations
+
+from kafkaops.engine.errors import GuardRefused, Unreachable
+from kafkaops.engine.history import History
+from kafkaops.engine.plan_json import drift
+from kafkaops.engine.run import RunResult
+from kafkaops.engine.step import Plan
+from kafkaops.ports.world import World
+from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.downtime import planner
+from kafkaops.upgrade.downtime.planner import BACK, OPERATION
+from kafkaops.upgrade.downtime.registry import REGISTRY
+from kafkaops.upgrade.rolling import survey, upgrading
+from kafkaops.upgrade.rolling.choosing import Options
+
+__all__ = ["BACK", "OPERATION", "begin", "finalize", "plan", "resume", "rollback"]
+
+
+def plan(world: World, options: Options, run: str) -> Plan:
+    """The plan; one without steps where every node runs it. GuardRefused with every reason."""
+    ready = upgrading.ready(world, options)
+    if not ready.changes:
+        return Plan(run, OPERATION, world.config.name, world.clock.wall(), (), notes=ready.left)
+    return planner.downtime(
+        world.config,
+        survey.cluster_spec(world, options),
+        ready.state,
+        ready.hosts,
+        ready.changes,
+        options,
+        id=run,
+        created=world.clock.wall(),
+        notes=ready.left,
+    )
+
+
+def begin(conduct: Conduct, plan: Plan) -> RunResult:
+    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the cluster changed."""
+    options = Options.of(plan.snapshot["options"])
+    changed = drift(plan.snapshot, survey.snapshot(conduct.world, options))
+    if changed:
+        raise GuardRefused(
+            "KO-PLAN-DRIFT",
+            "the cluster changed since the plan was made:\n"
+            + "\n".join(f"  {line}" for line in changed),
+            hint=f"plan again: kafkaops upgrade --strategy downtime --to {options.to} --plan",
+        )
+    return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
+
+
+def resume(conduct: Conduct) -> RunResult:
+    journal = conduct.run.current()
+    runner = conduct.runner(journal, REGISTRY)
+    return runner.rollback() if History(journal).rolling_back else runner.run()
+
+
+def rollback(conduct: Conduct) -> RunResult:
+    """Back to what each node ran before, by an outage of its own where nodes were stopped."""
+    journal = conduct.run.current()
+    if journal.plan.operation == BACK:
+        return resume(conduct)
+    world, there = conduct.world, journal.plan
+    told = f"{OPERATION}.{{}}.{{}}".format
+    hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
+    touched = [host for host in hosts if world.facts.get(told(host, "mark")) is not None]
+    if not touched:
+        return conduct.runner(journal, REGISTRY).rollback()
+    _features_as_before(world, there)
+    ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
+    place = upgrading.place_of(survey.cluster_spec(world, Options.of(there.snapshot["options"])))
+
+    def before(host: str) -> tuple[str, str]:
+        link = world.facts.get(told(host, "link-before")) or place.target(ran[host])
+        return ran[host] or str(link).rpartition("/")[2], str(link)
+
+    over = world.facts.get(f"{OPERATION}.outage-over") is not None
+    back = planner.way_back(there, before, touched, world.clock.wall(), over=over)
+    return conduct.runner(conduct.run.begin(back), REGISTRY).run()
+
+
+def _features_as_before(world: World, there: Plan) -> None:
+    cluster = world.clusters[str(there.snapshot["options"]["cluster"])]
+    try:
+        state = cluster.snapshot(full=False)
+    except Unreachable:
+        return  # nobody can have raised them while it is down
+    upgrading.features_as_before(there, state)
+
+
+def finalize(conduct: Conduct) -> RunResult:
+    to = Options.of(conduct.run.look().plan.snapshot["options"]).to
+    raise GuardRefused(
+        "KO-NOTHING-TO-FINALIZE",
+        "this upgrade is finalised by raising the cluster's features, a step of its own",
+        hint=f"kafkaops features plan --to {to}",
+    )

@@ -1,0 +1,21 @@
+"""Maps the kind of a spec to the class of its step: an outage's own, and a roll's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kafkaops.engine.step import Spec, Step
+from kafkaops.ports.world import World
+from kafkaops.upgrade.downtime import steps
+from kafkaops.upgrade.rolling import registry
+
+REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
+    **registry.REGISTRY,
+    "clients-stopped": steps.ClientsStopped,
+    "clients-started": steps.ClientsStarted,
+    "outage-closed": steps.Closed,
+    "outage-still": steps.Still,
+    "outage-down": steps.Down,
+    "outage-runs": steps.Runs,
+    "outage-opened": steps.Opened,
+}

@@ -1,0 +1,230 @@
+"""The steps that only an outage has; the others are those of a roll.
+
+Invariant: no node is stopped before every broker's CLIENT listener is closed and every end offset
+was seen to stand still; clients are let in again only when every partition is led.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkaops.config.schema import HostSpec
+from kafkaops.cutover import fence, hooks, standstill
+from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.step import Blocked, Progress, State
+from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.host import Host
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import offsets_out
+from kafkaops.upgrade.install.release import running
+from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
+from kafkaops.upgrade.rolling.stopping import TIMEOUT, ending
+
+DRAIN = 1.5
+"""Seconds in which acknowledgements still get out."""
+
+
+class OutageStep(NodeStep):
+    """A step of the whole cluster. `spec.args`: `brokers`, the hosts of its brokers; `outage`, the
+    seconds after which the kernels open the listener by themselves, whatever became of us; `proof`,
+    how the names of the facts begin that say that nothing moved."""
+
+    @property
+    def brokers(self) -> list[str]:
+        return [str(name) for name in self.spec.args["brokers"]]
+
+    @property
+    def port(self) -> int:
+        return int(self.spec.args["port"])
+
+    def hosts(self, world: World) -> list[Host]:
+        return [world.hosts[name] for name in self.brokers]
+
+    def note(self, world: World, name: str, value: Any) -> None:
+        world.facts.put(f"{self.notes}.{name}", value)
+
+    def noted(self, world: World, name: str) -> Any | None:
+        return world.facts.get(f"{self.notes}.{name}")
+
+    def proven(self, world: World, name: str) -> Any | None:
+        return world.facts.get(f"{self.spec.args['proof']}.{name}")
+
+    def stamp(self, world: World, name: str) -> None:
+        clock = world.clock
+        if self.noted(world, name) is None:
+            self.note(world, name, {"wall": clock.wall(), "monotonic": clock.monotonic()})
+
+
+class ClientsStopped(OutageStep):
+    """Each is written down before its hook runs, so that going back also starts one whose hook
+    failed half-way."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.noted(world, "clients-stopped") else State.TODO
+
+    def act(self, world: World) -> None:
+        begun: list[str] = []
+        for name in hooks.names(world):
+            begun.append(name)
+            self.note(world, "hooks-begun", begun)
+            hooks.stop(world, [name])
+        self.note(world, "clients-stopped", True)
+
+    def undo(self, world: World) -> None:
+        hooks.start(world, self.noted(world, "hooks-begun") or [])
+        self.note(world, "hooks-begun", None)
+        self.note(world, "clients-stopped", None)
+
+
+class ClientsStarted(OutageStep):
+    def check(self, world: World) -> State:
+        return State.DONE if self.noted(world, "clients-started") else State.TODO
+
+    def act(self, world: World) -> None:
+        hooks.start(world)
+        self.note(world, "clients-started", True)
+
+
+class Closed(OutageStep):
+    """Nobody reaches a broker's CLIENT listener; the kernels' timers end that by themselves."""
+
+    def check(self, world: World) -> State:
+        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
+        return State.DONE if kinds <= {"timed", "permanent"} else State.TODO
+
+    def act(self, world: World) -> None:
+        fence.prepare(self.hosts(world), self.port)
+        self.stamp(world, "outage-begun")
+        fence.fire(
+            self.hosts(world),
+            port=self.port,
+            budget=float(self.spec.args["outage"]),
+            drain=DRAIN,
+            clock=world.clock,
+        )
+
+    def undo(self, world: World) -> None:
+        fence.lift(self.hosts(world), self.port)
+
+
+class Still(OutageStep):
+    """Two readings of every end offset are equal; who is in sync with what is written down, for the
+    cluster cannot be asked once it is down."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.noted(world, "still") is not None else State.TODO
+
+    def act(self, world: World) -> None:
+        cluster = self.cluster(world)
+        topics = cluster.topics()
+        parts = [p.tp for t in topics.values() for p in t.partitions if p.leader >= 0]
+        mine = [tp for tp in parts if not topics[tp.topic].internal]
+        ends, _ = standstill.reach(cluster, mine, world.clock)
+        isr = {str(node): in_sync(topics, int(node)) for node in self.spec.args["nodes"]}
+        self.note(world, "isr", {n: [f"{t}/{p}" for t, p in had] for n, had in isr.items()})
+        self.note(world, "still", offsets_out({tp: e.high_watermark for tp, e in ends.items()}))
+
+    def undo(self, world: World) -> None:
+        self.note(world, "still", None)
+
+
+class Down(OutageStep):
+    """One node of a stage, stopped with time for its controlled shutdown."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.over(world, "ended") else self.stop_state(world)
+
+    def safe(self, world: World) -> Blocked | None:
+        if self.proven(world, "still") is None:
+            return Blocked("KO-NOT-STILL", "end offsets were not seen to stand still")
+        loose = [
+            name
+            for name, state in fence.states(self.hosts(world)).items()
+            if state.kind not in {"timed", "permanent"}
+        ]
+        if not loose:
+            return None
+        return Blocked(
+            "KO-OUTAGE-OVER",
+            f"the timer has opened the CLIENT listener again on {named(loose)}",
+            "kafkaops run rollback, then plan with a longer --outage",
+            transient=False,
+        )
+
+    def act(self, world: World) -> None:
+        if self.check(world) is not State.TODO:
+            return
+        kept = (self.proven(world, "isr") or {}).get(str(self.node), [])
+        names = (name.rpartition("/") for name in kept)
+        had = tuple(TopicPartition(topic, int(part)) for topic, _, part in names)
+        now = float(self.host(world).facts().get("clock") or world.clock.wall())
+        self.put(world, "mark", Mark(now, self.unit(world).pid, had).to_json())
+        unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
+        self.put(world, "ended", ending(world, unit))
+        if not unit.stopped_clean:
+            world.say(f"{self.name} did not end by itself: its logs will be recovered at the start")
+
+    def undo(self, world: World) -> None:
+        if self.mark(world) is not None and not self.unit(world).running:
+            self.host(world).unit_start(self.service(world))
+
+
+class Runs(OutageStep):
+    """A controller's process runs its version. More cannot be asked before a broker is up."""
+
+    def check(self, world: World) -> State:
+        unit = self.unit(world)
+        if not unit.running:
+            return State.PENDING
+        found = running(self.host(world).open_files(unit.pid))
+        if found is None:
+            return State.PENDING
+        if str(found.release) != self.spec.args["version"]:
+            raise StepFailed(
+                "KO-VERSION-RUNNING",
+                f"{self.name} runs {found.release}, not {self.spec.args['version']}",
+                where=self.name,
+                hint="look at ExecStart of the unit, then resume",
+            )
+        return State.DONE
+
+    def progress(self, world: World) -> Progress | None:
+        return Progress(0, None, "", "its process is on its way")
+
+
+class Opened(OutageStep):
+    """Clients are let in: every partition that was led before the outage is led again."""
+
+    def check(self, world: World) -> State:
+        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
+        if not kinds <= {"open", "absent"}:
+            return State.TODO
+        self.stamp(world, "outage-over")
+        return State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        topics = self.cluster(world).topics()
+        led = {p.tp for t in topics.values() for p in t.partitions if p.leader >= 0}
+        kept = self.proven(world, "isr") or {}
+        before = {name for had in kept.values() for name in had}
+        away = sorted(name for name in before if _tp(name) not in led and _tp(name).topic in topics)
+        if not away:
+            return None
+        return Blocked(
+            "KO-PARTITION-OFFLINE",
+            f"{len(away)} partitions have no leader: {named(away)}; their last replica is not back",
+            "bring that broker back, and resume; see docs/rolling.md for what else there is",
+        )
+
+    def act(self, world: World) -> None:
+        fence.lift(self.hosts(world), self.port)
+        self.stamp(world, "outage-over")
+
+
+def _tp(name: str) -> TopicPartition:
+    topic, _, part = name.rpartition("/")
+    return TopicPartition(topic, int(part))
+
+
+def broker_hosts(hosts: dict[int, HostSpec], brokers: set[int]) -> list[str]:
+    return [host.name for node, host in sorted(hosts.items()) if node in brokers]

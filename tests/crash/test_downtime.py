@@ -1,0 +1,212 @@
+"""An upgrade with an outage: killed at its calls and journal writes, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Plan
+from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.world import World
+from kafkaops.upgrade.downtime import operation, planner
+from kafkaops.upgrade.downtime.registry import REGISTRY
+from kafkaops.upgrade.downtime.stages import last, stages
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.engine_harness import Scene, Swept, points_of, uncrashed
+from tests.crash.restart_scene import PROTOCOLS, RACKS, VOTERS
+from tests.crash.upgrade_scene import NEW, OLD, Upgrade
+
+SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.1
+NODES = (*RACKS, *VOTERS)
+
+
+class Outage(Upgrade):
+    """Clients write as long as a broker's CLIENT listener is open and its partition can be led."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.brokers = [h for h in self.hosts.values() if h.node.broker]
+        self.cluster.serving = lambda: any(not host.closed for host in self.brokers)
+        self.cluster.on_tick = self.write
+
+    def write(self) -> None:
+        if self.cluster.serving():
+            for tp, part in self.cluster.parts.items():
+                self.cluster.written[tp] += part.leader >= 0
+
+    def plan(self) -> Plan:
+        return operation.plan(self.world, self.options, "run-1")
+
+    def state(self) -> Any:
+        return super().state() | {"closed": [h.name for h in self.brokers if h.closed]}
+
+    def scene(
+        self,
+        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
+        plan: Plan | None = None,
+    ) -> Scene[World]:
+        return Scene(
+            plan=plan or self.plan(),
+            registry=REGISTRY,
+            world=self.world,
+            clock=self.clock,
+            protocols=PROTOCOLS,
+            state=self.state,
+            always=self.always,
+            operate=operate,
+        )
+
+
+def test_undisturbed_everybody_runs_the_new_version_after_one_outage() -> None:
+    world = Outage()
+    scene = world.scene()
+    scene.play()
+    state = scene.state()
+    assert scene.outcomes == ["done"]
+    assert state["starts"] == dict.fromkeys(NODES, 1)
+    assert state["versions"] == dict.fromkeys(NODES, NEW)
+    assert (state["closed"], state["faults"]) == ([], [])
+    assert all(sorted(p.isr) == sorted(p.replicas) for p in world.cluster.parts.values())
+    begun, over = (world.facts.get(f"downtime.outage-{end}") for end in ("begun", "over"))
+    assert begun is not None
+    assert over is not None
+    assert 5 < over["monotonic"] - begun["monotonic"] < 300
+    assert world.plan().specs == ()
+
+
+def test_nobody_is_stopped_while_clients_can_write_and_controllers_stop_last() -> None:
+    world = Outage()
+    order: list[int] = []
+    for host in world.hosts.values():
+        stop = host.unit_stop
+
+        def seen(name: str, *, timeout: float = 330.0, host: Any = host, stop: Any = stop) -> Any:
+            assert not world.cluster.serving()
+            order.append(host.node.id)
+            return stop(name, timeout=timeout)
+
+        host.unit_stop = seen  # type: ignore[method-assign]
+    world.scene().play()
+    assert set(order[-3:]) == set(VOTERS)
+    assert sorted(order) == sorted(NODES)
+
+
+def test_stages_keep_replicas_apart_until_the_last() -> None:
+    state = Outage().cluster.snapshot()
+    order = stages(state, NODES)
+    assert order[-1] == VOTERS
+    for topic in state.topics.values():
+        for part in topic.partitions:
+            for nodes in order[:-1]:
+                assert len(set(nodes) & set(part.replicas)) <= 1
+    waits = last(state, order)
+    assert all(len(nodes) == 1 for nodes in waits.values())
+    assert waits[TopicPartition("orders", 0)][0] in order[-2]
+
+
+def test_combined_nodes_keep_a_majority_to_the_last_stage() -> None:
+    world = Outage(voters=(2, 4, 5))
+    order = stages(world.cluster.snapshot(), RACKS)
+    assert set(order[-1]) <= {2, 4, 5}
+    assert len(order[-1]) == 2
+    assert world.cluster.active in order[-1]
+
+
+def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
+    expected, fuse = uncrashed(lambda: Outage().scene())
+    swept = Swept()
+    for point in points_of(fuse, reads=False)[:: round(1 / SHARE)]:
+        swept.scenarios += 1
+        scene = Outage().scene()
+        try:
+            scene.play([point])
+            if scene.state() != expected:
+                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
+        except (AssertionError, OpsError) as error:
+            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
+        swept.killed += scene.outcomes.count("killed")
+    assert swept.verdict().killed > 10
+
+
+def back_of(world: Outage, there: Plan) -> Plan:
+    hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
+    touched = [h for h in hosts if world.facts.get(f"downtime.{h}.mark") is not None]
+    over = world.facts.get("downtime.outage-over") is not None
+    return planner.way_back(
+        there, lambda host: (OLD, f"versions/{OLD}"), touched, world.clock.wall(), over=over
+    )
+
+
+@pytest.mark.parametrize("broken", ["blue-101", "blue-4"])
+def test_a_start_that_fails_leaves_clients_out_and_the_way_back_lets_them_in(broken: str) -> None:
+    world = Outage()
+    world.hosts[broken].refused.add(NEW)
+    plan = world.plan()
+    with pytest.raises(StepFailed) as caught:
+        world.scene(plan=plan).play()
+    assert caught.value.where == broken
+    assert not world.cluster.serving()
+    scene = world.scene(plan=back_of(world, plan))
+    scene.play()
+    state = scene.state()
+    assert state["versions"] == dict.fromkeys(NODES, OLD)
+    assert (state["closed"], state["faults"]) == ([], [])
+
+
+def test_back_from_the_end_is_an_outage_of_its_own() -> None:
+    world = Outage()
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    back = back_of(world, plan)
+    assert {"outage-closed", "outage-still"} <= {s.kind for s in back.specs}
+    scene = world.scene(plan=back)
+    scene.play()
+    state = scene.state()
+    assert state["versions"] == dict.fromkeys(NODES, OLD)
+    assert (state["starts"], state["closed"]) == (dict.fromkeys(NODES, 2), [])
+
+
+def test_with_the_tool_gone_the_kernels_let_clients_in_again() -> None:
+    world = Outage()
+
+    def until_still(runner: Runner[World]) -> RunResult:
+        runner.until = "still"
+        return runner.run()
+
+    world.scene(operate=until_still).play()
+    assert not world.cluster.serving()
+    world.clock.sleep(world.options.outage + 1)
+    assert world.cluster.serving()
+
+
+def test_before_anybody_was_stopped_going_back_opens_the_listener() -> None:
+    world = Outage()
+
+    def until_still(runner: Runner[World]) -> RunResult:
+        runner.until = "still"
+        return runner.run()
+
+    held = world.scene(operate=until_still)
+    held.play()
+    back = world.scene(operate=lambda runner: runner.rollback())
+    back.files = held.files
+    back.play()
+    assert world.cluster.serving()
+    assert set(world.starts().values()) == {0}
+
+
+def test_a_partition_whose_last_replica_does_not_come_back_keeps_clients_out() -> None:
+    world = Outage(options=Options(outage=7200.0))
+    plan = world.plan()
+    order = stages(world.cluster.snapshot(), NODES)
+    lonely = order[-2][0]
+    world.cluster.nodes[lonely].broken = True
+    with pytest.raises(OpsError) as caught:
+        world.scene(plan=plan).play()
+    assert f"blue-{lonely}" in str(caught.value.message)
+    assert not world.cluster.serving()

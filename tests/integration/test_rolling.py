@@ -1,0 +1,134 @@
+"""Nine real brokers and three controllers upgraded under load: to the new version and finalised,
+and to it and back, kafkaops killed on the way. The judges are the load's own ledger and an observer
+of the ISRs that is not kafkaops."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kafkaops.lab.enter import run_inside
+from tests.integration.pair import ROOT, Pair
+
+pytestmark = pytest.mark.lab
+
+OLD, NEW = "3.9.2", "4.3.1"
+OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"
+NODES = {f"blue-{n}": n for n in range(1, 10)} | {f"ctl-{n}": 100 + n for n in (1, 2, 3)}
+LOAD = ("--producers", "p-1:librdkafka,p-2:kafka-python", "--groups", "g-1:librdkafka")
+
+
+@contextmanager
+def rolling_lab(directory: Path) -> Iterator[Pair]:
+    """Nine brokers in three racks, three controllers, a tarball of the new version, and load."""
+    directory.mkdir(parents=True, exist_ok=True)
+    bare = Pair(directory)
+    told = bare.kafkaops("lab", "pack", NEW, "--out", str(directory), "-o", "json", config=False)
+    packed = json.loads(told)
+    version = f"{{source: {packed['path']}, sha512: {packed['sha512']}}}"
+    settings = (f'versions={{"{NEW}": {version}}}',)
+    made = Pair(directory, settings, ROOT / "configs" / "lab-rolling.yaml")
+    made.in_lab("lab", "up", "--single", "--brokers", "9", "--controllers", "3")
+    try:
+        made.in_lab("lab", "load", "start", "--rate", "50", *LOAD)
+        yield made
+    finally:
+        made.in_lab("lab", "down")
+
+
+@contextmanager
+def observed(pair: Pair) -> Iterator[dict[str, Any]]:
+    """What the observer saw, filled in at the end."""
+    servers = ",".join(f"127.0.1.{n}:9094" for n in range(1, 10))
+    argv = [sys.executable, str(OBSERVER), servers, "2"]
+    watching = run_inside(pair.lab, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    seen: dict[str, Any] = {}
+    try:
+        yield seen
+    finally:
+        told, _ = watching.communicate("\n", timeout=60)
+        seen.update(json.loads(told))
+
+
+def upgrade(pair: Pair, *more: str) -> list[str]:
+    return pair.line(
+        *("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--reason", "test", *more)
+    )
+
+
+def starts(pair: Pair) -> dict[str, int]:
+    return {name: pair.control("service", f"{name}/kafka")["starts"] for name in NODES}
+
+
+def killed_after(pair: Pair, line: list[str], count: int) -> None:
+    """kill -9 of kafkaops once this many nodes were started again."""
+    before = sum(starts(pair).values())
+    carried = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
+    while sum(starts(pair).values()) < before + count:
+        assert carried.poll() is None, f"it ended by itself: {carried.communicate()[1][-4000:]}"
+        assert time.monotonic() < deadline, "nobody was restarted in time"
+        time.sleep(0.2)
+    carried.send_signal(signal.SIGKILL)
+    carried.wait(30)
+
+
+def judged(pair: Pair) -> None:
+    pair.in_lab("lab", "load", "stop")
+    total = pair.ledger("blue")["total"]
+    zero = ("lost", "altered", "skipped", "duplicated_in_log", "errors")
+    assert {name: total[name] for name in zero} == dict.fromkeys(zero, 0), total
+    assert total["acknowledged"] > 1000
+
+
+def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path) -> None:
+    with rolling_lab(tmp_path) as pair:
+        planned = subprocess.run(
+            [*upgrade(pair, "--plan"), "-o", "json"], capture_output=True, text=True, timeout=300
+        )
+        plan = json.loads(planned.stdout)["plan"]
+        batches = [s for s in plan["specs"] if s["kind"] == "gate-open"]
+        # three controllers one by one, a canary, and of eight brokers three at a time
+        assert len(batches) == 3 + 1 + 3
+        before = starts(pair)
+        with observed(pair) as seen:
+            killed_after(pair, upgrade(pair, "--yes"), 5)
+            told = pair.kafkaops("run", "resume", "--yes", "-o", "json")
+        assert json.loads(told)["outcome"] == "done"
+        after = starts(pair)
+        assert {n: after[n] - before[n] for n in NODES} == dict.fromkeys(NODES, 1)
+        assert seen["below"] == [], seen
+        assert (seen["smallest"], seen["samples"] > 50) == (2, True), seen
+        again = pair.kafkaops(*upgrade(pair, "--yes")[3:-10], "-o", "json")
+        assert json.loads(again)["outcome"] == "nothing-to-do"
+        pair.kafkaops("features", "finalize", "--to", NEW, "--confirm", "rolling")
+        shown = json.loads(pair.kafkaops("features", "show", "-o", "json"))
+        assert '"finalized": 30' in json.dumps(shown), shown
+        refused = pair.refused("run", "rollback", "--yes", changes=())
+        assert refused["error"]["code"] == "KO-FEATURES-RAISED"
+        judged(pair)
+
+
+def test_to_the_new_version_and_back(tmp_path: Path) -> None:
+    with rolling_lab(tmp_path) as pair:
+        before = starts(pair)
+        with observed(pair) as seen:
+            killed_after(pair, upgrade(pair, "--yes"), 7)
+            back = json.loads(pair.kafkaops("run", "rollback", "--yes", "-o", "json"))
+        assert back["status"] == "rolled-back"
+        after = starts(pair)
+        touched = {n for n in NODES if after[n] > before[n]}
+        assert len(touched) >= 7
+        # one start with the new version and one with the old; the last ones may not have had theirs
+        assert all(after[n] - before[n] in (1, 2) for n in touched)
+        assert seen["below"] == [], seen
+        judged(pair)
