@@ -232,6 +232,26 @@ def test_in_zookeeper_mode_both_ways_to_four_are_named() -> None:
     assert "blue-green" in caught.value.message
 
 
+def test_in_zookeeper_mode_the_protocol_version_must_be_pinned() -> None:
+    world = Upgrade(Options(to="3.9.2"), voters=())
+    for host in world.hosts.values():
+        host.node.version = "3.8.1"
+        host.links["/opt/kafka/current"] = "versions/3.8.1"
+        host.unpacked = {}
+        if host.name != "blue-2":
+            host.files["/opt/kafka/config/server.properties"] = (
+                b"inter.broker.protocol.version=3.8\n"
+            )
+    world.cluster.features.clear()
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert caught.value.code == "KO-PROTOCOL-NOT-PINNED"
+    assert "blue-2" in caught.value.message
+    host = world.hosts["blue-2"]
+    host.files["/opt/kafka/config/server.properties"] = b"inter.broker.protocol.version: 3.8\n"
+    assert world.plan().specs
+
+
 def test_a_release_without_a_tarball_and_a_cluster_without_a_place() -> None:
     with pytest.raises(ConfigError) as caught:
         Upgrade(Options(to="4.2.0")).plan()

@@ -17,6 +17,7 @@ KRAFT_ONLY = Release(4, 0, 0)
 OLDEST = Release(3, 3, 0)
 """The oldest software, and the oldest metadata.version, from which 4.x may be reached ("Upgrading
 to 4.0" of Kafka's documentation)."""
+PROTOCOL = "inter.broker.protocol.version"
 UNPACKED = 3
 """A tarball, and what comes out of it, for as long as both are there: this many times its size."""
 UNKNOWN_SIZE = 150 * MIB
@@ -30,7 +31,23 @@ def find(
         yield from _way(one, place, to)
         yield from _room(one, place, to, tarball)
         yield from _settings(one, to)
+        if state.quorum is None and to < KRAFT_ONLY:
+            yield from _protocol(one, to)
     yield from _topics(state, looks, to)
+
+
+def _protocol(one: Look, to: Release) -> Iterator[Finding]:
+    """In ZooKeeper mode a broker without a pinned protocol speaks the newest it knows, and there is
+    no way back from that ("Upgrading to 3.9" of Kafka's documentation)."""
+    if one.running is not None and PROTOCOL not in one.known:
+        yield Finding(
+            "KO-PROTOCOL-NOT-PINNED",
+            one.host,
+            f"{PROTOCOL} is not set: on {to} this broker would speak {to.line} at once, and not go"
+            " back",
+            f"set {PROTOCOL}={one.running.release.line} on every host, and kafkaops restart; once"
+            " all run the new version raise it, and restart again",
+        )
 
 
 def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
