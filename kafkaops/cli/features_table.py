@@ -101,6 +101,6 @@ def _named(group: list[FeatureNode]) -> str:
 
 def _span(node: FeatureNode, feature: str) -> str:
     found = node.range(feature)
-    if found is None:
+    if found is None or feature not in (node.supports or {}):
         return ""
     return f"{levels.short(feature, found.min)}..{levels.short(feature, found.max)}"

@@ -91,7 +91,8 @@ def _spec(features: Features, asked: Asked, change: Change) -> Spec:
         deadline=DEADLINE,
         irreversible=""
         if shut is None
-        else f"{change.feature} cannot be lowered to {old} again, because of {shut}",
+        else f"{change.feature} cannot be lowered to {old} again"
+        + (f", because of {shut}" if shut.name else ""),
     )
 
 
