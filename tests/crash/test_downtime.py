@@ -90,7 +90,7 @@ def test_nobody_is_stopped_while_clients_can_write_and_controllers_stop_last() -
             order.append(host.node.id)
             return stop(name, timeout=timeout)
 
-        host.unit_stop = seen  # type: ignore[method-assign]
+        host.unit_stop = seen
     world.scene().play()
     assert set(order[-3:]) == set(VOTERS)
     assert sorted(order) == sorted(NODES)

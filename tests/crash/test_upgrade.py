@@ -20,7 +20,7 @@ ONCE = dict.fromkeys(NODES, 1)
 
 
 def there() -> Scene[object]:
-    return Upgrade().scene()  # type: ignore[return-value]
+    return Upgrade().scene()
 
 
 def test_undisturbed_every_node_runs_the_new_version_after_one_restart() -> None:
@@ -131,7 +131,7 @@ def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
         world = Upgrade()
         plan = world.plan()
         world.scene(plan=plan).play()
-        return world.scene(plan=upgrading.way_back(world.world, plan))  # type: ignore[return-value]
+        return world.scene(plan=upgrading.way_back(world.world, plan))
 
     expected, fuse = uncrashed(back)
     swept = Swept()
@@ -184,7 +184,7 @@ def test_another_version_than_was_started_is_an_error() -> None:
         host.node.version = OLD  # its unit does not go through the link
         return unit
 
-    host.unit_start = stubborn  # type: ignore[assignment,method-assign]
+    host.unit_start = stubborn
     with pytest.raises(StepFailed) as caught:
         world.scene().play()
     assert (caught.value.code, caught.value.where) == ("KO-VERSION-RUNNING", "blue-1")
@@ -214,7 +214,7 @@ def test_another_version_than_was_started_is_an_error() -> None:
         ),
     ],
 )
-def test_what_speaks_against_it_is_said_at_once_before_anything(spoil, codes) -> None:  # type: ignore[no-untyped-def]
+def test_what_speaks_against_it_is_said_at_once_before_anything(spoil, codes) -> None:
     world = Upgrade()
     spoil(world)
     with pytest.raises(GuardRefused) as caught:

@@ -75,6 +75,7 @@ class LevelOperations(Operations):
             connect={},
             verification={},
             secrets=nothing,
+            versions=nothing,
             facts=MemoryFacts() if run_dir is None else FileFacts(run_dir / "facts"),
             say=say,
         )
