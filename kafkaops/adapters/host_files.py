@@ -40,6 +40,10 @@ class CommandFiles:
         out = self._look(scripts.SHA512, path, timeout=300.0)
         return None if out is None else out.split()[0].decode()
 
+    def changed(self, path: str) -> float | None:
+        out = self._look(scripts.CHANGED, path)
+        return None if out is None else float(out)
+
     def free(self, path: str) -> int:
         out = self._look(scripts.FREE, path)
         return int(out or 0)

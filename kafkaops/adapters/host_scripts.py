@@ -31,6 +31,7 @@ curl -fsSL --proto =http,https --connect-timeout 10 --retry 2 -K - -o "$t\""""
 READ = 'test -e "$1" || exit 44; exec cat "$1"'
 TAIL = 'test -e "$1" || exit 44; exec tail -n "$2" "$1"'
 SHA512 = 'test -e "$1" || exit 44; exec sha512sum < "$1"'
+CHANGED = 'test -e "$1" || exit 44; exec stat -L -c %.Y "$1"'
 LINK = 'test -L "$1" || exit 44; exec readlink "$1"'
 FREE = """\
 p=$1; while [ ! -e "$p" ] && [ "$p" != / ]; do p=$(dirname "$p"); done

@@ -26,6 +26,7 @@ class Root(OpsGroup):
         "restart": Lazy("kafkaops.cli.restart", "Restart a cluster's nodes, safely, in batches."),
         "apply": Lazy("kafkaops.cli.apply", "Run a plan that was saved with --plan --out."),
         "run": Lazy("kafkaops.cli.run", "Runs: list, show, watch, resume, rollback, finalize."),
+        "health": Lazy("kafkaops.cli.health", "Every cluster and host of the config at one look."),
         "cluster": Lazy("kafkaops.cli.cluster", "One cluster: show, health, diff, snapshot."),
         "features": Lazy(
             "kafkaops.cli.features", "Feature levels: show, plan, finalize, downgrade."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.world import World
     from kafkaops.upgrade.conduct import Conduct
     from kafkaops.upgrade.rolling.choosing import Options
+    from kafkaops.upgrade.rolling.roster import Entry
 
 Say = Callable[[str], None]
 COLOURS = ("blue", "green")
@@ -173,6 +174,12 @@ class Operations:
         if options.to is None:
             return survey.plan(only_reading(world), options, run)
         return upgrading.plan(only_reading(world), options, run)
+
+    def roster(self, world: World, spec: ClusterSpec) -> list[Entry]:
+        """What runs on each host of a cluster. Nothing is changed: the ports refuse."""
+        from kafkaops.upgrade.rolling.roster import roster
+
+        return roster(only_reading(world), spec)
 
     def plan_features(self, world: World, run: str, asked: Asked) -> Plan:
         """The plan of a change of feature levels, tried by the controller, or GuardRefused. Nothing

@@ -29,6 +29,13 @@ def restart(
             help="Only who runs since before then: 2026-11-26T10:00Z.",
         ),
     ] = None,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed-config",
+            help="Only where server.properties or the unit were changed since the start.",
+        ),
+    ] = False,
     max_batch: MaxBatch = None,
     whole_racks: WholeRacks = False,
     soak: Soak = 10.0,
@@ -54,6 +61,7 @@ def restart(
       kafkaops restart --cluster blue --yes --reason CHG-1234
       kafkaops restart --only 3 --only blue-5 --soak 60
       kafkaops restart --not-restarted-since 2026-11-26T10:00Z --whole-racks
+      kafkaops restart --changed-config --plan
       kafkaops restart --rack eu-west-1a --plan --out plan.json
     """
     from kafkaops.cli import carry, rolls
@@ -64,6 +72,7 @@ def restart(
         tuple(only or ()),
         rack,
         None if since is None else moment(since),
+        changed,
         rolls.checked(cluster, max_batch, whole_racks),
         whole_racks,
         soak,

@@ -119,6 +119,9 @@ def upgraded(strategy: str, options: Options, wish: Wish, orders: Orders) -> int
             where=f"kafkaops upgrade --strategy {strategy}",
             hint="--to 4.3.1, with its tarball under `versions` in the config",
         )
+    from kafkaops.upgrade.install.release import Release
+
+    Release.of(options.to)
     return carried_out(KINDS[strategy], current().load(), options, wish, orders)
 
 

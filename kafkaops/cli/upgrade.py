@@ -120,8 +120,16 @@ def upgrade(
         from kafkaops.upgrade.rolling.choosing import Options
 
         size = rolls.checked(cluster, max_batch, whole_racks)
-        nobody, nodes, topics = None, tuple(only or ()), tuple(accept or ())
-        options = Options(cluster, nodes, nobody, None, size, whole_racks, soak, topics, to, outage)
+        options = Options(
+            cluster=cluster,
+            only=tuple(only or ()),
+            max_batch=size,
+            whole_racks=whole_racks,
+            soak=soak,
+            accept=tuple(accept or ()),
+            to=to,
+            outage=outage,
+        )
         _not_for(context, strategy, () if strategy == "rolling" else BATCHED)
         return rolls.upgraded(strategy, options, rolls.Wish(plan, out, detailed), orders)
     _not_for(context, strategy, ROLLS)

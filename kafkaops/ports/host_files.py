@@ -29,6 +29,9 @@ class Files(Protocol):
     def sha512(self, path: str) -> str | None:
         """A file's SHA-512 in hexadecimal, None if there is none."""
 
+    def changed(self, path: str) -> float | None:
+        """When a file was last written, epoch seconds by its clock; None if there is none."""
+
     def free(self, path: str) -> int:
         """Bytes that root may still write on the disk of `path`, which need not exist yet."""
 

@@ -225,6 +225,7 @@ class NodeHost:
         self.links = {"/opt/kafka/current": "versions/3.9.2"}
         self.unpacked = {"/opt/kafka/versions/3.9.2": "3.9.2"}
         self.room = 10**12
+        self.times: dict[str, float] = {}
         self.trial: tuple[int, str] | None = None
         self.refused: set[str] = set()
         self.tried: list[tuple[str, ...]] = []
@@ -293,6 +294,9 @@ class NodeHost:
 
     def link(self, path: str) -> str | None:
         return self.links.get(path)
+
+    def changed(self, path: str) -> float | None:
+        return self.times.get(path)
 
     def free(self, path: str) -> int:
         return self.room

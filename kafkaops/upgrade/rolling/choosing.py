@@ -19,7 +19,8 @@ from kafkaops.upgrade.batches import MAX_BATCH
 @dataclass(frozen=True)
 class Options:
     """What the operator asked for. `only` are host names or node ids, `since` is epoch seconds:
-    a process that started later is left alone; `soak` is in seconds. `to` is the release that
+    a process that started later is left alone; `changed`: only where the broker's properties or its
+    unit file were written after its process started; `soak` is in seconds. `to` is the release that
     they are to run; None leaves it as it is. `outage` (seconds): past it the kernels let clients in
     again by themselves."""
 
@@ -27,6 +28,7 @@ class Options:
     only: tuple[str, ...] = ()
     rack: str | None = None
     since: float | None = None
+    changed: bool = False
     max_batch: int = MAX_BATCH
     whole_racks: bool = False
     soak: float = 0.0

@@ -14,6 +14,7 @@ from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.host import Host
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import planner
@@ -30,13 +31,15 @@ def plan(world: World, options: Options, run: str) -> Plan:
     state = world.clusters[options.cluster].snapshot()
     chosen = choose(spec, state, options)
     units = _units(world, spec, chosen.hosts)
-    young = {n for n, u in units.items() if options.since is not None and u.started > options.since}
+    why = _reasons(world, spec, chosen.hosts, units, options)
     left = [*chosen.left]
-    left += [f"{chosen.hosts[n].name} is not restarted: it started since" for n in sorted(young)]
+    left += [
+        f"{chosen.hosts[n].name} is not restarted: {words}" for n, words in sorted(why.items())
+    ]
     return planner.roll(
         world.config,
         state,
-        {n: h for n, h in chosen.hosts.items() if n not in young},
+        {n: h for n, h in chosen.hosts.items() if n not in why},
         options,
         id=run,
         created=world.clock.wall(),
@@ -52,6 +55,30 @@ def snapshot(world: World, options: Options) -> dict[str, object]:
 
 def cluster_spec(world: World, options: Options) -> ClusterSpec:
     return world.config.blue if options.cluster == "blue" else world.config.green
+
+
+def _reasons(
+    world: World,
+    spec: ClusterSpec,
+    hosts: Mapping[int, HostSpec],
+    units: Mapping[int, Unit],
+    options: Options,
+) -> dict[int, str]:
+    """Who is left alone, and why."""
+    found: dict[int, str] = {}
+    for node, unit in units.items():
+        if options.since is not None and unit.started > options.since:
+            found[node] = "it started since"
+        elif options.changed and not outdated(world.hosts[hosts[node].name], unit, spec):
+            found[node] = "its configuration was not changed since it started"
+    return found
+
+
+def outdated(host: Host, unit: Unit, spec: ClusterSpec) -> bool:
+    """Whether the broker's properties or its unit were written after its process started."""
+    files = [spec.properties, *([unit.file] if unit.file else [])]
+    times = [host.changed(file) for file in files]
+    return unit.stale or any(at is not None and at > unit.started for at in times)
 
 
 def _units(world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec]) -> dict[int, Unit]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kafkaops.cli.operations import Operations, Say, dumped
-from kafkaops.config.schema import Config
+from kafkaops.config.schema import ClusterSpec, Config
 from kafkaops.engine.clock import Clock, FakeClock
 from kafkaops.engine.errors import LeaseHeld, StepFailed
 from kafkaops.engine.facts import MemoryFacts
@@ -25,6 +25,7 @@ from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
+from kafkaops.upgrade.rolling.roster import Entry
 from tests.unit.cli.fake_verification import FakeVerification
 
 
@@ -86,6 +87,7 @@ class FakeOperations(Operations):
     ways: list[str] = field(default_factory=list)
     compared: list[tuple[str, ...]] = field(default_factory=list)
     topics: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
 
     def enter_lab(self, directory: Path) -> None:
         raise AssertionError("there is no lab here")
@@ -99,6 +101,9 @@ class FakeOperations(Operations):
         spec = config.blue if colour == "blue" else config.green
         key = colour if colour in self.snapshots else spec.bootstrap[0]
         return cast(Cluster, ToyCluster(self.snapshots[key]))
+
+    def roster(self, world: World, spec: ClusterSpec) -> list[Entry]:
+        return self.entries.get(spec.name, [])
 
     def verification(self, config: Config, direction: str, facts: Any, work: Path) -> Verification:
         self.ways.append(direction)
@@ -114,7 +119,9 @@ class FakeOperations(Operations):
         self.asked_to.append(to)
         return toy_plan(world.config, run, FORWARD, ("ttl", "names", "fence", "open", "bake"))
 
-    def plan_roll(self, world: World, run: str, options: Options) -> Plan:
+    def plan_roll(
+        self, world: World, run: str, options: Options, strategy: str = "rolling"
+    ) -> Plan:
         ids = () if options.only == ("none",) else ("stop", "start")
         made = toy_plan(world.config, run, RESTART, ids)
         return replace(made, snapshot={"options": options.to_json()})

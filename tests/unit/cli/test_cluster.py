@@ -11,6 +11,7 @@ import pytest
 from kafkaops.cli.main import run
 from kafkaops.model.cluster import Broker, ClusterState, Group
 from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
+from kafkaops.upgrade.rolling.roster import Entry
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
 
@@ -46,6 +47,28 @@ def test_health_is_exit_5_only_when_something_is_bad(
     found = {c["name"]: c["level"] for c in document["clusters"][0]["checks"]}
     assert (found["under-replicated"], found["under min ISR"]) == ("bad", "bad")
     assert kafkaops("cluster", "health", "blue")[0] == 0
+
+
+def test_health_of_all_says_what_each_host_runs_and_is_exit_5_if_one_is_not_up(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    operations.snapshots = {"blue": state(), "green": state()}
+    up = Entry("b-1", 1, "active (running)", "3.9.2", "4.3.1", 1e9, outdated=True)
+    operations.entries = {"old": [up]}
+    code, out, _ = kafkaops("health", json_=False)
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.startswith("b-1"))
+    assert row.split("\t")[2:] == [
+        "active (running)",
+        "3.9.2",
+        "4.3.1",
+        "2001-09-09T01:46:40Z",
+        "configuration changed since its start",
+    ]
+    operations.entries["new"] = [Entry("g-1", 1, trouble="KO-HOST-AWAY: it does not answer")]
+    code, document, _ = kafkaops("health")
+    assert code == 5
+    assert document["clusters"][1]["hosts"][0]["trouble"].startswith("KO-HOST-AWAY")
 
 
 def test_health_misses_a_broker_that_the_config_names(

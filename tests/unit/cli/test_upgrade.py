@@ -25,13 +25,6 @@ def upgrade(kafkaops: Kafkaops, *more: str, **flags: Any) -> tuple[int, Any, str
     return kafkaops("upgrade", "--strategy", "blue-green", *more, **flags)
 
 
-def test_a_strategy_known_by_name(kafkaops: Kafkaops) -> None:
-    code, document, _ = kafkaops("upgrade", "--strategy", "downtime")
-    assert code == 2
-    assert document["error"]["code"] == "KO-STRATEGY-NOT-YET"
-    assert "not there yet" in document["error"]["message"]
-
-
 @pytest.mark.parametrize(
     "argv",
     [
@@ -39,7 +32,10 @@ def test_a_strategy_known_by_name(kafkaops: Kafkaops) -> None:
         ("--strategy", "rolling", "--to", "newest"),
         ("--strategy", "rolling", "--to", "4.3.1", "--max-batch", "2", "--whole-racks"),
         ("--strategy", "rolling", "--to", "4.3.1", "--cluster", "red"),
+        ("--strategy", "downtime"),
+        ("--strategy", "downtime", "--to", "4.3.1", "--max-batch", "2"),
         ("--strategy", "blue-green", "--max-batch", "2"),
+        ("--strategy", "blue-green", "--outage", "600"),
         ("--strategy", "blue-green", "--only", "1"),
     ],
 )

@@ -19,6 +19,7 @@ from kafkaops.upgrade.rolling.choosing import Options, choose
 from kafkaops.upgrade.rolling.node import Mark
 from kafkaops.upgrade.rolling.phases import TITLES, Phase
 from kafkaops.upgrade.rolling.registry import REGISTRY
+from kafkaops.upgrade.rolling.roster import roster
 from tests.crash.restart_scene import ROWS, Restart
 
 
@@ -128,6 +129,38 @@ def test_who_was_restarted_since_is_left_alone() -> None:
     assert 2 not in {n for batch in gates(plan) for n in batch}
     assert any("blue-2 is not restarted" in note for note in plan.notes)
     assert planned(Restart(Options(since=1.0))).specs == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "after", "wanted"),
+    [
+        ("/opt/kafka/config/server.properties", 10.0, {2}),
+        ("/opt/kafka/config/server.properties", -10.0, set()),
+        ("/etc/elsewhere", 10.0, set()),
+    ],
+)
+def test_whose_configuration_was_changed_since_it_started(
+    file: str, after: float, wanted: set[int]
+) -> None:
+    world = Restart(Options(changed=True))
+    host = world.hosts["blue-2"]
+    host.times[file] = host.node.started + after
+    plan = planned(world)
+    assert {n for batch in gates(plan) for n in batch} == wanted
+    assert any("blue-1 is not restarted: its configuration" in note for note in plan.notes)
+
+
+def test_the_roster_tells_what_runs_what_is_next_and_who_cannot_be_asked() -> None:
+    world = Restart()
+    world.hosts["blue-1"].away = True
+    world.cluster.die(2)
+    world.hosts["blue-3"].links["/opt/kafka/current"] = "versions/4.3.1"
+    world.hosts["blue-4"].times["/opt/kafka/config/server.properties"] = world.clock.wall()
+    found = {e.host: e for e in roster(world.world, world.world.config.blue)}
+    assert found["blue-1"].trouble.startswith("KO-HOST-AWAY")
+    assert (found["blue-2"].started, found["blue-2"].release) == (0.0, "")
+    assert (found["blue-3"].release, found["blue-3"].next) == ("3.9.2", "4.3.1")
+    assert [e.host for e in found.values() if e.outdated] == ["blue-4"]
 
 
 def test_partitions_that_no_order_keeps_writable_are_accepted_by_name_or_refused() -> None:
