@@ -113,6 +113,9 @@ def test_facts_and_room(host: CommandHost) -> None:
     assert abs(float(facts["clock"]) - time.time()) < 5
     assert 1_000_000 < host.free("/small/not/there/yet") <= 4 * 1024 * 1024
     assert host.free("/opt") > 100_000_000
+    host.run(("touch", "-d", "@1700000000.5", "/opt/dated"))
+    assert host.changed("/opt/dated") == 1_700_000_000.5
+    assert host.changed("/opt/undated") is None
 
 
 def test_the_firewall_takes_all_of_a_script_or_nothing(host: CommandHost) -> None:

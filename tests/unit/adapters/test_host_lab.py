@@ -78,6 +78,9 @@ def test_a_version_is_unpacked_linked_and_removed(host: LabHost, tmp_path: Path)
     assert host.link("/opt/app/current") == "app-1"
     assert host.read("/opt/app/current/lib/app.jar") == b"jar"
     assert host.free("/opt/not/there") > 0
+    os.utime(host.path("/opt/app/current/lib/app.jar"), (5.0, 1_700_000_000.5))
+    assert host.changed("/opt/app/current/lib/app.jar") == 1_700_000_000.5
+    assert host.changed("/opt/app/current/lib/no.jar") is None
     with open(host.path("/opt/app/app-1/lib/app.jar")):
         assert "/opt/app/app-1/lib/app.jar" in host.open_files(os.getpid())
     with pytest.raises(ConfigError, match="a name beside it"):
