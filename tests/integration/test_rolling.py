@@ -118,7 +118,11 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
         assert (seen["smallest"], seen["samples"] > 50) == (2, True), seen
         again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", NEW, "-o", "json")
         assert json.loads(again)["outcome"] == "nothing-to-do"
-        pair.kafkaops("features", "finalize", "--to", NEW, "--confirm", "rolling")
+        finalize = ("features", "finalize", "--to", NEW, "--confirm", "rolling")
+        # min.insync.replicas is each broker's own here, which ELR would delete
+        told = pair.kafkaops(*finalize, "-o", "json", expect=5)
+        assert json.loads(told)["error"]["code"] == "KO-FEATURE-ELR-MIN-ISR"
+        pair.kafkaops(*finalize, "--feature", "eligible.leader.replicas.version=0")
         shown = json.loads(pair.kafkaops("features", "show", "-o", "json"))
         assert '"finalized": 30' in json.dumps(shown), shown
         refused = pair.refused("run", "rollback", "--yes", changes=())
