@@ -7,6 +7,7 @@ import re
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.model.cluster import Quorum
+from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
@@ -16,6 +17,9 @@ from kafkaops.upgrade.rolling.stopping import ending
 
 START_TIMEOUT = 300.0
 LINES = 200
+LAST = 12
+GONE = 45.0
+"""Seconds after which a process that ended, and that its unit does not start again, is told of."""
 STALE = 30.0
 """Seconds in which metadata may still list a broker that was killed: more than its session takes to
 run out (broker.session.timeout.ms, 9 s)."""
@@ -51,7 +55,13 @@ class Up(NodeStep):
             return State.DONE
         ended = self.get(world, "ended") or {}
         killed = not ended.get("clean", True)
-        if not self.unit(world).running or (killed and since(world, ended) < STALE):
+        unit = self.unit(world)
+        if not unit.running:
+            self._gone(world, unit)
+            return State.PENDING
+        if self.get(world, "gone") is not None:
+            self.put(world, "gone", None)
+        if killed and since(world, ended) < STALE:
             return State.PENDING
         if not self._right_version(world):
             return State.PENDING
@@ -70,8 +80,7 @@ class Up(NodeStep):
     def progress(self, world: World) -> Progress | None:
         unit = self.unit(world)
         if not unit.running:
-            how = f"exit code {unit.exit_code}" if unit.signal is None else f"signal {unit.signal}"
-            return Progress(0, None, "", f"its process is not running ({how})")
+            return Progress(0, None, "", f"its process is not running ({_how(unit)})")
         try:
             lines = self.host(world).journal(self.service(world), lines=LINES)
         except OpsError:  # it is only for the eye
@@ -81,6 +90,27 @@ class Up(NodeStep):
             return Progress(0, None, "", "it runs and is not registered yet")
         done, total = loaded[-1]
         return Progress(float(done), float(total), "logs", "loading or recovering its logs")
+
+    def _gone(self, world: World, unit: Unit) -> None:
+        """StepFailed where its process has been gone for a while and nobody starts it: the end of
+        its log tells why. A resume starts it again."""
+        first = self.get(world, "gone")
+        if first is None or unit.active not in {"failed", "inactive"}:
+            clock = world.clock
+            self.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
+            return
+        if since(world, first) < GONE:
+            return
+        self.put(world, "gone", None)
+        lines = self.host(world).journal(self.service(world), lines=LAST).strip()
+        version = self.spec.args.get("version")
+        raise StepFailed(
+            "KO-NODE-ENDED",
+            f"{self.name} started{f' with {version}' if version else ''} and ended again"
+            f" ({_how(unit)})" + (f"; the end of its log:\n{lines}" if lines else ""),
+            where=self.name,
+            hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
+        )
 
     def _heard_of(self, world: World, quorum: Quorum) -> bool:
         """Whether the leader has heard of the voter since its start: one that was away for less
@@ -119,3 +149,7 @@ class Up(NodeStep):
                 where=self.name,
                 hint="look at the config's bootstrap addresses, then resume",
             )
+
+
+def _how(unit: Unit) -> str:
+    return f"exit code {unit.exit_code}" if unit.signal is None else f"signal {unit.signal}"

@@ -261,6 +261,16 @@ def test_a_process_that_ended_is_said_and_not_started_by_who_waits() -> None:
     up: Any = step(plan, "up-blue-1")
     assert up.check(world.world) is State.PENDING
     assert "not running (exit code 1)" in up.progress(world.world).detail
+    world.hosts["blue-1"].log = "FATAL log dir is not writable"
+    world.clock.sleep(30)
+    assert up.check(world.world) is State.PENDING
+    world.clock.sleep(30)
+    with pytest.raises(StepFailed) as caught:
+        up.check(world.world)
+    assert caught.value.code == "KO-NODE-ENDED"
+    assert "log dir is not writable" in caught.value.message
+    start = step(plan, "start-blue-1")
+    assert start.check(world.world) is State.TODO  # a resume starts it again
 
 
 def test_a_node_that_was_killed_is_not_up_while_metadata_may_be_of_its_old_session() -> None:
