@@ -21,9 +21,10 @@ class FakeConnect:
         self.state = ""
         self.settings: dict[str, str] = {}
         self.at: dict[TopicPartition, int] = {}  # next source offset
+        self.failed = False  # its task: nothing is copied until it is restarted
 
     def pump(self, most: int = 5) -> None:
-        if not self.up() or self.state != "RUNNING":
+        if not self.up() or self.state != "RUNNING" or self.failed:
             return
         for tp, log in self.source.logs.items():
             if tp not in self.target.logs or tp.topic.startswith("kafkaops-"):
@@ -40,7 +41,8 @@ class FakeConnect:
     def status(self, name: str) -> ConnectorState | None:
         if name != self.name:
             return None
-        tasks = (TaskState(0, self.state),) if self.state == "RUNNING" else ()
+        word = "FAILED" if self.failed else self.state
+        tasks = (TaskState(0, word),) if self.state == "RUNNING" else ()
         return ConnectorState(name, self.state, tasks)
 
     def config(self, name: str) -> Mapping[str, str] | None:
@@ -61,7 +63,8 @@ class FakeConnect:
         if name == self.name:
             self.state = "RUNNING"
 
-    def restart_failed(self, name: str) -> None: ...
+    def restart_failed(self, name: str) -> None:
+        self.failed = False
 
     def delete(self, name: str) -> None:
         if name == self.name:

@@ -112,6 +112,16 @@ def test_the_way_back_after_the_cut_loses_nothing() -> None:
     swept.verdict()
 
 
+def test_a_task_of_the_mirror_back_that_failed_meanwhile_does_not_bar_the_way_back() -> None:
+    world = BlueGreen()
+    world.scene().play()
+    world.connect["back"].failed = True
+    scene = world.scene(plan=planner.way_back)
+    scene.play()
+    state = scene.state()
+    assert (state["serves"], state["lost"], state["duplicated"]) == ("blue", [], 0)
+
+
 def test_rollback_before_the_cut_leaves_blue_as_it_was() -> None:
     world = BlueGreen()
 

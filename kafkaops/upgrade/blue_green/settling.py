@@ -149,10 +149,15 @@ class DeltaMirror(Move):
     write now. The offsets are the cut's own ends, minus one, for Connect keeps the last one."""
 
     def check(self, world: World) -> State:
+        if self.get(world, "delta.started") is not None:
+            tend(world, self.flow)  # a task that failed since would wait for somebody for ever
         return flow.state(self.connect(world), self.flow, world.config)
 
     def safe(self, world: World) -> Blocked | None:
         return both_ways(world, self.flow)
+
+    def progress(self, world: World) -> Progress | None:
+        return Progress(0, None, "", flow.words(self.connect(world), self.flow))
 
     def act(self, world: World) -> None:
         # blue's own LogAppendTime would rewrite what is copied; the next cut puts it back
@@ -172,9 +177,11 @@ class DeltaMirror(Move):
             start,
             world.clock,
         )
+        self.put(world, "delta.started", True)
 
     def undo(self, world: World) -> None:
         flow.remove(self.connect(world), self.flow)
+        self.put(world, "delta.started", None)
 
 
 class NoStrangers(Move):
