@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from kafkaops.config.loader import Loaded
     from kafkaops.engine.run import RunResult
 
+WAYS = {
+    "rolling": "rolls the nodes that it upgraded to what they ran before, batch by batch",
+    "downtime": "takes what it stopped to what it ran before, in an outage",
+}
+"""What going back does, where that is not undoing."""
 app = make_app("Runs: what was begun, where it stands, going on and going back.")
 
 Id = Annotated[
@@ -143,7 +148,8 @@ def resume(
 
 @app.command(cls=OpsCommand)
 def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: Reason = "") -> int:
-    """Go back: before green was opened by undoing, afterwards by moving the clients back.
+    """Go back: by undoing, by moving the clients back once green was opened, by a roll or an
+    outage to the versions of before.
 
     \b
     Examples:
@@ -161,8 +167,8 @@ def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: 
         )
         return Exit.OK
     orders = carry.Orders(yes, confirm, None, reason)
-    moved = found.opened
-    back = "moves the clients back, with a pause" if moved else "undoes what was begun"
+    back = "moves the clients back, with a pause" if found.opened else "undoes what was begun"
+    back = WAYS.get(found.operation, back)
     _agree(loaded, f"This rolls run {found.id} back: it {back}.", orders)
     return _do(loaded, found, orders, "rollback")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kafkaops.config.schema import HostSpec
 from kafkaops.cutover import fence, hooks, standstill
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
@@ -18,6 +17,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import offsets_out
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
+from kafkaops.upgrade.rolling.starting import gone
 from kafkaops.upgrade.rolling.stopping import TIMEOUT, ending
 
 DRAIN = 1.5
@@ -175,6 +175,7 @@ class Runs(OutageStep):
     def check(self, world: World) -> State:
         unit = self.unit(world)
         if not unit.running:
+            gone(self, world, unit)
             return State.PENDING
         found = running(self.host(world).open_files(unit.pid))
         if found is None:
@@ -224,7 +225,3 @@ class Opened(OutageStep):
 def _tp(name: str) -> TopicPartition:
     topic, _, part = name.rpartition("/")
     return TopicPartition(topic, int(part))
-
-
-def broker_hosts(hosts: dict[int, HostSpec], brokers: set[int]) -> list[str]:
-    return [host.name for node, host in sorted(hosts.items()) if node in brokers]

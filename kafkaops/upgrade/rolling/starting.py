@@ -57,7 +57,7 @@ class Up(NodeStep):
         killed = not ended.get("clean", True)
         unit = self.unit(world)
         if not unit.running:
-            self._gone(world, unit)
+            gone(self, world, unit)
             return State.PENDING
         if self.get(world, "gone") is not None:
             self.put(world, "gone", None)
@@ -90,27 +90,6 @@ class Up(NodeStep):
             return Progress(0, None, "", "it runs and is not registered yet")
         done, total = loaded[-1]
         return Progress(float(done), float(total), "logs", "loading or recovering its logs")
-
-    def _gone(self, world: World, unit: Unit) -> None:
-        """StepFailed where its process has been gone for a while and nobody starts it: the end of
-        its log tells why. A resume starts it again."""
-        first = self.get(world, "gone")
-        if first is None or unit.active not in {"failed", "inactive"}:
-            clock = world.clock
-            self.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
-            return
-        if since(world, first) < GONE:
-            return
-        self.put(world, "gone", None)
-        lines = self.host(world).journal(self.service(world), lines=LAST).strip()
-        version = self.spec.args.get("version")
-        raise StepFailed(
-            "KO-NODE-ENDED",
-            f"{self.name} started{f' with {version}' if version else ''} and ended again"
-            f" ({_how(unit)})" + (f"; the end of its log:\n{lines}" if lines else ""),
-            where=self.name,
-            hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
-        )
 
     def _heard_of(self, world: World, quorum: Quorum) -> bool:
         """Whether the leader has heard of the voter since its start: one that was away for less
@@ -149,6 +128,28 @@ class Up(NodeStep):
                 where=self.name,
                 hint="look at the config's bootstrap addresses, then resume",
             )
+
+
+def gone(step: NodeStep, world: World, unit: Unit) -> None:
+    """StepFailed where its process has been gone for a while and nobody starts it: the end of
+    its log tells why. A resume starts it again."""
+    first = step.get(world, "gone")
+    if first is None or unit.active not in {"failed", "inactive"}:
+        clock = world.clock
+        step.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
+        return
+    if since(world, first) < GONE:
+        return
+    step.put(world, "gone", None)
+    lines = step.host(world).journal(step.service(world), lines=LAST).strip()
+    version = step.spec.args.get("version")
+    raise StepFailed(
+        "KO-NODE-ENDED",
+        f"{step.name} started{f' with {version}' if version else ''} and ended again"
+        f" ({_how(unit)})" + (f"; the end of its log:\n{lines}" if lines else ""),
+        where=step.name,
+        hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
+    )
 
 
 def _how(unit: Unit) -> str:
