@@ -89,6 +89,7 @@ def test_a_start_that_fails_ends_the_run_and_the_way_back_restores_who_was_touch
     touched = {n for n, v in world.versions().items() if v == NEW} | {
         world.hosts[broken].node.id,
     }
+    world.hosts[broken].node.ended = 1  # as a start that failed leaves it
     back = upgrading.way_back(world.world, plan)
     assert {s.args["node"] for s in back.specs if s.kind == "node-stopped"} == touched
     scene = world.scene(plan=back)

@@ -31,8 +31,11 @@ class Stopped(NodeStep):
         had = set(in_sync(self.cluster(world).topics(), self.node)) if self.is_broker else set()
         # told to stop before by a process that died, it may have left ISRs already
         had |= set(before.isr) if before else set()
-        mark = Mark(self._now(world), self.unit(world).pid, tuple(sorted(had)))
+        pid = self.unit(world).pid
+        mark = Mark(self._now(world), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
+        if not pid:  # it was down before: how it ended is no news of ours
+            self.put(world, "told", True)
         unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
         self.put(world, "ended", ending(world, unit))
 
