@@ -265,6 +265,23 @@ def test_a_release_without_a_tarball_and_a_cluster_without_a_place() -> None:
     assert placeless.value.code == "KO-INSTALL-NONE"
 
 
+def test_a_file_cannot_be_sent_through_ssm() -> None:
+    world = Upgrade()
+    blue = world.world.config.blue
+    hosts = tuple(
+        h.model_copy(update={"via": "ssm", "target": "i-2"}) if h.node_id == 2 else h
+        for h in blue.hosts
+    )
+    spec = blue.model_copy(update={"hosts": hosts})
+    config = world.world.config.model_copy(update={"blue": spec})
+    with pytest.raises(ConfigError) as caught:
+        upgrading.plan(replace(world.world, config=config), world.options, "run-1")
+    assert (caught.value.code, "blue-2" in caught.value.message) == (
+        "KO-VERSION-NOT-SENDABLE",
+        True,
+    )
+
+
 def test_settings_that_are_only_ignored_are_notes() -> None:
     world = Upgrade()
     world.hosts["blue-1"].files["/opt/kafka/config/server.properties"] = (

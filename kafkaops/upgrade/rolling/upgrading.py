@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.versions import Tarball
 from kafkaops.ports.world import World
 from kafkaops.upgrade import refusals
 from kafkaops.upgrade.install import refusals as install_refusals
@@ -50,6 +51,7 @@ def ready(world: World, options: Options) -> Ready:
     tarball = world.versions.tarball(str(to))
     state = world.clusters[options.cluster].snapshot()
     chosen = choose(spec, state, options)
+    _sendable(tarball, chosen.hosts.values())
     looks = look_at(world, spec, chosen.hosts, str(to))
     found = [
         *_hosts(spec, state, options, chosen.hosts),
@@ -126,6 +128,17 @@ def way_back(world: World, there: Plan) -> Plan:
         id=there.id,
         created=world.clock.wall(),
     )
+
+
+def _sendable(tarball: Tarball, hosts: Iterable[HostSpec]) -> None:
+    by_ssm = [host.name for host in hosts if host.via == "ssm"]
+    if tarball.file is not None and by_ssm:
+        raise ConfigError(
+            "KO-VERSION-NOT-SENDABLE",
+            f"a file of this machine cannot be sent through SSM to {named(by_ssm)}",
+            where=str(tarball.file),
+            hint="give an s3:// or https:// address as `source`: such hosts fetch for themselves",
+        )
 
 
 def _runs(one: Look) -> str:
