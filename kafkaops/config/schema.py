@@ -141,9 +141,9 @@ class Cutover(Strict):
         " end and commit (not where clients use TLS)",
     )
     rejoin_window: float = Field(
-        10.0,
+        3.0,
         ge=0,
-        le=60,
+        le=30,
         description="seconds after opening, at the most, in which nobody may fetch: until every"
         " group has rejoined, so that nobody reads on from an old position (not where clients use"
         " TLS)",
