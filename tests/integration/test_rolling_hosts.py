@@ -230,17 +230,3 @@ def test_only_the_host_whose_unit_was_changed_would_be_restarted(fleet: Fleet) -
     stopped = [s["args"]["host"] for s in shown["plan"]["specs"] if s["kind"] == "node-stopped"]
     assert stopped == [host.name]
     assert [fleet.found.local(n).unit("kafka").pid for n in range(3)] == pids
-
-
-def test_a_host_whose_key_is_not_known_is_an_error_before_anything(fleet: Fleet) -> None:
-    known = fleet.directory / "known_hosts"
-    kept = known.read_text()
-    try:
-        known.write_text("")
-        roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--plan")
-        # elsewhere: a connection that stands already is not opened again
-        apart = ("--set", f"state.dir={fleet.directory / 'apart'}")
-        refused = fleet.kafkaops("ssh", *roll, *apart, expect=4)
-        assert "key" in refused["error"]["message"].lower()
-    finally:
-        known.write_text(kept)
