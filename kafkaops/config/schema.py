@@ -141,7 +141,7 @@ class Cutover(Strict):
         " end and commit (not where clients use TLS)",
     )
     rejoin_window: float = Field(
-        1.0,
+        5.0,
         ge=0,
         le=30,
         description="seconds after opening, at the most, in which nobody may fetch: until every"

@@ -5,11 +5,10 @@ may share a network namespace (the lab), and on a real host the match changes no
 
 - set `quiet`: ports whose Produce requests are dropped, so consumers read to the end and commit;
   told apart by the api key behind the request's length, which TLS hides;
-- set `rejoin`: ports whose Fetch requests are dropped, so that consumers which come from the other
-  cluster hear that they must rejoin before they read on from a position that means nothing here.
-  Dropped, not reset: TCP sends them again and no client sees an error. (Connections that were reset
-  for as long as 10 s ended, once, in a librdkafka consumer that never read one of its partitions
-  again);
+- set `rejoin`: ports whose Fetch requests are answered by a TCP reset, so that consumers which come
+  from the other cluster hear that they must rejoin before they read on from a position that means
+  nothing here; dropped ones would stand before what else the connection is to carry, such as the
+  question who coordinates the group (seen: nobody rejoined for 10 s);
 - set `hold`: ports whose packets with data (IP length 80 and more) are dropped, so responses
   and TCP acknowledgements still flow and no produce is left in doubt;
 - set `fence`: ports answered by a TCP reset, open connections included;
@@ -89,8 +88,11 @@ def prepare(host: str, address: str) -> str:
         f"flush chain ip {t} input\n"
         + "".join(
             f"add rule ip {t} input {to} @{name} tcp doff {words} "
-            f"@th,{words * 32 + 32},16 {api_key} drop\n"
-            for name, api_key in (("quiet", PRODUCE), ("rejoin", FETCH))
+            f"@th,{words * 32 + 32},16 {api_key} {verdict}\n"
+            for name, api_key, verdict in (
+                ("quiet", PRODUCE, "drop"),
+                ("rejoin", FETCH, "reject with tcp reset"),
+            )
             for words in TCP_HEADERS
         )
         + f"add rule ip {t} input {to} @hold ip length >= {DATA_LENGTH} drop\n"
@@ -149,7 +151,7 @@ def lift(host: str) -> str:
 
 
 def rejoin(host: str, port: int, *, seconds: float) -> str:
-    """Behind `lift`: Fetch requests to the port are dropped for `seconds`."""
+    """Behind `lift`: nobody fetches from the port for `seconds`."""
     t = table(host)
     return f"add element ip {t} rejoin {{ {port} timeout {_timeout(seconds)} }}\n"
 

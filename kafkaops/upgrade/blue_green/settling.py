@@ -59,9 +59,7 @@ class Rejoined(Move):
     """Nobody fetches on the target before every group has come together there as large as it was,
     or `rejoin_window` is over: a consumer that reads on by itself does so from the offset that it
     had on the other cluster, and one that compares leader epochs (KIP-320) takes the difference
-    for a truncated log and begins anew. The hosts' kernels end it by themselves, and soon: a held
-    request stands before what else its connection is to carry, such as the question who coordinates
-    the group; whom it bars from that, it would bar for as long as it lasts."""
+    for a truncated log and begins anew. The hosts' kernels end it by themselves."""
 
     def check(self, world: World) -> State:
         return State.TODO if fence.rejoining(self.hosts(world, self.dst)) else State.DONE

@@ -13,7 +13,7 @@ from kafkaops.model.cluster import Group, Member
 from kafkaops.upgrade.blue_green.settling import Rejoined
 from tests.crash.blue_green_scene import BlueGreen
 
-WINDOW = 1.0
+WINDOW = 5.0
 
 
 class Arriving:
