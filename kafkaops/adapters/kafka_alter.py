@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kafka.protocol.admin import (
+    AlterPartitionReassignmentsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DeleteTopicsRequest,
@@ -234,3 +235,25 @@ async def elect_preferred(wire: Wire, partitions: Collection[TopicPartition]) ->
         for p in topic.partition_result:
             if p.error_code != _NOT_NEEDED:
                 check(p.error_code, f"{topic.topic}-{p.partition_id}", p.error_message)
+
+
+async def reorder(wire: Wire, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
+    """A reassignment to the same replicas in another order, which is done at once (KIP-455)."""
+    topic = AlterPartitionReassignmentsRequest.ReassignableTopic
+    rows: dict[str, list[Any]] = {}
+    for tp in sorted(replicas):
+        row = topic.ReassignablePartition(partition_index=tp.partition, replicas=list(replicas[tp]))
+        rows.setdefault(tp.topic, []).append(row)
+    if not rows:
+        return
+    answer = await wire.to_controller(
+        lambda: AlterPartitionReassignmentsRequest(
+            timeout_ms=10_000,
+            topics=[topic(name=name, partitions=parts) for name, parts in rows.items()],
+        ),
+        lambda a: a.error_code,
+    )
+    check(answer.error_code, "reassignment", answer.error_message)
+    for found in answer.responses:
+        for p in found.partitions:
+            check(p.error_code, f"{found.name}-{p.partition_index}", p.error_message)

@@ -200,6 +200,10 @@ class KafkaCluster:
         work = partial(kafka_alter.elect_preferred, self._wire, partitions)
         self._wire.run("elect preferred leaders", work)
 
+    def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
+        work = partial(kafka_alter.reorder, self._wire, replicas)
+        self._wire.run("give replicas another order", work)
+
     # -- access --------------------------------------------------------------
 
     def create_acls(self, acls: Collection[Acl]) -> None:

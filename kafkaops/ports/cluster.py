@@ -149,4 +149,9 @@ class Cluster(Protocol):
     @mutates
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None: ...
 
+    @mutates
+    def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
+        """Give partitions this order of the replicas that they have: the first one is the
+        preferred leader. Nothing is copied, and nobody leads otherwise before an election."""
+
     def close(self) -> None: ...

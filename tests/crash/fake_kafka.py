@@ -44,6 +44,7 @@ class FakeCluster:
         self.known: dict[TopicPartition, int] = {}
         self.fenced_ids: set[str] = set()
         self.leaders: dict[TopicPartition, int] = {}  # where it is not the preferred one
+        self.orders: dict[TopicPartition, tuple[int, ...]] = {}
         self.elections: Counter[TopicPartition] = Counter()
         self.users: dict[ScramUser, str] = {}
 
@@ -58,8 +59,9 @@ class FakeCluster:
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         found: dict[str, list[Partition]] = {}
         for tp in sorted(self.logs):
-            leader = self.leaders.get(tp, self.nodes[0])
-            part = Partition(tp, leader, self.elections[tp], self.nodes, self.nodes)
+            order = self.orders.get(tp, self.nodes)
+            leader = self.leaders.get(tp, order[0])
+            part = Partition(tp, leader, self.elections[tp], order, self.nodes)
             found.setdefault(tp.topic, []).append(part)
         return {
             name: Topic(name, f"{self.id}-{name}", False, tuple(parts), self._config(name))
@@ -229,6 +231,15 @@ class FakeCluster:
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
         for tp in partitions:
             self.elections[tp] += self.leaders.pop(tp, None) is not None
+
+    def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
+        for tp, order in replicas.items():
+            now = self.orders.get(tp, self.nodes)
+            assert sorted(order) == sorted(now), f"{tp} would be moved, not reordered"
+            self.leaders.setdefault(tp, now[0])
+            self.orders[tp] = tuple(order)
+            if self.leaders[tp] == order[0]:
+                del self.leaders[tp]
 
     def close(self) -> None: ...
 

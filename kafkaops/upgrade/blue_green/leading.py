@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
-from kafkaops.model.partition import Partition, Topic
+from kafkaops.model.partition import Partition, Topic, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import Move
+from kafkaops.upgrade.blue_green.move import Move, epochs, offsets_in, offsets_out
 
 
 def elsewhere(topics: Mapping[str, Topic]) -> list[Partition]:
@@ -25,6 +26,13 @@ def elsewhere(topics: Mapping[str, Topic]) -> list[Partition]:
     return sorted(
         (p for p in found if p.replicas and p.leader != p.replicas[0]), key=lambda p: p.tp
     )
+
+
+MARGIN = 6
+"""Elections that the source may have from here to the cut, brokers that die included."""
+SPARE = 20
+SETTLE = 0.1
+"""Seconds in which an election reaches the metadata of every broker."""
 
 
 class LeadersPreferred(Move):
@@ -61,3 +69,82 @@ class LeadersPreferred(Move):
 
     def _elsewhere(self, world: World) -> dict[str, list[Partition]]:
         return {c.name: elsewhere(c.topics()) for c in self._both(world)}
+
+
+class EpochsAhead(Move):
+    """Every leader epoch of the target is above the source's.
+
+    A client keeps the leader that it knows while metadata shows an older leader epoch: librdkafka
+    does so even where the topic's id is another one (confluentinc/librdkafka#4898; Java clients
+    look at the id, KIP-516). After a move to lower epochs it would follow no election any more:
+    seen as consumers that never read some partitions again. Each election adds one, so leaders go
+    to another replica and back as often as it takes; at the end each partition has its own order.
+    """
+
+    def check(self, world: World) -> State:
+        return State.DONE if not self._behind(world) and not self._turned(world) else State.TODO
+
+    def act(self, world: World) -> None:
+        target = self.target(world)
+        rounds = 2 * max(self._behind(world).values(), default=0) + SPARE
+        while behind := self._behind(world):
+            rounds -= 1
+            if rounds < 0:
+                raise StepFailed(
+                    "KO-EPOCHS",
+                    f"elections do not raise the leader epochs of {', '.join(map(str, behind))}",
+                    where=target.name,
+                    hint="kafkaops cluster health",
+                )
+            parts = {p.tp: p for t in target.topics().values() for p in t.partitions}
+            self._remember(world, [parts[tp] for tp in behind])
+            turned = {
+                tp: (parts[tp].replicas[1], parts[tp].replicas[0], *parts[tp].replicas[2:])
+                for tp in behind
+            }
+            target.reorder(turned)
+            target.elect_preferred(turned)
+            world.clock.sleep(SETTLE)
+        again = self._turned(world)
+        target.reorder(again)
+        target.elect_preferred(again)
+        world.clock.sleep(SETTLE)
+
+    def undo(self, world: World) -> None:
+        again = self._turned(world)
+        self.target(world).reorder(again)
+        self.target(world).elect_preferred(again)
+
+    def progress(self, world: World) -> Progress | None:
+        behind = self._behind(world)
+        most = max(behind.values(), default=0)
+        return Progress(0, None, "", f"{len(behind)} partitions, by {most} elections at the most")
+
+    def _behind(self, world: World) -> dict[TopicPartition, int]:
+        """Partitions whose epoch is not far enough ahead, and by how much. One whose second replica
+        is not in sync cannot be helped now, nor one that has a single replica."""
+        known = epochs(self.carried(world, self.source(world)))
+        return {
+            p.tp: known[p.tp] + MARGIN - p.leader_epoch
+            for t in self.carried(world, self.target(world)).values()
+            for p in t.partitions
+            if p.tp in known
+            and p.leader_epoch < known[p.tp] + MARGIN
+            and len(p.replicas) > 1
+            and set(p.replicas[:2]) <= set(p.isr)
+        }
+
+    def _remember(self, world: World, parts: list[Partition]) -> None:
+        kept = self.get(world, "orders") or {}
+        new = {p.tp: list(p.replicas) for p in parts}
+        self.put(world, "orders", {**offsets_out(new), **kept})
+
+    def _turned(self, world: World) -> dict[TopicPartition, tuple[int, ...]]:
+        """Partitions that do not have their own order, with that order."""
+        kept = offsets_in(self.get(world, "orders") or {})
+        now = {p.tp: p for t in self.target(world).topics().values() for p in t.partitions}
+        return {
+            tp: tuple(order)
+            for tp, order in kept.items()
+            if tp in now and (now[tp].replicas != tuple(order) or now[tp].leader != order[0])
+        }

@@ -52,6 +52,7 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "opened": cutting.Opened,
     "hooks-started": settling.HooksStarted,
     "fence-persistent": settling.FencePersistent,
+    "epochs-ahead": leading.EpochsAhead,
     "rejoined": settling.Rejoined,
     "clients-seen": settling.ClientsSeen,
     "ready-for-return": returning.ReadyForReturn,
