@@ -20,13 +20,7 @@ POLL = 0.1
 
 
 def _common(spec: ClientSpec) -> dict[str, Any]:
-    config: dict[str, Any] = {
-        "bootstrap.servers": spec.bootstrap,
-        "client.id": spec.name,
-        # seen: a metadata request that failed while its connection was reset is not repeated before
-        # the next refresh, 300 s later by default, and until then some partitions have no leader
-        "topic.metadata.refresh.interval.ms": 10_000,
-    }
+    config: dict[str, Any] = {"bootstrap.servers": spec.bootstrap, "client.id": spec.name}
     if spec.lab:
         config |= access.librdkafka(Layout.of(spec.lab), access.LOAD)
     if spec.kind == "librdkafka-none":

@@ -74,11 +74,12 @@ class LeadersPreferred(Move):
 class EpochsAhead(Move):
     """Every leader epoch of the target is above the source's.
 
-    A client keeps the leader that it knows while metadata shows an older leader epoch: librdkafka
-    does so even where the topic's id is another one (confluentinc/librdkafka#4898; Java clients
-    look at the id, KIP-516). After a move to lower epochs it would follow no election any more:
-    seen as consumers that never read some partitions again. Each election adds one, so leaders go
-    to another replica and back as often as it takes; at the end each partition has its own order.
+    A client keeps the leader that it knows while metadata shows an older leader epoch, librdkafka
+    even where the topic's id is another one (confluentinc/librdkafka#4898). After a move to lower
+    epochs it would follow no election any more: seen as producers of librdkafka and of Java that
+    got no answer, and consumers that never read some partitions again. Each election adds one, so
+    leaders go to another replica and back as often as it takes; at the end each partition has its
+    own order.
     """
 
     def check(self, world: World) -> State:
