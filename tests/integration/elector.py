@@ -1,4 +1,4 @@
-"""Elects every leader of the load's topics anew, ROUNDS times: `python elector.py BOOTSTRAP ROUNDS`.
+"""Elects every leader of the load anew, ROUNDS times: `python elector.py BOOTSTRAP ROUNDS`.
 
 Not kafkaops: a client of its own, run inside the lab.
 """

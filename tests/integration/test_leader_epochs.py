@@ -1,4 +1,4 @@
-"""A blue with a long life: its leader epochs are high, green's are low, and its leaders are others.
+"""A blue with a long life: its leader epochs are high, green's low, and its leaders are others.
 Clients that kept the leaders they know would stand for ever after the move."""
 
 from __future__ import annotations
