@@ -5,9 +5,10 @@ may share a network namespace (the lab), and on a real host the match changes no
 
 - set `quiet`: ports whose Produce requests are dropped, so consumers read to the end and commit;
   told apart by the api key behind the request's length, which TLS hides;
-- set `rejoin`: ports whose Fetch requests are answered by a TCP reset, so that consumers which come
-  from the other cluster hear that they must rejoin before they read on from a position that means
-  nothing here; dropped ones would stand before what else the connection is to carry, such as the
+- set `rejoin`: ports whose Fetch and OffsetForLeaderEpoch requests are answered by a TCP reset, so
+  that consumers which come from the other cluster hear that they must rejoin before they read on
+  from a position, or ask about an epoch, that means nothing here (KIP-320: they would take the
+  answer for a truncated log, and begin at its start); dropped ones would stand before what else the connection is to carry, such as the
   question who coordinates the group (seen: nobody rejoined for 10 s);
 - set `hold`: ports whose packets with data (IP length 80 and more) are dropped, so responses
   and TCP acknowledgements still flow and no produce is left in doubt;
@@ -34,7 +35,7 @@ DATA_LENGTH = 80
 """An IP packet this long carries data: 20 bytes of IP header and at most 60 of TCP."""
 TCP_HEADERS = range(5, 16)
 """Lengths a TCP header can have, in words of 4 bytes; the request begins behind it."""
-PRODUCE, FETCH = 0, 1
+PRODUCE, FETCH, OFFSET_FOR_LEADER_EPOCH = 0, 1, 23
 """Api keys: 16 bits behind the 32 of a request's length (Kafka protocol guide)."""
 SETS = ("quiet", "rejoin", "hold", "fence")
 KNOCK_MEMORY = 3600
@@ -92,6 +93,7 @@ def prepare(host: str, address: str) -> str:
             for name, api_key, verdict in (
                 ("quiet", PRODUCE, "drop"),
                 ("rejoin", FETCH, "reject with tcp reset"),
+                ("rejoin", OFFSET_FOR_LEADER_EPOCH, "reject with tcp reset"),
             )
             for words in TCP_HEADERS
         )

@@ -179,7 +179,7 @@ def test_producers_are_held_while_consumers_read_on(hosts: list[LocalHost], blue
 
 
 def test_consumers_rejoin_before_they_may_fetch(hosts: list[LocalHost], green: Broker) -> None:
-    fetch, heartbeat, produce = 1, 12, 0
+    fetch, heartbeat, produce, epoch = 1, 12, 0, 23
     fence.close(hosts[1:], PORT)
     fence.open_(hosts[1:], PORT, rejoin=0.8)
     assert fence.states(hosts[1:])["green-1"].kind == "open"
@@ -189,8 +189,9 @@ def test_consumers_rejoin_before_they_may_fetch(hosts: list[LocalHost], green: B
     assert ask(other, request(produce)).startswith(b"green")
     assert time.monotonic() - begun < 0.5
     assert fence.rejoining(hosts[1:])
-    with pytest.raises(ConnectionResetError):
-        ask(consumer, request(fetch))
+    for kind in (fetch, epoch):
+        with pytest.raises(ConnectionResetError):
+            ask(consumer if kind == fetch else connect(GREEN), request(kind))
     while fence.rejoining(hosts[1:]) and time.monotonic() - begun < 5:
         time.sleep(0.05)
     assert 0.5 < time.monotonic() - begun < 2.5  # the kernel lifted it
