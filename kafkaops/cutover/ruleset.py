@@ -8,8 +8,9 @@ may share a network namespace (the lab), and on a real host the match changes no
 - set `rejoin`: ports whose Fetch and OffsetForLeaderEpoch requests are answered by a TCP reset, so
   that consumers which come from the other cluster hear that they must rejoin before they read on
   from a position, or ask about an epoch, that means nothing here (KIP-320: they would take the
-  answer for a truncated log, and begin at its start); dropped ones would stand before what else the connection is to carry, such as the
-  question who coordinates the group (seen: nobody rejoined for 10 s);
+  answer for a truncated log, and begin at its start). Dropped ones would stand before what else
+  the connection is to carry, such as the question who coordinates the group (seen: nobody
+  rejoined for 10 s);
 - set `hold`: ports whose packets with data (IP length 80 and more) are dropped, so responses
   and TCP acknowledgements still flow and no produce is left in doubt;
 - set `fence`: ports answered by a TCP reset, open connections included;

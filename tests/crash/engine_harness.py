@@ -325,8 +325,8 @@ def uncrashed(make: Make) -> tuple[Any, Fuse]:
     return scene.state(), fuses[0]
 
 
-def converged(make: Make, *, anew: bool = False) -> None:
-    """After the run a further one, whose ports refuse every change, finds nothing to do.
+def further(make: Make, *, anew: bool = False) -> tuple[str, ...]:
+    """After the run a further one, whose ports refuse every change; the steps that it acted on.
     `anew` gives it a journal of its own, for plans whose goals all still hold in the end."""
     scene = make()
     scene.play()
@@ -336,8 +336,7 @@ def converged(make: Make, *, anew: bool = False) -> None:
     else:
         journal = Journal.open(JOURNAL, scene.clock, scene.files)
     guarded = {n: p for n, p in scene.protocols.items() if n != "facts"}
-    result = scene.runner(journal, readonly_world(scene.world, guarded)).run()
-    assert result.acted == (), f"found to do: {result.acted}"
+    return tuple(scene.runner(journal, readonly_world(scene.world, guarded)).run().acted)
 
 
 def _all(make: Make, expected: Any, scenarios: Iterable[tuple[Point, ...]]) -> Swept:

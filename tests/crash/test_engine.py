@@ -251,11 +251,12 @@ def test_killed_twice_within_twenty_calls() -> None:
 
 
 def test_killed_in_a_rollback_it_is_rolled_back_all_the_same() -> None:
-    harness.sweep(rolled_back).verdict()
+    swept = harness.sweep(rolled_back).verdict()
+    assert swept.killed == swept.scenarios > 10
 
 
 def test_a_further_run_finds_nothing_to_do() -> None:
-    harness.converged(make)
+    assert harness.further(make) == ()
 
 
 def test_a_plan_whose_goals_hold_finds_nothing_to_do_with_a_new_journal() -> None:
@@ -264,7 +265,7 @@ def test_a_plan_whose_goals_hold_finds_nothing_to_do_with_a_new_journal() -> Non
         scene.plan = replace(PLAN, specs=SPECS[:3], criticals=())
         return scene
 
-    harness.converged(monotone, anew=True)
+    assert harness.further(monotone, anew=True) == ()
 
 
 def test_what_is_left_to_do_is_found_by_the_further_run() -> None:
@@ -280,7 +281,7 @@ def test_what_is_left_to_do_is_found_by_the_further_run() -> None:
         return scene
 
     with pytest.raises(StepFailed, match="only plans"):
-        harness.converged(spoiled, anew=True)
+        harness.further(spoiled, anew=True)
 
 
 # The harness itself must be able to fail.

@@ -279,19 +279,18 @@ def test_acls_and_quotas_survive_the_round_trip(cluster: KafkaCluster) -> None:
     cluster.create_acls(ACLS[:2])  # again: no error
     cluster.alter_quotas(QUOTAS)
 
-    def there() -> bool:
+    def kept() -> tuple[int, int]:
         state = cluster.snapshot()
-        return set(ACLS) <= set(state.acls) and set(QUOTAS) <= set(state.quotas)
+        return len(set(ACLS) & set(state.acls)), len(set(QUOTAS) & set(state.quotas))
 
-    eventually("ACLs and quotas are there", there)
+    every = (len(ACLS), len(QUOTAS))
+    eventually("ACLs and quotas are there", lambda: kept() == every)
+    assert kept() == every
     cluster.delete_acls(ACLS)
     cluster.alter_quotas([], QUOTAS)
 
-    def gone() -> bool:
-        state = cluster.snapshot()
-        return not set(ACLS) & set(state.acls) and not state.quotas
-
-    eventually("ACLs and quotas are gone", gone)
+    eventually("ACLs and quotas are gone", lambda: kept() == (0, 0))
+    assert not cluster.snapshot().quotas
 
 
 def test_scram_users_of_both_mechanisms_come_and_go(cluster: KafkaCluster) -> None:

@@ -265,7 +265,8 @@ def test_a_topic_that_the_target_lacks_is_said(running: Running) -> None:
     running.blue.topic("late")
     verification = running.new()
     verification.start()
-    until("said", lambda: "late" in verification.status().error)
+    until("said", lambda: bool(verification.status().error))
+    assert "late" in verification.status().error
 
 
 def test_starting_in_the_middle_of_both_logs(running: Running) -> None:
