@@ -29,15 +29,15 @@ def upgrade_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 
 def roll_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
-    from kafkaops.cli import rolls
+    from kafkaops.cli import job, rolls
 
-    return rolls.begin(loaded, plan, orders)
+    return job.begin(rolls.job(plan.operation), loaded, plan, orders)
 
 
 def features_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
-    from kafkaops.cli import features
+    from kafkaops.cli import features, job
 
-    return features.begin(loaded, plan, orders)
+    return job.begin(features.job(), loaded, plan, orders)
 
 
 BEGIN: Mapping[str, Begin] = {

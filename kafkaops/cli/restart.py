@@ -9,7 +9,6 @@ import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Only, Soak, WholeRacks
-from kafkaops.cli.session import current
 from kafkaops.cli.upgrade import Confirm, Detailed, Reason, Yes
 from kafkaops.engine.errors import UsageFault
 
@@ -65,6 +64,7 @@ def restart(
       kafkaops restart --rack eu-west-1a --plan --out plan.json
     """
     from kafkaops.cli import carry, rolls
+    from kafkaops.cli.job import Wish
     from kafkaops.upgrade.rolling.choosing import Options
 
     options = Options(
@@ -79,8 +79,7 @@ def restart(
         tuple(accept or ()),
     )
     orders = carry.Orders(yes, confirm, None, reason)
-    wish = rolls.Wish(plan, out, detailed)
-    return rolls.carried_out(rolls.RESTART, current().load(), options, wish, orders)
+    return rolls.rolled(rolls.RESTART, options, Wish(plan, out, detailed), orders)
 
 
 def moment(text: str) -> float:

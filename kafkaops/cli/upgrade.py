@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -117,6 +116,7 @@ def upgrade(
     orders = carry.Orders(yes, confirm, until, reason)
     if strategy in ("rolling", "downtime"):
         from kafkaops.cli import rolls
+        from kafkaops.cli.job import Wish
         from kafkaops.upgrade.rolling.choosing import Options
 
         size = rolls.checked(cluster, max_batch, whole_racks)
@@ -131,7 +131,7 @@ def upgrade(
             outage=outage,
         )
         _not_for(context, strategy, () if strategy == "rolling" else BATCHED)
-        return rolls.upgraded(strategy, options, rolls.Wish(plan, out, detailed), orders)
+        return rolls.rolled(strategy, options, Wish(plan, out, detailed), orders)
     _not_for(context, strategy, ROLLS)
     loaded = current().load()
     before = runs.latest(loaded)
@@ -212,17 +212,13 @@ def same_pair(run: Run, loaded: Loaded) -> bool:
 
 
 def new_plan(loaded: Loaded, to: str | None) -> Plan:
-    from kafkaops.cli import runs
+    from kafkaops.cli.job import run_id
     from kafkaops.cli.output import news
 
     operations = current().operations
     world = operations.world(loaded.config, run_dir=None, say=news)
-    now = world.clock.wall()
-    name = f"{loaded.config.name}-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
-    taken = {summary.id for summary in runs.store(loaded).list()}
-    run = next(i for i in (name, *(f"{name}-{n}" for n in range(2, 1000))) if i not in taken)
     news("looking at both clusters and the names")
-    return operations.plan(world, run, to)
+    return operations.plan(world, run_id(loaded, world), to)
 
 
 def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:

@@ -6,8 +6,6 @@ Invariant: going back is refused at a level that cannot be lowered, before anyth
 from __future__ import annotations
 
 from kafkaops.engine.errors import GuardRefused
-from kafkaops.engine.history import History
-from kafkaops.engine.plan_json import drift
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.features import survey
@@ -20,29 +18,20 @@ __all__ = ["OPERATION", "begin", "finalize", "resume", "rollback"]
 
 
 def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when levels or nodes changed."""
+    """A new run of this plan. GuardRefused when levels or nodes changed."""
     asked = Asked.of(plan.snapshot["options"])
-    changed = drift(plan.snapshot, survey.snapshot(conduct.world, asked))
-    if changed:
-        raise GuardRefused(
-            "KO-PLAN-DRIFT",
-            "the cluster changed since the plan was made:\n"
-            + "\n".join(f"  {line}" for line in changed),
-            hint=f"plan again: kafkaops features {asked.verb} --plan",
-        )
-    return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
+    now = survey.snapshot(conduct.world, asked)
+    return conduct.begin(plan, REGISTRY, now, f"kafkaops features {asked.verb} --plan")
 
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with it, on its way back too."""
-    journal = conduct.run.current()
-    runner = conduct.runner(journal, REGISTRY)
-    return runner.rollback() if History(journal).rolling_back else runner.run()
+    return conduct.resume(REGISTRY)
 
 
 def rollback(conduct: Conduct) -> RunResult:
     """Move every level back to where it was, as far as it can be, and end the run."""
-    return conduct.runner(conduct.run.current(), REGISTRY).rollback()
+    return conduct.undo(REGISTRY)
 
 
 def finalize(conduct: Conduct) -> RunResult:

@@ -11,7 +11,6 @@ from kafkaops.cutover import names
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
-from kafkaops.engine.plan_json import drift
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.world import World
@@ -25,14 +24,7 @@ FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
 def begin(conduct: Conduct, plan: Plan) -> RunResult:
     """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the clusters changed since."""
     now = survey.look(conduct.world)
-    changed = drift(plan.snapshot, now.snapshot)
-    if changed:
-        raise GuardRefused(
-            "KO-PLAN-DRIFT",
-            "the clusters changed since the plan was made:\n"
-            + "\n".join(f"  {line}" for line in changed),
-            hint="plan again: kafkaops upgrade --strategy blue-green --plan",
-        )
+    conduct.refuse_drift(plan, now.snapshot, "kafkaops upgrade --strategy blue-green --plan")
     # before the first change: what the names said when it was planned
     conduct.world.facts.put("names.planned", names.planned(now.evidence.records))
     return _runner(conduct, conduct.run.begin(plan)).run()
@@ -40,10 +32,7 @@ def begin(conduct: Conduct, plan: Plan) -> RunResult:
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with whatever the run was doing, its way back included."""
-    journal = conduct.run.current()
-    history = History(journal)
-    runner = _runner(conduct, journal)
-    return runner.rollback() if history.rolling_back else runner.run()
+    return conduct.resume(REGISTRY)
 
 
 def rollback(conduct: Conduct) -> RunResult:
@@ -59,7 +48,7 @@ def rollback(conduct: Conduct) -> RunResult:
     if operation == BACK:
         return resume(conduct)
     if not moved_over(conduct.world):
-        return _runner(conduct, journal).rollback()
+        return conduct.undo(REGISTRY)
     plan = planner.way_back(
         conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
     )

@@ -7,8 +7,6 @@ what each node ran before, planned from the run itself: the cluster may be down 
 from __future__ import annotations
 
 from kafkaops.engine.errors import GuardRefused, Unreachable
-from kafkaops.engine.history import History
-from kafkaops.engine.plan_json import drift
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.world import World
@@ -41,23 +39,15 @@ def plan(world: World, options: Options, run: str) -> Plan:
 
 
 def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the cluster changed."""
+    """A new run of this plan. GuardRefused when the cluster's nodes or features changed."""
     options = Options.of(plan.snapshot["options"])
-    changed = drift(plan.snapshot, survey.snapshot(conduct.world, options))
-    if changed:
-        raise GuardRefused(
-            "KO-PLAN-DRIFT",
-            "the cluster changed since the plan was made:\n"
-            + "\n".join(f"  {line}" for line in changed),
-            hint=f"plan again: kafkaops upgrade --strategy downtime --to {options.to} --plan",
-        )
-    return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
+    again = f"kafkaops upgrade --strategy downtime --to {options.to} --plan"
+    return conduct.begin(plan, REGISTRY, survey.snapshot(conduct.world, options), again)
 
 
 def resume(conduct: Conduct) -> RunResult:
-    journal = conduct.run.current()
-    runner = conduct.runner(journal, REGISTRY)
-    return runner.rollback() if History(journal).rolling_back else runner.run()
+    """Go on with it, on its way back too."""
+    return conduct.resume(REGISTRY)
 
 
 def rollback(conduct: Conduct) -> RunResult:
@@ -70,7 +60,7 @@ def rollback(conduct: Conduct) -> RunResult:
     hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
     touched = [host for host in hosts if world.facts.get(told(host, "mark")) is not None]
     if not touched:
-        return conduct.runner(journal, REGISTRY).rollback()
+        return conduct.undo(REGISTRY)
     _features_as_before(world, there)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
     place = upgrading.place_of(survey.cluster_spec(world, Options.of(there.snapshot["options"])))

@@ -7,8 +7,6 @@ other start than the one that is known to work. Finalising is not part of it: se
 from __future__ import annotations
 
 from kafkaops.engine.errors import GuardRefused
-from kafkaops.engine.history import History
-from kafkaops.engine.plan_json import drift
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.upgrade.conduct import Conduct
@@ -21,25 +19,15 @@ __all__ = ["BACK", "UPGRADE", "begin", "finalize", "resume", "rollback"]
 
 
 def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the cluster's nodes or features
-    changed."""
+    """A new run of this plan. GuardRefused when the cluster's nodes or features changed."""
     options = Options.of(plan.snapshot["options"])
-    changed = drift(plan.snapshot, survey.snapshot(conduct.world, options))
-    if changed:
-        raise GuardRefused(
-            "KO-PLAN-DRIFT",
-            "the cluster changed since the plan was made:\n"
-            + "\n".join(f"  {line}" for line in changed),
-            hint=f"plan again: kafkaops upgrade --strategy rolling --to {options.to} --plan",
-        )
-    return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
+    again = f"kafkaops upgrade --strategy rolling --to {options.to} --plan"
+    return conduct.begin(plan, REGISTRY, survey.snapshot(conduct.world, options), again)
 
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with it, on its way back too."""
-    journal = conduct.run.current()
-    runner = conduct.runner(journal, REGISTRY)
-    return runner.rollback() if History(journal).rolling_back else runner.run()
+    return conduct.resume(REGISTRY)
 
 
 def rollback(conduct: Conduct) -> RunResult:
@@ -50,7 +38,7 @@ def rollback(conduct: Conduct) -> RunResult:
         return resume(conduct)
     plan = upgrading.way_back(conduct.world, journal.plan)
     if not plan.specs:
-        return conduct.runner(journal, REGISTRY).rollback()
+        return conduct.undo(REGISTRY)
     return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
 
 
