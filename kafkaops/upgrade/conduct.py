@@ -65,6 +65,10 @@ class Conduct:
     ) -> RunResult:
         """A new run of this plan, unless it has drifted."""
         self.refuse_drift(plan, now, again)
+        return self.carry(plan, registry)
+
+    def carry(self, plan: Plan, registry: Registry[World]) -> RunResult:
+        """This plan, as the next one of the run."""
         return self.runner(self.run.begin(plan), registry).run()
 
     def resume(self, registry: Registry[World]) -> RunResult:

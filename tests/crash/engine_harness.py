@@ -295,10 +295,12 @@ def points_of(fuse: Fuse, *, reads: bool = True) -> list[Point]:
     return found
 
 
-def sweep(make: Make, *, reads: bool = True) -> Swept:
-    """Die once, at every point of the uncrashed run; resume; the end must be the same."""
+def sweep(make: Make, *, reads: bool = True, share: float = 1.0) -> Swept:
+    """Die once, at every point of the uncrashed run; resume; the end must be the same. `share`
+    takes one point in so many, evenly."""
     expected, fuse = uncrashed(make)
-    return _all(make, expected, ((p,) for p in points_of(fuse, reads=reads)))
+    points = points_of(fuse, reads=reads)[:: round(1 / share)]
+    return _all(make, expected, ((p,) for p in points))
 
 
 def sweep_pairs(

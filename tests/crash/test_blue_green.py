@@ -12,8 +12,8 @@ from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
 from tests.crash.engine_harness import (
     Point,
     Scene,
-    Swept,
     points_of,
+    sweep,
     sweep_pairs,
     uncrashed,
 )
@@ -66,13 +66,7 @@ def _moves(world: BlueGreen) -> tuple[MoveProof, ...]:
 
 
 def test_killed_anywhere_it_resumes_to_the_same_end() -> None:
-    expected, fuse = uncrashed(there)
-    swept = Swept()
-    for number, point in enumerate(points_of(fuse, reads=False)):
-        if SHARE < 1.0 and number % round(1 / SHARE):
-            continue
-        _try(swept, expected, point)
-    assert swept.verdict().killed > 50
+    assert sweep(there, reads=False, share=SHARE).verdict().killed > 50
 
 
 def test_killed_twice_it_resumes_to_the_same_end() -> None:
@@ -99,17 +93,9 @@ def test_the_way_back_after_the_cut_loses_nothing() -> None:
         world.scene().play()
         return world.scene(plan=planner.way_back)
 
-    world_state, fuse = uncrashed(back)
-    assert world_state["serves"] == "blue"
-    assert (world_state["lost"], world_state["duplicated"]) == ([], 0)
-    swept = Swept()
-    for point in points_of(fuse, reads=False)[:: round(2 / SHARE)]:
-        swept.scenarios += 1
-        scene = back()
-        scene.play([point])
-        if scene.state() != world_state:
-            swept.failures.append(f"{point}: {scene.state()}")
-    swept.verdict()
+    end = uncrashed(back)[0]
+    assert (end["serves"], end["lost"], end["duplicated"]) == ("blue", [], 0)
+    assert sweep(back, reads=False, share=SHARE / 2).verdict().killed > 20
 
 
 def test_a_task_of_the_mirror_back_that_failed_meanwhile_does_not_bar_the_way_back() -> None:
@@ -152,19 +138,6 @@ def _held(until: object) -> Scene[World]:
     again = world.scene(operate=lambda runner: runner.rollback())
     again.files = files
     return again
-
-
-def _try(swept: Swept, expected: object, point: Point) -> None:
-    swept.scenarios += 1
-    scene = there()
-    try:
-        scene.play([point])
-        if scene.state() != expected:
-            swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
-    except AssertionError as error:
-        swept.failures.append(f"{point}: {error}")
-    swept.killed += scene.outcomes.count("killed")
-    swept.returned += scene.outcomes.count("returned")
 
 
 def _between(calls: list[tuple[str, bool]], first: str, last: str) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from kafkaops.upgrade.downtime import operation, planner
 from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Scene, Swept, points_of, uncrashed
-from tests.crash.restart_scene import PROTOCOLS, RACKS, VOTERS
+from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
 SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.1
@@ -27,6 +25,8 @@ NODES = (*RACKS, *VOTERS)
 
 class Outage(Upgrade):
     """Clients write as long as a broker's CLIENT listener is open and its partition can be led."""
+
+    registry = REGISTRY
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
@@ -44,22 +44,6 @@ class Outage(Upgrade):
 
     def state(self) -> Any:
         return super().state() | {"closed": [h.name for h in self.brokers if h.closed]}
-
-    def scene(
-        self,
-        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
-        plan: Plan | None = None,
-    ) -> Scene[World]:
-        return Scene(
-            plan=plan or self.plan(),
-            registry=REGISTRY,
-            world=self.world,
-            clock=self.clock,
-            protocols=PROTOCOLS,
-            state=self.state,
-            always=self.always,
-            operate=operate,
-        )
 
 
 def test_undisturbed_everybody_runs_the_new_version_after_one_outage() -> None:
@@ -118,19 +102,7 @@ def test_combined_nodes_keep_a_majority_to_the_last_stage() -> None:
 
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
-    expected, fuse = uncrashed(lambda: Outage().scene())
-    swept = Swept()
-    for point in points_of(fuse, reads=False)[:: round(1 / SHARE)]:
-        swept.scenarios += 1
-        scene = Outage().scene()
-        try:
-            scene.play([point])
-            if scene.state() != expected:
-                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
-        except (AssertionError, OpsError) as error:
-            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
-        swept.killed += scene.outcomes.count("killed")
-    assert swept.verdict().killed > 10
+    assert sweep(lambda: Outage().scene(), reads=False, share=SHARE).verdict().killed > 10
 
 
 def back_of(world: Outage, there: Plan) -> Plan:

@@ -12,7 +12,7 @@ from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Point, Scene, Swept, points_of, sweep_pairs, uncrashed
+from tests.crash.engine_harness import Point, Scene, sweep, sweep_pairs, uncrashed
 from tests.crash.restart_scene import VOTERS, Restart
 
 SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.08
@@ -42,21 +42,8 @@ def test_undisturbed_each_node_is_restarted_once_and_nothing_is_below_min_isr() 
 
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
-    expected, fuse = uncrashed(there)
-    assert expected["starts"] == ONCE
-    swept = Swept()
-    points = points_of(fuse, reads=False)
-    for point in points[:: round(1 / SHARE)]:
-        swept.scenarios += 1
-        scene = there()
-        try:
-            scene.play([point])
-            if scene.state() != expected:
-                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
-        except (AssertionError, OpsError) as error:
-            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
-        swept.killed += scene.outcomes.count("killed")
-    assert swept.verdict().killed > 50
+    assert uncrashed(there)[0]["starts"] == ONCE
+    assert sweep(there, reads=False, share=SHARE).verdict().killed > 50
 
 
 def test_killed_twice_it_resumes_to_the_same_end() -> None:

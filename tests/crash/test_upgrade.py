@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from kafkaops.engine.errors import ConfigError, GuardRefused, OpsError, StepFailed
+from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
+from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Point, Scene, Swept, points_of, uncrashed
+from tests.crash.engine_harness import Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
@@ -19,7 +20,7 @@ NODES = (1, 2, 3, 4, 5, 6, *VOTERS)
 ONCE = dict.fromkeys(NODES, 1)
 
 
-def there() -> Scene[object]:
+def there() -> Scene[World]:
     return Upgrade().scene()
 
 
@@ -49,20 +50,8 @@ def test_everything_is_brought_and_tried_before_the_first_stop() -> None:
 
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
-    expected, fuse = uncrashed(lambda: Upgrade().scene())
-    assert expected["starts"] == ONCE
-    swept = Swept()
-    for point in points_of(fuse, reads=False)[:: round(1 / SHARE)]:
-        swept.scenarios += 1
-        scene = Upgrade().scene()
-        try:
-            scene.play([point])
-            if scene.state() != expected:
-                swept.failures.append(f"{point}: {scene.state()}\n wanted {expected}")
-        except (AssertionError, OpsError) as error:
-            swept.failures.append(f"{point}: {type(error).__name__}: {error}")
-        swept.killed += scene.outcomes.count("killed")
-    assert swept.verdict().killed > 30
+    assert uncrashed(there)[0]["starts"] == ONCE
+    assert sweep(there, reads=False, share=SHARE).verdict().killed > 30
 
 
 def test_a_trial_that_fails_stops_nobody() -> None:
@@ -128,30 +117,17 @@ def test_back_from_the_end_the_controllers_go_last() -> None:
 
 
 def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
-    def back() -> Scene[object]:
+    def back() -> Scene[World]:
         world = Upgrade()
         plan = world.plan()
         world.scene(plan=plan).play()
         return world.scene(plan=upgrading.way_back(world.world, plan))
 
-    expected, fuse = uncrashed(back)
-    swept = Swept()
-    for point in points_of(fuse, reads=False)[:: round(2 / SHARE)]:
-        swept.scenarios += 1
-        scene = back()
-        scene.play([point])
-        if scene.state() != expected:
-            swept.failures.append(f"{point}: {scene.state()}")
-        swept.killed += scene.outcomes.count("killed")
-    assert swept.verdict().killed > 10
+    assert sweep(back, reads=False, share=SHARE / 2).verdict().killed > 10
 
 
 def test_killed_between_the_stop_and_the_link_it_can_go_back() -> None:
-    stops = [
-        n
-        for n, (name, _) in enumerate(uncrashed(lambda: Upgrade().scene())[1].calls, 1)
-        if "unit_stop" in name
-    ]
+    stops = [n for n, (name, _) in enumerate(uncrashed(there)[1].calls, 1) if "unit_stop" in name]
     world = Upgrade()
     plan = world.plan()
     scene = world.scene(plan=plan)

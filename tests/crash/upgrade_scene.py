@@ -33,6 +33,8 @@ class OneVersion:
 class Upgrade(Restart):
     """`to` is the release; hosts run 3.9.2 by the link."""
 
+    registry = REGISTRY
+
     def __init__(self, options: Options | None = None, **more: Any) -> None:
         super().__init__(replace(options or Options(), to=(options and options.to) or NEW), **more)
         self.world = replace(self.world, versions=OneVersion())
@@ -56,7 +58,7 @@ class Upgrade(Restart):
     ) -> Scene[World]:
         return Scene(
             plan=plan or self.plan(),
-            registry=REGISTRY,
+            registry=self.registry,
             world=self.world,
             clock=self.clock,
             protocols=PROTOCOLS,

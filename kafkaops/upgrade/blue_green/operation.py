@@ -10,8 +10,7 @@ from __future__ import annotations
 from kafkaops.cutover import names
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.history import History, Status
-from kafkaops.engine.journal import Journal
-from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner, survey
@@ -27,7 +26,7 @@ def begin(conduct: Conduct, plan: Plan) -> RunResult:
     conduct.refuse_drift(plan, now.snapshot, "kafkaops upgrade --strategy blue-green --plan")
     # before the first change: what the names said when it was planned
     conduct.world.facts.put("names.planned", names.planned(now.evidence.records))
-    return _runner(conduct, conduct.run.begin(plan)).run()
+    return conduct.carry(plan, REGISTRY)
 
 
 def resume(conduct: Conduct) -> RunResult:
@@ -52,7 +51,7 @@ def rollback(conduct: Conduct) -> RunResult:
     plan = planner.way_back(
         conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
     )
-    return _runner(conduct, conduct.run.begin(plan)).run()
+    return conduct.carry(plan, REGISTRY)
 
 
 def finalize(conduct: Conduct) -> RunResult:
@@ -70,13 +69,9 @@ def finalize(conduct: Conduct) -> RunResult:
     plan = planner.finalize(
         conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
     )
-    return _runner(conduct, conduct.run.begin(plan)).run()
+    return conduct.carry(plan, REGISTRY)
 
 
 def moved_over(world: World) -> bool:
     """Whether clients were let into green: from then on going back is a move of its own."""
     return world.facts.get("forward.time.opened") is not None
-
-
-def _runner(conduct: Conduct, journal: Journal) -> Runner[World]:
-    return conduct.runner(journal, REGISTRY)

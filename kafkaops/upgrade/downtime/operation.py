@@ -71,7 +71,7 @@ def rollback(conduct: Conduct) -> RunResult:
 
     over = world.facts.get(f"{OPERATION}.outage-over") is not None
     back = planner.way_back(there, before, touched, world.clock.wall(), over=over)
-    return conduct.runner(conduct.run.begin(back), REGISTRY).run()
+    return conduct.carry(back, REGISTRY)
 
 
 def _features_as_before(world: World, there: Plan) -> None:

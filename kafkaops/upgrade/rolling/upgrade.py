@@ -39,7 +39,7 @@ def rollback(conduct: Conduct) -> RunResult:
     plan = upgrading.way_back(conduct.world, journal.plan)
     if not plan.specs:
         return conduct.undo(REGISTRY)
-    return conduct.runner(conduct.run.begin(plan), REGISTRY).run()
+    return conduct.carry(plan, REGISTRY)
 
 
 def finalize(conduct: Conduct) -> RunResult:
