@@ -16,6 +16,7 @@ from kafkaops.upgrade.downtime import operation, planner
 from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.engine_harness import sweep
 from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
