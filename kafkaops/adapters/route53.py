@@ -38,19 +38,26 @@ ROUTINGS = {
     "MultiValueAnswer": "multivalue",
     "CidrRoutingConfig": "cidr",
 }
-RESOLVE_SECONDS = 3.0
 
 
 class Route53:
-    """One hosted zone. `resolver` is `host:port`; None asks what the system would ask."""
+    """One hosted zone. `resolver` is `host:port`; None asks what the system would ask. It has
+    `patience` seconds to answer."""
 
     def __init__(
-        self, zone_id: str, aws: Aws, *, resolver: str | None = None, client: Any = None
+        self,
+        zone_id: str,
+        aws: Aws,
+        *,
+        resolver: str | None = None,
+        client: Any = None,
+        patience: float = 3.0,
     ) -> None:
         self._zone_id = zone_id
         self._aws = aws
         self._resolver_at = resolver
         self._made = client
+        self._patience = patience
         self._name: str | None = None
 
     def zone(self) -> str:
@@ -96,14 +103,14 @@ class Route53:
         resolver = self._resolver()
         try:
             found = resolver.resolve(
-                name.rstrip(".") + ".", "A", lifetime=RESOLVE_SECONDS, search=False
+                name.rstrip(".") + ".", "A", lifetime=self._patience, search=False
             )
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except dns.exception.DNSException as error:
             raise Unreachable(
                 "KO-RESOLVER",
-                f"no answer for {name} within {RESOLVE_SECONDS:g} s: {error}",
+                f"no answer for {name} within {self._patience:g} s: {error}",
                 where=self._resolver_at or "the system's resolver",
             ) from None
         return tuple(sorted(str(address) for address in found))

@@ -18,7 +18,6 @@ from kafkaops.cli.output import news
 from kafkaops.cli.progress import Board
 from kafkaops.cli.session import current
 from kafkaops.engine.audit import Audit
-from kafkaops.engine.clock import SystemClock
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.events import Event
 from kafkaops.engine.history import History
@@ -72,7 +71,8 @@ def carry(
     work: Callable[[Conduct], RunResult],
 ) -> RunResult:
     """Hold the run and the lease, build the world, and do one operation's `work` on it."""
-    operations, clock = current().operations, SystemClock()
+    operations = current().operations
+    clock = operations.clock()
     resume = resume_command(loaded, directory.id)
     audit = Audit(Path(loaded.config.state.dir) / "audit.jsonl", clock)
     write = partial(

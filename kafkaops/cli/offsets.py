@@ -181,7 +181,6 @@ def _ask(
 ) -> list[int]:
     """Ask a copy of the run's comparison: the run itself may be at work on its own. Without a
     `timeout` what it has already compared is enough."""
-    from kafkaops.engine.clock import SystemClock
 
     with tempfile.TemporaryDirectory(prefix="kafkaops-offsets-") as work:
         kept = run.directory.path / f"verify-{way}"
@@ -196,7 +195,7 @@ def _ask(
         comparison.start()
         try:
             comparison.pin(sorted({tp for _, tp, _ in rows}))
-            _settle(comparison, SystemClock(), timeout)
+            _settle(comparison, current().operations.clock(), timeout)
             return _in_rounds(ask, rows)
         finally:
             comparison.stop()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.errors import ConfigError, GuardRefused
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ class Operations:
     """What the commands call."""
 
     # -- the world -----------------------------------------------------------
+
+    def clock(self) -> Clock:
+        """What the commands themselves wait by."""
+        return SystemClock()
 
     def enter_lab(self, directory: Path) -> None:
         enter_lab(directory)

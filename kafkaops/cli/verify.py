@@ -53,12 +53,11 @@ def verify(
     """
     from kafkaops.cli import targets
     from kafkaops.cli.operations import pair
-    from kafkaops.engine.clock import SystemClock
     from kafkaops.engine.facts import MemoryFacts
     from kafkaops.ports.verification import Difference, VerifyStatus
 
     first, second = targets.one(source), targets.one(target)
-    clock = SystemClock()
+    clock = current().operations.clock()
     ends, there = _ends(first), _ends(second)
     missing = tuple(
         Difference(tp, "missing", 0, -1, f"the partition is not on {target}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
@@ -28,18 +29,18 @@ NAMESPACE = (
 )
 
 
-def check(nodes: int, proc: Path = Path("/proc"), *, mirror: bool = True) -> None:
+def check(nodes: int, proc: Path = Path("/proc"), *, mirror: bool = True, sbin: str = SBIN) -> None:
     """ConfigError naming what is missing: tools, memory, user namespaces, in this order."""
     for tool in PACKAGES:
-        if which(tool) is None:
+        if which(tool, sbin) is None:
             raise missing_tool(tool)
     memory(nodes, proc, mirror=mirror)
     namespaces(proc)
 
 
-def which(tool: str) -> str | None:
+def which(tool: str, sbin: str = SBIN) -> str | None:
     """Where a tool is; administrators' directories count although users lack them in PATH."""
-    return shutil.which(tool) or shutil.which(tool, path=SBIN)
+    return shutil.which(tool) or shutil.which(tool, path=sbin)
 
 
 def missing_tool(tool: str) -> ConfigError:
@@ -66,10 +67,10 @@ def memory(nodes: int, proc: Path, *, mirror: bool = True) -> None:
         )
 
 
-def namespaces(proc: Path) -> None:
-    """Try it; on refusal name the switch that forbids it."""
+def namespaces(proc: Path, enter: Sequence[str] = NAMESPACE) -> None:
+    """Try it with the command `enter`; on refusal name the switch that forbids it."""
     tried = subprocess.run(
-        [*NAMESPACE, "true"], capture_output=True, text=True, timeout=20, check=False
+        [*enter, "true"], capture_output=True, text=True, timeout=20, check=False
     )
     if tried.returncode == 0:
         return

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kafkaops.cli import verify
 from kafkaops.cli.main import run
 from tests.unit.cli.fake_operations import FakeOperations
 from tests.unit.config.conftest import write as _write
@@ -33,11 +32,8 @@ def kafkaops(
     operations: FakeOperations,
     config: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Kafkaops:
     """`kafkaops("run", "list")` -> exit code, the JSON document, stderr."""
-
-    monkeypatch.setattr(verify, "QUIET", 0.0)
 
     def do(*argv: str, json_: bool = True) -> tuple[int, Any, str]:
         form = ["-o", "json"] if json_ else []

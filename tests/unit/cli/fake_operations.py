@@ -89,6 +89,9 @@ class FakeOperations(Operations):
     topics: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[Entry]] = field(default_factory=dict)
 
+    def clock(self) -> Clock:
+        return FakeClock()
+
     def enter_lab(self, directory: Path) -> None:
         raise AssertionError("there is no lab here")
 

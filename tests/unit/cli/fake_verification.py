@@ -14,10 +14,13 @@ SHIFT = 100
 
 @dataclass
 class FakeVerification:
-    """`differences` are found at once, `at_seal` only when the ends are known."""
+    """`differences` are found at once, or with the look `late` at it; `at_seal` only when the
+    ends are known."""
 
     differences: tuple[Difference, ...] = ()
     at_seal: tuple[Difference, ...] = ()
+    late: int = 0
+    looks: int = 0
     error: str = ""
     behind: int = 0
     started: int = 0
@@ -29,7 +32,9 @@ class FakeVerification:
         self.started += 1
 
     def status(self) -> VerifyStatus:
-        return VerifyStatus(1, 7, self.behind, 10.0, self.differences, self.error)
+        self.looks += 1
+        found = self.differences if self.looks >= self.late else ()
+        return VerifyStatus(1, 7, self.behind, 10.0, found, self.error)
 
     def seal(
         self, ends: Mapping[TopicPartition, int], *, timeout: float

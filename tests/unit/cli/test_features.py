@@ -46,13 +46,13 @@ class Broken(LevelCluster):
 
 @dataclass
 class LevelOperations(Operations):
-    clock: FakeClock = field(default_factory=lambda: FakeClock(1e9))
+    ticking: FakeClock = field(default_factory=lambda: FakeClock(1e9))
     clusters: dict[str, Broken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clusters = {
-            "blue": Broken(self.clock, AT_3_9),
-            "green": Broken(self.clock, AT_4_1),
+            "blue": Broken(self.ticking, AT_3_9),
+            "green": Broken(self.ticking, AT_4_1),
         }
 
     def cluster(self, config: Config, colour: str) -> Cluster:
@@ -65,7 +65,7 @@ class LevelOperations(Operations):
         nothing = cast(Any, None)
         return World(
             config=config,
-            clock=self.clock,
+            clock=self.ticking,
             clusters=cast(Any, self.clusters),
             hosts={},
             local=nothing,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kafkaops.cli import verify as command
 from kafkaops.engine.facts import FileFacts
 from kafkaops.model.cluster import ClusterState, Group
 from kafkaops.model.partition import Partition, Topic, TopicPartition
@@ -87,9 +86,8 @@ def test_a_partition_that_is_not_there_is_a_difference(
 
 
 def test_a_target_that_ends_too_early_is_a_mismatch(
-    kafkaops: Kafkaops, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+    kafkaops: Kafkaops, operations: FakeOperations
 ) -> None:
-    monkeypatch.setattr(command, "PATIENCE", 0.3)
     operations.comparison.behind = 3
     code, document, _ = kafkaops("verify", "blue", "green")
     assert (code, document["error"]["code"]) == (20, "KO-VERIFY-SHORT")
@@ -101,6 +99,16 @@ def test_live_compares_what_is_there(kafkaops: Kafkaops, operations: FakeOperati
     code, document, _ = kafkaops("verify", "blue", "green", "--live")
     assert (code, document["equal"], document["records"]) == (0, True, 7)
     assert operations.comparison.sealed == 0
+
+
+def test_what_is_found_a_moment_later_is_waited_for(
+    kafkaops: Kafkaops, operations: FakeOperations
+) -> None:
+    """The first looks find nothing left to compare: where the logs end is not known yet."""
+    operations.comparison.differences = (Difference(TP, "altered", 41, 40),)
+    operations.comparison.late = 5
+    assert kafkaops("verify", "blue", "green", "--live")[0] == 20
+    assert operations.comparison.looks >= 5
 
 
 def test_a_comparison_that_cannot_go_on_is_no_verdict(

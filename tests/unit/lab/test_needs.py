@@ -33,12 +33,11 @@ def test_a_missing_tool_is_named_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(needs, "SBIN", str(tmp_path))
     for tool in ("unshare", "nsenter", "ip"):
         (tmp_path / tool).write_text("#!/bin/sh\n")
         (tmp_path / tool).chmod(0o755)
     with pytest.raises(ConfigError, match="nft is missing") as caught:
-        needs.check(3, proc(tmp_path, 9_000_000))
+        needs.check(3, proc(tmp_path, 9_000_000), sbin=str(tmp_path))
     assert caught.value.hint == "apt-get install nftables"
 
 
@@ -55,21 +54,17 @@ def test_a_missing_tool_is_named_with_its_package(
     ],
 )
 def test_no_user_namespaces_names_the_switch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str, value: str, cure: str
+    tmp_path: Path, switch: str, value: str, cure: str
 ) -> None:
-    monkeypatch.setattr(needs, "NAMESPACE", ("sh", "-c", "echo no >&2; exit 1"))
     with pytest.raises(ConfigError, match=switch.split("__")[1] + "=" + value) as caught:
-        needs.namespaces(proc(tmp_path, 1, **{switch: value}))
+        needs.namespaces(proc(tmp_path, 1, **{switch: value}), ("sh", "-c", "echo no >&2; exit 1"))
     assert cure in caught.value.hint
     assert "clusters of your own" in caught.value.hint
 
 
-def test_namespaces_refused_for_another_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(needs, "NAMESPACE", ("sh", "-c", "echo not permitted >&2; exit 1"))
+def test_namespaces_refused_for_another_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not permitted") as caught:
-        needs.namespaces(proc(tmp_path, 1))
+        needs.namespaces(proc(tmp_path, 1), ("sh", "-c", "echo not permitted >&2; exit 1"))
     assert "container" in caught.value.hint
 
 
