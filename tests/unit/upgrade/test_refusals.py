@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from kafkaops.config.schema import ClientGroup, Config
-from kafkaops.engine.errors import ConfigError, GuardRefused
+from kafkaops.config.schema import ClientGroup
+from kafkaops.engine.errors import GuardRefused
 from kafkaops.model.cluster import (
     Broker,
     ClusterState,
     Group,
     Listener,
     Member,
-    ProducerState,
-    ScramUser,
     Transaction,
 )
-from kafkaops.model.partition import Ends, TopicPartition
+from kafkaops.model.partition import Ends
 from kafkaops.ports.names import Record
 from kafkaops.upgrade import refusals
-from kafkaops.upgrade.refusals import Evidence, find, move_mode
+from kafkaops.upgrade.refusals import Evidence, find
+from tests.unit.upgrade.evidence import (
+    BOB,
+    NOW_MS,
+    RECORDS,
+    TP,
+    codes,
+    evidence,
+    producer,
+    with_broker,
+)
 from tests.unit.upgrade.states import DEFAULTS_43, config, green, state, topic
 
-TP = TopicPartition("t", 0)
-BOB = ScramUser("bob", "SCRAM-SHA-512", 4096)
 LOGIN = {"listener.security.protocol.map": "CLIENT:SASL_SSL"}
-NOW_MS = 1_000_000_000  # `taken` of states()
-RECORDS = (
-    Record("boot.k", "A", 60, ("10.1.0.1", "10.1.0.2", "10.1.0.3")),
-    *(Record(f"b{n}.k", "A", 60, (f"10.1.0.{n}",)) for n in (1, 2, 3)),
-)
-
-
-def producer(pid: int = 7, txn_start: int = -1, last: int = NOW_MS) -> ProducerState:
-    return ProducerState(TP, pid, 0, 5, last, txn_start)
-
-
-def evidence(
-    blue: ClusterState | None = None, other: ClusterState | None = None, **more: Any
-) -> Evidence:
-    """A pair with nothing to complain about, unless told otherwise."""
-    values: dict[str, Any] = {
-        "records": RECORDS, "green_ends": {}, "blue_producers": (producer(),),
-        "green_producers": (), **more,
-    }  # fmt: skip
-    return Evidence(blue or state(topic("t")), other or green(), **values)
-
-
-def codes(seen: Evidence, wanted: Config | None = None) -> dict[str, str]:
-    """Codes that block, with their subjects."""
-    return {f.code: f.subject for f in find(seen, wanted or config()) if f.blocks}
-
-
-def with_broker(base: ClusterState, node: int, **changes: Any) -> ClusterState:
-    return replace(
-        base,
-        brokers=tuple(replace(b, **changes) if b.id == node else b for b in base.brokers),
-    )
 
 
 def test_a_clean_pair_has_no_findings() -> None:
@@ -247,69 +220,6 @@ def test_an_open_transaction_that_lives_is_not_hanging() -> None:
     assert codes(seen) == {"KO-TXN-IDS": "x"}
 
 
-def test_a_cname_from_the_alias_to_a_broker_name_follows_it() -> None:
-    follows = Record("boot.k", "CNAME", 60, ("b1.k.",))
-    assert codes(evidence(records=(follows, *RECORDS[1:]))) == {}
-    strange = replace(follows, values=("elsewhere.k",))
-    assert codes(evidence(records=(strange, *RECORDS[1:]))) == {"KO-NAME-TYPE": "boot.k"}
-
-
-ALIAS_ONLY: Mapping[str, Any] = {"broker_names": {}}
-
-
-def alias_only(**more: Any) -> Config:
-    base = config()
-    return config(cutover=base.cutover.model_copy(update={**ALIAS_ONLY, **more}))
-
-
-def test_listed_names_mean_shared_or_a_finding() -> None:
-    """Otherwise a config that lists names could be run as if only the alias moved."""
-    pairs = [
-        (state(topic("t")), green(racks={1: "a", 2: "b", 3: "c", 4: "a"})),
-        (state(topic("t"), racks={1: "a", 2: "b", 3: "c", 4: "a"}), green()),
-        (state(topic("t", [(1, 2)]), racks={1: "a", 2: "b"}), green()),
-        (state(topic("t")), with_broker(green(), 2, listeners=())),
-        (state(topic("t")), green(names="x{}.k")),
-    ]
-    for blue, other in pairs:
-        assert move_mode(blue, other, config()) == "alias"
-        assert codes(evidence(blue, other))
-
-
-def test_modes_and_what_they_ask() -> None:
-    blue, other = state(topic("t")), green(names="g{}.k")
-    assert move_mode(blue, green(), config()) == "shared"
-    assert move_mode(blue, other, config()) == "alias"
-    assert move_mode(blue, green(), alias_only()) == "alias"
-    assert codes(evidence(other=other, records=RECORDS[:1]), alias_only()) == {}
-    # names that both advertise but that do not move would lead back to blue
-    found = codes(evidence(records=RECORDS[:1]), alias_only())
-    assert found == {"KO-NAMES-NOT-LISTED": "b1.k, b2.k, b3.k"}
-    follower = alias_only().model_copy(
-        update={"clients": (ClientGroup(name="a", moves="follows-names", groups=("*",)),)}
-    )
-    found = codes(evidence(other=other, records=RECORDS[:1]), follower)
-    assert found == {"KO-CLIENTS-CANNOT-FOLLOW": "a"}
-
-
-def test_forwarding_wants_the_same_node_ids_on_both_sides() -> None:
-    four = green(names="g{}.k", racks={1: "a", 2: "b", 3: "c", 4: "a"})
-    seen = evidence(other=four, records=RECORDS[:1])
-    assert codes(seen, alias_only()) == {"KO-NODE-IDS": "green", "KO-HOST-MISSING": "green-4"}
-    assert codes(seen, alias_only(forward="refuse")) == {"KO-HOST-MISSING": "green-4"}
-
-
-def test_a_fence_of_stopped_clients_is_refused_never_replaced_by_another() -> None:
-    base = config()
-    hooked = config(cutover=base.cutover.model_copy(update={"fence": "clients"}))
-    assert codes(evidence(), hooked) == {"KO-FENCE-CLIENTS": "cutover.fence"}
-
-
-def test_hooks_need_their_commands() -> None:
-    half = config(clients=(ClientGroup(name="a", moves="hooks", stop=("x",)),))
-    assert codes(evidence(), half) == {"KO-CLIENTS-NO-HOOKS": "a"}
-
-
 def test_all_at_once_and_accepted_by_glob() -> None:
     bad = evidence(
         state(topic("t", [(1,)]), topic("u", [(2,)]), transactions=(Transaction("x", 1, "Empty"),)),
@@ -349,55 +259,3 @@ def test_transactional_ids_of_our_own_mirror_are_no_reason() -> None:
     theirs = Transaction("payments-1", 9, "Ongoing")
     seen = evidence(state(topic("t"), transactions=(*ours, theirs)))
     assert codes(seen) == {"KO-TXN-IDS": "payments-1"}
-
-
-def test_each_user_is_named_unless_its_password_is() -> None:
-    eve = replace(BOB, name="eve")
-    seen = evidence(state(topic("t"), scram_users=(BOB, eve)))
-    subjects = [f.subject for f in find(seen, config()) if f.code == "KO-SCRAM-USERS"]
-    assert subjects == ["bob", "eve"]
-    named = config(users={"bob": "env:BOB"}, accept=("KO-USERS-UNPROVEN",))
-    assert codes(seen, named) == {"KO-SCRAM-USERS": "eve"}
-    assert codes(seen, named.model_copy(update={"users": {"*": "env:X"}})) == {}
-
-
-def test_a_user_with_another_mechanism_on_green_is_missing_there() -> None:
-    other = replace(BOB, mechanism="SCRAM-SHA-256")
-    iterated = replace(BOB, iterations=9999)
-    blue = state(topic("t"), scram_users=(BOB,))
-    assert codes(evidence(blue, green(scram_users=(other,)))) == {"KO-SCRAM-USERS": "bob"}
-    assert codes(evidence(blue, green(scram_users=(iterated,)))) == {}
-
-
-def test_passwords_that_nobody_can_try_are_a_reason() -> None:
-    seen = evidence(state(topic("t"), scram_users=(BOB,)))
-    found = [f for f in find(seen, config(users={"*": "env:X"})) if f.blocks]
-    assert [(f.code, f.subject) for f in found] == [
-        ("KO-USERS-UNPROVEN", "blue"), ("KO-USERS-UNPROVEN", "green"),
-    ]  # fmt: skip
-
-
-def test_fewer_super_users_on_green_are_told() -> None:
-    blue = state(topic("t"), broker_config={1: {"super.users": "User:a; User:b"}})
-    other = green(broker_config={1: {"super.users": "User:b"}})
-    [found] = find(evidence(blue, other), config())
-    assert (found.code, found.note) == ("KO-SUPER-USERS", True)
-    assert found.reason.endswith("User:a")
-
-
-class Limited:
-    """A cluster that tells what we may not do there, and nothing else."""
-
-    def __init__(self, name: str, *rights: str) -> None:
-        self.name, self.rights = name, rights
-
-    def missing_rights(self) -> tuple[str, ...]:
-        return self.rights
-
-
-def test_missing_rights_of_both_clusters_come_before_anything_is_read() -> None:
-    blue, other = Limited("orders-blue", "READ on TOPIC t"), Limited("orders-green", "ALTER on X")
-    with pytest.raises(ConfigError) as refused:
-        refusals.collect(blue, other, None, config())  # type: ignore[arg-type]
-    assert refused.value.code == "KO-CLUSTER-RIGHTS"
-    assert "orders-blue: READ on TOPIC t; on orders-green: ALTER on X" in refused.value.message
