@@ -1,10 +1,11 @@
 """Hosts with real systemd and sshd for tests: three containers, and every way to reach one.
 
-One module's tests share them; they end with the process that made them, kill -9 included.
+One package's tests share them; they end with the process that made them, kill -9 included.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import time
@@ -169,3 +170,7 @@ def _ssh_config(found: Machines, key: Path) -> None:
         f"  UserKnownHostsFile {known}\n  GlobalKnownHostsFile {os.devnull}\n"
         "  StrictHostKeyChecking no\n"  # which the adapter must not obey
     )
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha512(path.read_bytes()).hexdigest()

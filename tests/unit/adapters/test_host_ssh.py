@@ -1,4 +1,4 @@
-"""Where ssh keeps its sockets. Connections themselves: tests/integration/test_hosts.py."""
+"""Where ssh keeps its sockets. Connections themselves: tests/integration/hosts/test_ways.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""systemd's words as values. The commands themselves: tests/integration/test_hosts.py."""
+"""systemd's words as values. The commands themselves: tests/integration/hosts/test_units.py."""
 
 from __future__ import annotations
 
