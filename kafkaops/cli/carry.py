@@ -25,6 +25,7 @@ from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
 from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Orders:
     """What the operator said. `yes` and `confirm` also answer the plan's go/no-go questions;
-    `until` is the phase to stop after."""
+    `until` is the phase to stop after; `accept` are globs of partitions that may be unavailable
+    from here on."""
 
     yes: bool = False
     confirm: str | None = None
     until: str | None = None
     reason: str = ""
+    accept: tuple[str, ...] = ()
 
 
 def config_flag(loaded: Loaded) -> str:
@@ -96,6 +99,9 @@ def carry(
                 write()
                 if orders.reason:
                     directory.facts().put("run.reason", orders.reason)
+                if orders.accept:
+                    known = directory.facts().get(ACCEPTED) or []
+                    directory.facts().put(ACCEPTED, [*known, *orders.accept])
                 conduct = Conduct(
                     operations.world(loaded.config, run_dir=directory.path, say=board.say),
                     directory,

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
-from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Only, Soak, WholeRacks
+from kafkaops.cli.roll_flags import (
+    Accept,
+    Canary,
+    Cluster,
+    GateTimeout,
+    MaxBatch,
+    Only,
+    ReturnTimeout,
+    Soak,
+    WholeRacks,
+)
 from kafkaops.cli.upgrade import Confirm, Detailed, Reason, Yes
 from kafkaops.engine.errors import UsageFault
 
@@ -37,8 +47,11 @@ def restart(
     ] = False,
     max_batch: MaxBatch = None,
     whole_racks: WholeRacks = False,
+    canary: Canary = True,
     soak: Soak = 10.0,
     accept: Accept = None,
+    gate_timeout: GateTimeout = 1800.0,
+    return_timeout: ReturnTimeout = 3600.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
@@ -59,7 +72,7 @@ def restart(
       kafkaops restart --cluster blue --plan
       kafkaops restart --cluster blue --yes --reason CHG-1234
       kafkaops restart --only 3 --only blue-5 --soak 60
-      kafkaops restart --not-restarted-since 2026-11-26T10:00Z --whole-racks
+      kafkaops restart --not-restarted-since 2026-11-26T10:00Z --whole-racks --no-canary
       kafkaops restart --changed-config --plan
       kafkaops restart --rack eu-west-1a --plan --out plan.json
     """
@@ -77,6 +90,9 @@ def restart(
         whole_racks,
         soak,
         tuple(accept or ()),
+        canary=canary,
+        gate_timeout=gate_timeout,
+        return_timeout=return_timeout,
     )
     orders = carry.Orders(yes, confirm, None, reason)
     return rolls.rolled(rolls.RESTART, options, Wish(plan, out, detailed), orders)

@@ -22,11 +22,27 @@ WholeRacks = Annotated[
 Soak = Annotated[
     float, typer.Option("--soak", metavar="S", min=0, help="Seconds to watch each batch after.")
 ]
+Canary = Annotated[
+    bool, typer.Option("--canary/--no-canary", help="One broker alone, before the others.")
+]
 Accept = Annotated[
     list[str] | None,
     typer.Option(
         "--accept-unavailable",
         metavar="GLOB",
         help="Topics or partitions that no order can keep writable; may be repeated.",
+    ),
+]
+GateTimeout = Annotated[
+    float,
+    typer.Option("--gate-timeout", metavar="S", min=1, help="Seconds to wait for a closed gate."),
+]
+ReturnTimeout = Annotated[
+    float,
+    typer.Option(
+        "--return-timeout",
+        metavar="S",
+        min=1,
+        help="Seconds for a node to come up, and again to be in sync.",
     ),
 ]

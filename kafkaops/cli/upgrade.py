@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from kafkaops.cli.commands import Lazy, OpsGroup, common_params, make_app
-from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Only, Soak, WholeRacks
+from kafkaops.cli.roll_flags import (
+    Accept,
+    Canary,
+    Cluster,
+    GateTimeout,
+    MaxBatch,
+    Only,
+    ReturnTimeout,
+    Soak,
+    WholeRacks,
+)
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, UsageFault
 
@@ -53,9 +63,9 @@ Examples:
 app = make_app(HELP, cls=Upgrade)
 
 STRATEGIES = ("blue-green", "rolling", "downtime")
-BATCHED = ("only", "max_batch", "whole_racks", "soak", "accept")
+BATCHED = ("only", "max_batch", "whole_racks", "canary", "soak", "accept", "gate_timeout")
 """Parameters that only a roll heeds."""
-ROLLS = ("cluster", *BATCHED, "outage")
+ROLLS = ("cluster", *BATCHED, "return_timeout", "outage")
 """And those of an upgrade on the cluster's own hosts."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what is disruptive.")]
@@ -89,8 +99,11 @@ def upgrade(
     only: Only = None,
     max_batch: MaxBatch = None,
     whole_racks: WholeRacks = False,
+    canary: Canary = True,
     soak: Soak = 10.0,
     accept: Accept = None,
+    gate_timeout: GateTimeout = 1800.0,
+    return_timeout: ReturnTimeout = 3600.0,
     outage: Annotated[
         float,
         typer.Option(
@@ -129,6 +142,9 @@ def upgrade(
             accept=tuple(accept or ()),
             to=to,
             outage=outage,
+            canary=canary,
+            gate_timeout=gate_timeout,
+            return_timeout=return_timeout,
         )
         _not_for(context, strategy, () if strategy == "rolling" else BATCHED)
         return rolls.rolled(strategy, options, Wish(plan, out, detailed), orders)

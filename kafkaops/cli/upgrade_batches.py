@@ -9,6 +9,7 @@ import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.output import Table, Text, emit
+from kafkaops.cli.roll_flags import Canary
 from kafkaops.engine.errors import Exit, UsageFault
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def batches(
         bool,
         typer.Option("--whole-racks", help="Batches as large as the largest rack: no margin left."),
     ] = False,
-    canary: Annotated[
-        bool, typer.Option("--canary/--no-canary", help="One broker alone, before the others.")
-    ] = True,
+    canary: Canary = True,
     accept: Annotated[
         list[str] | None,
         typer.Option(

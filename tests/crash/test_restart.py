@@ -12,6 +12,7 @@ from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import Point, Scene, sweep, sweep_pairs, uncrashed
 from tests.crash.restart_scene import VOTERS, Restart
 
@@ -183,6 +184,17 @@ def test_a_topic_of_one_replica_made_meanwhile_is_refused_by_name() -> None:
     assert (type(error), error.code) == (StepFailed, "KO-RF-ONE")
     assert "lonely-0" in error.message
     assert world.starts()[other] == 0
+
+
+def test_what_is_accepted_while_it_goes_on_is_gone_on_with() -> None:
+    world, scene, one, other = pair(1, 2)
+    when(world, one, lambda: world.cluster.topic("lonely", [(other,)], 1))
+    raised(scene)
+    world.cluster.faults.clear()
+    world.facts.put(ACCEPTED, ["lonely"])
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert (world.starts()[one], world.starts()[other]) == (1, 1)
 
 
 def test_refused_before_the_first_stop_nothing_was_changed() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.pair import Pair, lab_under_load
+from tests.integration.journey import Journey, Process
+from tests.integration.pair import lab_under_load
 
 VICTIMS = ("kafkaops", "mirror", "blue", "green")
 THERE, BACK, END = "upgrade", "rollback", "finalize"
@@ -73,21 +73,18 @@ def third(seed: int) -> list[Cells]:
 
 
 @dataclass
-class Journey:
-    """Carries one lab through its cells, and remembers what it saw."""
+class Killing(Journey):
+    """Carries one lab through its cells."""
 
-    pair: Pair
-    cells: dict[tuple[str, str], str]
-    broker: int
-    story: Path
-    told: list[str] = field(default_factory=list)
+    cells: dict[tuple[str, str], str] = field(default_factory=dict)
+    broker: int = 1
     waiting: list[threading.Thread] = field(default_factory=list)
 
     def go(self, command: str, *argv: str) -> None:
         """Type this command and resume until it is done; every cell of it must have come."""
         argv = (*argv, "--reason", "test")
         for _ in range(RESUMES):
-            code = self.type(command, *argv)
+            code = self.carry(command, *argv)
             for thread in self.waiting:
                 thread.join()
             self.waiting.clear()
@@ -99,27 +96,17 @@ class Journey:
         missed = [point for point in self.cells if point[0] == command]
         assert not missed, f"never came to {missed}:\n{self.words()}"
 
-    def type(self, command: str, *argv: str) -> int:
+    def carry(self, command: str, *argv: str) -> int:
         """Its exit code; kills when the line of a point appears."""
-        self.tell(f"$ kafkaops {' '.join(argv)}")
-        with subprocess.Popen(
-            self.pair.line(*argv), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        ) as process:
-            guard = threading.Timer(600, process.kill)
-            guard.start()
-            try:
-                assert process.stderr is not None
-                for line in process.stderr:
-                    self.tell(line.rstrip())
-                    for point in [p for p in self.cells if p[0] == command]:
-                        if line.startswith(POINTS[point]):
-                            self.kill(self.cells.pop(point), point, process)
-            finally:
-                guard.cancel()
-        self.tell(f"(exit {process.returncode})")
-        return process.returncode
 
-    def kill(self, victim: str, point: tuple[str, str], process: subprocess.Popen[str]) -> None:
+        def see(line: str, process: Process) -> None:
+            for point in [p for p in self.cells if p[0] == command]:
+                if line.startswith(POINTS[point]):
+                    self.kill(self.cells.pop(point), point, process)
+
+        return self.type(see, *argv)
+
+    def kill(self, victim: str, point: tuple[str, str], process: Process) -> None:
         self.tell(f"*** kill -9 {victim} at {' '.join(point)}")
         if victim == "kafkaops":
             process.send_signal(signal.SIGKILL)
@@ -133,23 +120,13 @@ class Journey:
             again.start()
             self.waiting.append(again)
 
-    def tell(self, words: str) -> None:
-        line = f"{time.strftime('%H:%M:%S')} {words}"
-        self.told.append(line)
-        with self.story.open("a") as file:
-            print(line, file=file)
-
-    def words(self) -> str:
-        return "\n".join(self.told[-400:])
-
 
 def travel(directory: Path, cells: Cells, seed: int) -> dict[str, int]:
     """The whole journey; what the ledger has against its end, nothing if all is well."""
     settings = ("gates.hold=2",)
     with lab_under_load(directory, rate=50, settings=settings) as pair:
-        journey = Journey(
-            pair, dict(cells), random.Random(seed).choice((1, 2, 3)), directory / "story.txt"
-        )
+        broker = random.Random(seed).choice((1, 2, 3))
+        journey = Killing(pair, directory / "story.txt", cells=dict(cells), broker=broker)
         journey.go(THERE, "upgrade", "--strategy", "blue-green", "--yes")
         if any(command == END for command, _ in cells):
             journey.go(END, "run", "finalize", "--confirm", "demo")
@@ -206,8 +183,9 @@ def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
     budget, back_off = 12, 8
     settings = ("gates.hold=2", f"cutover.max_write_pause={budget}")
     with lab_under_load(tmp_path, rate=50, settings=settings) as pair:
-        journey = Journey(pair, {(THERE, "pause"): "kafkaops"}, 1, tmp_path / "story.txt")
-        code = journey.type(THERE, "upgrade", "--strategy", "blue-green", "--yes")
+        cells = {(THERE, "pause"): "kafkaops"}
+        journey = Killing(pair, tmp_path / "story.txt", cells=cells)
+        code = journey.carry(THERE, "upgrade", "--strategy", "blue-green", "--yes")
         assert code == -signal.SIGKILL, journey.words()
         time.sleep(budget + back_off)
         before = pair.ledger("blue")

@@ -18,7 +18,6 @@ from kafkaops.upgrade.rolling.planner import (
     BRING_TIMEOUT,
     LEADERS_TIMEOUT,
     POLL,
-    RETURN_TIMEOUT,
     SIDE_BY_SIDE,
     STOP_TIMEOUT,
     Change,
@@ -86,7 +85,7 @@ def downtime(
     every = sorted(hosts)
     alone = [n for n in every if n in voters and n not in brokers]
     serving = [n for n in every if n in brokers]
-    p = Phase
+    p, back = Phase, options.return_timeout
     specs = [
         *each("version-ready", p.BRING, "bring {1} to {0}", every, deadline=BRING_TIMEOUT),
         *each("version-tried", p.TRY, "try {1} on {0}", every, deadline=BRING_TIMEOUT),
@@ -106,11 +105,11 @@ def downtime(
     specs += each("node-started", p.AGAIN, "start {}", alone, "again-controllers")
     specs += [
         replace(s, id=f"runs-{s.args['host']}")
-        for s in each("outage-runs", p.UP, "{} runs {}", alone, "runs", deadline=RETURN_TIMEOUT)
+        for s in each("outage-runs", p.UP, "{} runs {}", alone, "runs", deadline=back)
     ]
     specs += each("node-started", p.AGAIN, "start {}", serving, "again-brokers")
-    specs += each("node-up", p.UP, "{} is up", [*serving, *alone], "up", deadline=RETURN_TIMEOUT)
-    specs += each("node-in-sync", p.SYNC, "{} is in sync", serving, "sync", deadline=RETURN_TIMEOUT)
+    specs += each("node-up", p.UP, "{} is up", [*serving, *alone], "up", deadline=back)
+    specs += each("node-in-sync", p.SYNC, "{} is in sync", serving, "sync", deadline=back)
     specs += each(
         "leaders-back", p.LEADERS, "{} leads again", serving, "leaders", deadline=LEADERS_TIMEOUT
     )

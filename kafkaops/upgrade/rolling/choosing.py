@@ -20,9 +20,11 @@ from kafkaops.upgrade.batches import MAX_BATCH
 class Options:
     """What the operator asked for. `only` are host names or node ids, `since` is epoch seconds:
     a process that started later is left alone; `changed`: only where the broker's properties or its
-    unit file were written after its process started; `soak` is in seconds. `to` is the release that
-    they are to run; None leaves it as it is. `outage` (seconds): past it the kernels let clients in
-    again by themselves."""
+    unit file were written after its process started; `canary`: one broker alone, before the others;
+    `soak` is in seconds. `to` is the release that they are to run; None leaves it as it is. Past
+    `outage` seconds the kernels let clients in again by themselves. `gate_timeout` and
+    `return_timeout` (seconds): how long a closed gate is waited for, and a node to come up, and
+    again to be in sync; past it the run ends, resumable."""
 
     cluster: str = "blue"
     only: tuple[str, ...] = ()
@@ -35,6 +37,9 @@ class Options:
     accept: tuple[str, ...] = ()
     to: str | None = None
     outage: float = 1800.0
+    canary: bool = True
+    gate_timeout: float = 1800.0
+    return_timeout: float = 3600.0
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "only": list(self.only), "accept": list(self.accept)}

@@ -12,6 +12,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade import gate
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep, named
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 
 FRESH = 60.0
 """Seconds that a passed gate counts for; each stop looks once more anyway."""
@@ -28,7 +29,8 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     if not running:
         return None
     state = step.cluster(world).snapshot()
-    rules = gate.Rules(tuple(step.spec.args["accept"]))
+    accepted = (*step.spec.args["accept"], *(world.facts.get(ACCEPTED) or ()))
+    rules = gate.Rules(accepted)
     verdict = gate.judge(state, [s.node for s in running], rules)
     if verdict.go:
         return None

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+ACCEPTED = "run.accept"
+"""The fact that holds what was accepted by name while the run went on, beside what its plan has."""
+
 
 class Phase(Enum):
     BRING = "bring"

@@ -29,11 +29,7 @@ GUARDS = 3
 """Looks in a row that must all pass the gate."""
 POLL = 2.0
 """Seconds between two looks at a cluster that is asked for more than an instant."""
-GATE_TIMEOUT = 1800.0
 STOP_TIMEOUT = 900.0
-RETURN_TIMEOUT = 3600.0
-"""Seconds for a node to come up, and again to be in sync. Past it the run stops and can be resumed;
-the node goes on."""
 LEADERS_TIMEOUT = 300.0
 BRING_TIMEOUT = 1800.0
 SIDE_BY_SIDE = 8
@@ -83,7 +79,7 @@ def roll(
     limits = Limits(
         options.max_batch,
         options.whole_racks,
-        canary=len(hosts) > 1,
+        canary=options.canary and len(hosts) > 1,
         accept=options.accept,
         among=frozenset(hosts),
     )
@@ -176,6 +172,7 @@ def _batch(
     way: Way,
 ) -> Iterator[Spec]:
     mates = {hosts[node].name: node for node in batch.nodes}
+    back = options.return_timeout
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
     common = _common(state, options, way) | {"batch": number, "mates": mates}
@@ -202,7 +199,7 @@ def _batch(
         title=f"{lead}: {', '.join(mates)} may go",
         phase=Phase.GATE.value,
         args=common,
-        deadline=GATE_TIMEOUT,
+        deadline=options.gate_timeout,
         poll=POLL,
         guards=GUARDS,
     )
@@ -210,17 +207,15 @@ def _batch(
     if way.changes:
         yield from each("node-switched", "give {} its version", Phase.INSTALL)
     yield from each("node-started", "start {}", Phase.START)
-    yield from each("node-up", "{} is up", Phase.UP, deadline=RETURN_TIMEOUT)
+    yield from each("node-up", "{} is up", Phase.UP, deadline=back)
     if batch.role is not Role.CONTROLLER:
-        yield from each("node-in-sync", "{} is in sync", Phase.SYNC, deadline=RETURN_TIMEOUT)
+        yield from each("node-in-sync", "{} is in sync", Phase.SYNC, deadline=back)
         yield from each("leaders-back", "{} leads again", Phase.LEADERS, deadline=LEADERS_TIMEOUT)
     soak = f"watch {{}} for {options.soak:g} s"
     yield from each("node-soaked", soak, Phase.SOAK, deadline=options.soak + LEADERS_TIMEOUT)
     if len(mates) > 1:
         words = "{} alone, if it was held back"
-        yield from each(
-            "node-rested", words, Phase.REST, deadline=2 * RETURN_TIMEOUT, guards=GUARDS
-        )
+        yield from each("node-rested", words, Phase.REST, deadline=2 * back, guards=GUARDS)
 
 
 def _refuse(found: Batches, state: ClusterState, hosts: Collection[int]) -> None:

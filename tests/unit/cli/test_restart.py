@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from kafkaops.cli.restart import moment
 from kafkaops.cli.rolls import lines, summary
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.restart_scene import Restart
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
@@ -70,6 +72,22 @@ def test_a_restart_that_failed_is_gone_on_with_by_who_asks_for_the_same(
     operations.broken.clear()
     code, document, _ = kafkaops("restart", "--yes")
     assert (code, document["run"], operations.done) == (0, run, ["stop", "start"])
+
+
+def test_a_resume_accepts_by_name_where_nodes_are_stopped(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    operations.broken.add("start")
+    run = kafkaops("restart", "--yes")[1]["error"]["resume"].split()[3]
+    accept = ("--accept-unavailable", "lonely", "--accept-unavailable", "t-?", "--yes")
+    assert kafkaops("run", "resume", run, *accept)[0] == 8
+    (fact,) = config.parent.rglob(f"{ACCEPTED}.json")
+    assert json.loads(fact.read_text()) == ["lonely", "t-?"]
+    operations.broken.clear()
+    assert kafkaops("run", "resume", run, "--yes")[0] == 0
+    kafkaops("upgrade", "--strategy", "blue-green", "--until", "one", "--yes")
+    code, document, _ = kafkaops("run", "resume", *accept)
+    assert (code, document["error"]["code"]) == (2, "KO-USAGE")
 
 
 def test_a_restart_that_is_over_does_not_hide_an_upgrade(

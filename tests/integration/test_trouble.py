@@ -1,0 +1,234 @@
+"""What can go wrong while nine real brokers are upgraded: at each phase of a batch, each trouble.
+
+A cell is a trouble and the phase after which it strikes; one journey takes seven, each in a batch
+of its own. After an exit the operator does what is documented: cure it, `run resume`. CI takes one
+journey, chosen by KAFKAOPS_SEED; `make soak` takes all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kafkaops.lab.enter import run_inside
+from kafkaops.lab.layout import Layout
+from tests.integration.journey import Journey, Process
+from tests.integration.pair import ROOT, Pair
+from tests.integration.test_rolling import NODES, SEED, judged, rolling_lab, starts, upgrade
+
+MEDDLER = ROOT / "tests" / "integration" / "meddler.py"
+SERVERS = ",".join(f"127.0.1.{n}:9094" for n in range(1, 10))
+PHASES = ("gate", "stop", "install", "start", "up", "sync", "leaders", "soak")
+TROUBLES = ("killed", "moved", "lonely", "frozen", "broken", "slow", "tool")
+AWAY = 8.0
+"""Seconds until a killed broker is started by its service manager."""
+PATIENCE = ("--gate-timeout", "60", "--return-timeout", "60", "--max-batch", "1")
+RESUMES = 8
+DONE = re.compile(r"✓ \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
+WRONG = "num.io.threads=0"
+"""A setting that no broker starts with, and that nobody looks at before."""
+PAUSE = 75.0
+"""Seconds that no producer may wait longer: the cluster serves."""
+
+Cells = Mapping[int, tuple[str, str]]
+"""Number of a batch to the phase and the trouble that strikes after it."""
+
+
+def journeys() -> list[Cells]:
+    """Every trouble at every phase, once. Batches 4 to 10 are brokers, and two come after."""
+    return [
+        {4 + i: (PHASES[(i + turn) % len(PHASES)], what) for i, what in enumerate(TROUBLES)}
+        for turn in range(len(PHASES))
+    ]
+
+
+@dataclass
+class Trouble(Journey):
+    """`order` are the hosts in the order of their batches; `extra` starts that are not kafkaops'
+    second; `cures` what to do before the next resume, and with which flags; `wanted` exit codes of
+    which one has to come."""
+
+    cells: dict[int, tuple[str, str]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    extra: dict[str, int] = field(default_factory=dict)
+    cures: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    wanted: set[int] = field(default_factory=set)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def go(self) -> None:
+        line: tuple[str, ...] = tuple(upgrade(self.pair, *PATIENCE, "--yes"))
+        argv = line[3 : line.index("-c")]
+        for _ in range(RESUMES):
+            code = self.type(self.see, *argv)
+            for thread in self.threads:
+                thread.join()
+            self.threads.clear()
+            if code == 0:
+                break
+            assert code in self.wanted, f"exit {code}, not {self.wanted}:\n{self.words()}"
+            self.cure()
+            argv = ("run", "resume", "--yes", "--reason", "test", *self.flags)
+        else:
+            pytest.fail(f"not done after {RESUMES} times:\n{self.words()}")
+        assert not self.cells, f"never came to {self.cells}:\n{self.words()}"
+        self.cure()
+
+    def see(self, line: str, process: Process) -> None:
+        found = DONE.match(line)
+        if found is None:
+            return
+        phase, batch = found[1], int(found[2])
+        if self.cells.get(batch, ("",))[0] == phase:
+            _, what = self.cells.pop(batch)
+            self.tell(f"*** {what} after {phase} of {found[3]}")
+            getattr(self, what)(phase, found[3], self.order[batch], process)
+
+    # the troubles: after which phase of which host, and the host of the batch after
+
+    def killed(self, phase: str, host: str, later: str, process: Process) -> None:
+        """Another broker dies, and its service manager starts it again."""
+        self.pair.control("kill", f"{later}/kafka", signal="KILL")
+        self.extra[later] = self.extra.get(later, 0) + 1
+        again = threading.Timer(AWAY, self.pair.control, ("start", f"{later}/kafka"))
+        again.start()
+        self.threads.append(again)
+
+    def moved(self, phase: str, host: str, later: str, process: Process) -> None:
+        """A reassignment by somebody else that takes its time."""
+        self.meddle("move", "big", self.away(), "2000000")
+        self.cures.append("moved")
+
+    def lonely(self, phase: str, host: str, later: str, process: Process) -> None:
+        """A topic of one replica, on the host that is next."""
+        self.meddle("lonely", "lonely", str(NODES[later]))
+        self.wanted = {8}
+        self.flags = ["--accept-unavailable", "lonely"]
+
+    def frozen(self, phase: str, host: str, later: str, process: Process) -> None:
+        """The host does not come back, or falls silent when it was back."""
+        before = self.pair.control("service", f"{host}/kafka")["starts"]
+
+        def freeze() -> None:
+            deadline = time.monotonic() + 60
+            early = phase in ("gate", "stop", "install")
+            while early and self.pair.control("service", f"{host}/kafka")["starts"] == before:
+                assert time.monotonic() < deadline, f"{host} was not started"
+                time.sleep(0.05)
+            self.pair.control("kill", f"{host}/kafka", signal="STOP")
+
+        thread = threading.Thread(target=freeze)
+        thread.start()
+        self.threads.append(thread)
+        self.wanted = {7}
+        self.cures.append(f"thaw {host}")
+
+    def broken(self, phase: str, host: str, later: str, process: Process) -> None:
+        """The new version does not start there; or ends when it ran, and does not start again."""
+        path = self.properties(host)
+        path.write_text(path.read_text() + f"{WRONG}\n")
+        self.extra[host] = self.extra.get(host, 0) + 1
+        self.wanted = {8}
+        if phase in ("start", "up", "sync", "leaders", "soak"):
+            self.pair.control("kill", f"{host}/kafka", signal="KILL")
+        if phase in ("up", "sync", "leaders", "soak"):  # it was back: no resume starts it again
+            self.wanted = {7, 8}
+            self.cures.append(f"start {host}")
+        self.cures.insert(0, f"mend {host}")
+
+    def slow(self, phase: str, host: str, later: str, process: Process) -> None:
+        """Who catches up does so at a crawl, for a while."""
+        self.meddle("slow", "1000")
+        over = threading.Timer(20, self.meddle, ("slow", "off"))
+        over.start()
+        self.threads.append(over)
+
+    def tool(self, phase: str, host: str, later: str, process: Process) -> None:
+        process.send_signal(signal.SIGKILL)
+        self.wanted = {-signal.SIGKILL}
+
+    # and what cures them
+
+    def cure(self) -> None:
+        for cure in self.cures:
+            self.tell(f"*** {cure}")
+            what, _, host = cure.partition(" ")
+            if what == "moved":
+                self.meddle("moved", "big", self.away())
+            elif what == "thaw":
+                self.pair.control("kill", f"{host}/kafka", signal="CONT")
+            elif what == "mend":
+                path = self.properties(host)
+                path.write_text(path.read_text().replace(f"{WRONG}\n", ""))
+            elif what == "start":
+                self.pair.control("start", f"{host}/kafka")
+        self.cures, self.wanted = [], set()
+
+    def away(self) -> str:
+        """Where `big` goes: to the last hosts of the order, from the first ones."""
+        return ",".join(str(NODES[h]) for h in self.order[-3:])
+
+    def properties(self, host: str) -> Path:
+        return Layout.of(self.pair.lab).host_root(host) / "etc/kafka/server.properties"
+
+    def meddle(self, *argv: str) -> None:
+        done = run_inside(
+            self.pair.lab,
+            [sys.executable, str(MEDDLER), SERVERS, *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        said, _ = done.communicate(timeout=240)
+        assert done.returncode == 0, f"{argv}: {said!r}"
+
+
+def planned(pair: Pair) -> tuple[str, ...]:
+    """The host of each batch, in order."""
+    argv = [*upgrade(pair, *PATIENCE, "--plan"), "-o", "json"]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout
+    gates = [s for s in json.loads(told)["plan"]["specs"] if s["kind"] == "gate-open"]
+    return tuple(host for gate in gates for host in gate["args"]["mates"])
+
+
+def travel(directory: Path, cells: Cells) -> None:
+    with rolling_lab(directory) as pair:
+        order = planned(pair)
+        assert len(order) == len(NODES)
+        journey = Trouble(pair, directory / "story.txt", cells=dict(cells), order=order)
+        first = [str(NODES[host]) for host in order if host.startswith("blue")][:3]
+        journey.meddle("fill", "big", ",".join(first), "24")
+        before = starts(pair)
+        journey.go()
+        after = starts(pair)
+        once = {n: 1 + journey.extra.get(n, 0) for n in NODES}
+        assert {n: after[n] - before[n] for n in NODES} == once, journey.words()
+        again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", "4.3.1", "-o", "json")
+        assert json.loads(again)["outcome"] == "nothing-to-do"
+        for name, client in judged(pair, errors=True)["producers"].items():
+            assert client["longest_pause_s"] < PAUSE, (name, client, journey.words())
+
+
+def words(cells: Cells) -> str:
+    return ",".join(f"{what}-{phase}" for phase, what in cells.values())
+
+
+@pytest.mark.lab
+def test_no_trouble_stops_an_upgrade_for_good(tmp_path: Path) -> None:
+    travel(tmp_path, journeys()[SEED % len(PHASES)])
+
+
+@pytest.mark.lab
+@pytest.mark.soak
+@pytest.mark.parametrize("cells", journeys(), ids=words)
+def test_every_trouble_at_every_phase(cells: Cells, tmp_path: Path) -> None:
+    travel(tmp_path, cells)
