@@ -214,8 +214,11 @@ async def _alter(
         check(row.error_code, row.resource_name or "the cluster-wide default", row.error_message)
 
 
-async def elect_preferred(wire: Wire, partitions: Collection[TopicPartition]) -> None:
-    """Preferred leaders for these partitions; one that leads already is no error."""
+async def elect(
+    wire: Wire, partitions: Collection[TopicPartition], *, unclean: bool = False
+) -> None:
+    """Preferred leaders for these partitions, or whoever is up (KIP-460); one that is led as wanted
+    already is no error."""
     row = ElectLeadersRequest.TopicPartitions
     rows: dict[str, list[int]] = {}
     for tp in sorted(partitions):
@@ -224,7 +227,7 @@ async def elect_preferred(wire: Wire, partitions: Collection[TopicPartition]) ->
         return
     answer = await wire.to_controller(
         lambda: ElectLeadersRequest(
-            election_type=0,
+            election_type=int(unclean),
             topic_partitions=[row(topic=name, partitions=ids) for name, ids in rows.items()],
             timeout_ms=10_000,
         ),

@@ -197,8 +197,12 @@ class KafkaCluster:
         self._wire.run("change feature levels", work, self._timeout * 2)
 
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
-        work = partial(kafka_alter.elect_preferred, self._wire, partitions)
+        work = partial(kafka_alter.elect, self._wire, partitions)
         self._wire.run("elect preferred leaders", work)
+
+    def elect_unclean(self, partitions: Collection[TopicPartition]) -> None:
+        work = partial(kafka_alter.elect, self._wire, partitions, unclean=True)
+        self._wire.run("elect leaders that may not be in sync", work)
 
     def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
         work = partial(kafka_alter.reorder, self._wire, replicas)

@@ -6,8 +6,8 @@ Invariant: whatever way a run ends that can be gone on with, the command that go
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
 from kafkaops.upgrade.conduct import Conduct
-from kafkaops.upgrade.rolling.phases import ACCEPTED
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -36,14 +35,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Orders:
     """What the operator said. `yes` and `confirm` also answer the plan's go/no-go questions;
-    `until` is the phase to stop after; `accept` are globs of partitions that may be unavailable
-    from here on."""
+    `until` is the phase to stop after; `wishes` are kept with the run from here on, by fact."""
 
     yes: bool = False
     confirm: str | None = None
     until: str | None = None
     reason: str = ""
-    accept: tuple[str, ...] = ()
+    wishes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def config_flag(loaded: Loaded) -> str:
@@ -99,9 +97,9 @@ def carry(
                 write()
                 if orders.reason:
                     directory.facts().put("run.reason", orders.reason)
-                if orders.accept:
-                    known = directory.facts().get(ACCEPTED) or []
-                    directory.facts().put(ACCEPTED, [*known, *orders.accept])
+                for fact, wished in orders.wishes.items():
+                    known = directory.facts().get(fact) or []
+                    directory.facts().put(fact, [*dict.fromkeys((*known, *wished))])
                 conduct = Conduct(
                     operations.world(loaded.config, run_dir=directory.path, say=board.say),
                     directory,

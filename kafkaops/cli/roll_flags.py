@@ -46,3 +46,15 @@ ReturnTimeout = Annotated[
         help="Seconds for a node to come up, and again to be in sync.",
     ),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="HOST", help="Go on without this host; may be repeated."),
+]
+Unclean = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--elect-unclean",
+        metavar="GLOB",
+        help="Downtime: topics or partitions whose last replica is not waited for.",
+    ),
+]

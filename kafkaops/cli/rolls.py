@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kafkaops.cli.job import Asked, Job, Wish, carried_out, colour_of
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
+from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
     from kafkaops.cli.carry import Orders
@@ -33,6 +34,12 @@ NOUNS = {
     ),
 }
 """What each is called, and what going back would be."""
+FLAGS = {
+    ACCEPTED: "--accept-unavailable",
+    WITHOUT: "--without",
+    UNCLEAN: "--elect-unclean",
+}
+"""The flag of `run resume` that adds to a fact."""
 VERBS = {
     RESTART: "restarts",
     ROLLING: "upgrades, one batch after the other,",
@@ -88,6 +95,34 @@ def _release(strategy: str, to: str | None) -> None:
             hint="--to 4.3.1, with its tarball under `versions` in the config",
         )
     Release.of(to)
+
+
+def wishes(
+    run: Run, accept: tuple[str, ...], without: tuple[str, ...], unclean: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """What a resume adds to a run, by the fact that keeps it. UsageFault where that says nothing to
+    this run."""
+    flags = {ACCEPTED: accept, WITHOUT: without, UNCLEAN: unclean}
+    flag = next((FLAGS[fact] for fact, given in flags.items() if given), None)
+    outage = run.last.plan.operation.startswith(OUTAGE)
+    if flag and (run.operation not in NOUNS or (unclean and not outage)):
+        flag = FLAGS[UNCLEAN] if unclean else flag
+        raise UsageFault(
+            "KO-USAGE",
+            f"{flag} says nothing to this run ({run.operation})",
+            where=run.id,
+            hint=f"kafkaops run resume {run.id}",
+        )
+    known = {str(s.args["host"]) for s in run.last.plan.specs if s.args.get("host")}
+    strange = [name for name in without if name not in known]
+    if strange:
+        raise UsageFault(
+            "KO-HOST-UNKNOWN",
+            f"the run stops no host {strange[0]!r}",
+            where=run.id,
+            hint=f"--without with one of: {', '.join(sorted(known))}",
+        )
+    return {fact: given for fact, given in flags.items() if given}
 
 
 def nodes(plan: Plan) -> list[str]:

@@ -8,10 +8,10 @@ import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.output import Table, Text, emit, news
-from kafkaops.cli.roll_flags import Accept
+from kafkaops.cli.roll_flags import Accept, Unclean, Without
 from kafkaops.cli.session import current
 from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
-from kafkaops.engine.errors import Exit, GuardRefused, UsageFault
+from kafkaops.engine.errors import Exit, GuardRefused
 
 if TYPE_CHECKING:
     from kafkaops.cli.carry import Orders
@@ -124,6 +124,8 @@ def resume(
     confirm: Confirm = None,
     reason: Reason = "",
     accept: Accept = None,
+    without: Without = None,
+    unclean: Unclean = None,
 ) -> int:
     """Go on with a run that was stopped, failed, or whose process died.
 
@@ -132,27 +134,24 @@ def resume(
       kafkaops run resume
       kafkaops run resume orders-20261124-101500 --yes
       kafkaops run resume --accept-unavailable scratch
+      kafkaops run resume --without blue-3 --elect-unclean "orders*" --confirm orders
     """
     from kafkaops.cli import carry, rolls
 
     loaded = current().load()
     found = _idle(loaded, run)
-    if accept and found.operation not in rolls.NOUNS:
-        raise UsageFault(
-            "KO-USAGE",
-            f"--accept-unavailable says nothing to a run that stops no node ({found.operation})",
-            where=found.id,
-            hint=f"kafkaops run resume {found.id}",
-        )
+    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), tuple(unclean or ()))
     if not carry.can_go_on(found.directory):
         emit(
             {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
             Text(f"nothing to do: run {found.id} is {found.status.value}"),
         )
         return Exit.OK
-    orders = carry.Orders(yes, confirm, until, reason, tuple(accept or ()))
+    orders = carry.Orders(yes, confirm, until, reason, wishes)
     words = f"This goes on with run {found.id} ({found.operation})."
-    _agree(loaded, words, orders, severe=_for_good(found))
+    if unclean:
+        words += f" Unclean elections are allowed for {', '.join(unclean)}."
+    _agree(loaded, words, orders, severe=_for_good(found) or bool(unclean))
     return _do(loaded, found, orders, "resume")
 
 

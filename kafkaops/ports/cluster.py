@@ -150,6 +150,11 @@ class Cluster(Protocol):
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None: ...
 
     @mutates
+    def elect_unclean(self, partitions: Collection[TopicPartition]) -> None:
+        """Give partitions without a leader the first of their replicas that is up, in sync or not:
+        what it does not hold is lost. Refused by Kafka for a partition that has a leader."""
+
+    @mutates
     def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
         """Give partitions this order of the replicas that they have: the first one is the
         preferred leader. Nothing is copied, and nobody leads otherwise before an election."""

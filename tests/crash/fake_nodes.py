@@ -205,6 +205,13 @@ class LiveCluster:
             assert part.replicas[0] in part.isr, f"{tp}: elected before it was in sync"
             part.leader = part.replicas[0]
 
+    def elect_unclean(self, partitions: Collection[TopicPartition]) -> None:
+        for tp in partitions:
+            part = self.parts[tp]
+            assert part.leader < 0, f"{tp}: it has a leader"
+            part.leader = next((r for r in part.replicas if self.up(r)), -1)
+            part.isr = [part.leader]
+
     def close(self) -> None: ...
 
 

@@ -16,6 +16,7 @@ from kafkaops.upgrade.downtime import operation, planner
 from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
 from tests.crash.engine_harness import sweep
 from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
@@ -173,13 +174,53 @@ def test_before_anybody_was_stopped_going_back_opens_the_listener() -> None:
     assert set(world.starts().values()) == {0}
 
 
-def test_a_partition_whose_last_replica_does_not_come_back_keeps_clients_out() -> None:
-    world = Outage(options=Options(outage=7200.0))
+def without_the_last(world: Outage) -> tuple[Plan, Any, str]:
+    """An outage that waits for a broker that partitions were left to: plan, scene, host."""
     plan = world.plan()
     order = stages(world.cluster.snapshot(), NODES)
     lonely = order[-2][0]
     world.cluster.nodes[lonely].broken = True
+    scene = world.scene(plan=plan)
     with pytest.raises(OpsError) as caught:
-        world.scene(plan=plan).play()
+        scene.play()
     assert f"blue-{lonely}" in str(caught.value.message)
+    assert not world.cluster.serving()
+    return plan, scene, f"blue-{lonely}"
+
+
+def test_a_partition_whose_last_replica_does_not_come_back_keeps_clients_out() -> None:
+    world = Outage(options=Options(outage=36000.0))
+    _, scene, host = without_the_last(world)
+    world.facts.put(WITHOUT, [host])
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    assert caught.value.code == "KO-PARTITION-OFFLINE"
+    assert not world.cluster.serving()
+    world.facts.put(UNCLEAN, ["orders"])
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.cluster.serving()
+    assert all(part.leader >= 0 for part in world.cluster.parts.values())
+    assert sum("unclean election" in line for line in world.said) == 1
+
+
+def test_nobody_is_elected_who_was_not_in_sync_before_the_outage() -> None:
+    world = Outage(options=Options(outage=36000.0))
+    last_of = without_the_last(Outage(options=Options(outage=36000.0)))[2]
+    part = next(
+        p
+        for p in world.cluster.parts.values()
+        if p.replicas[-1] != world.hosts[last_of].node.id
+        and world.hosts[last_of].node.id in p.replicas
+    )
+    behind = part.replicas[-1]
+    part.isr.remove(behind)
+    part.ready[behind] = 1e9
+    world.cluster.nodes[behind].catch_up = 1e9
+    _, scene, host = without_the_last(world)
+    world.facts.put(WITHOUT, [host])
+    world.facts.put(UNCLEAN, ["*"])
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    assert caught.value.code == "KO-ELECT-LOSES"
     assert not world.cluster.serving()

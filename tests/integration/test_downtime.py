@@ -9,9 +9,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kafkaops.lab.layout import Layout
 from tests.integration.pair import ROOT, Pair
 
 pytestmark = pytest.mark.lab
@@ -48,6 +50,14 @@ def active(pair: Pair) -> int:
     return sum(pair.control("service", f"{name}/kafka")["active"] for name in NODES)
 
 
+def judged(pair: Pair) -> dict[str, Any]:
+    pair.in_lab("lab", "load", "stop")
+    total: dict[str, Any] = pair.ledger("blue")["total"]
+    zero = ("lost", "altered", "skipped", "duplicated_in_log")
+    assert {name: total[name] for name in zero} == dict.fromkeys(zero, 0), total
+    return total
+
+
 def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     line = pair.line("upgrade", "--strategy", "downtime", "--to", NEW, "--yes", "--reason", "test")
     carried = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -66,10 +76,32 @@ def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     back = json.loads(pair.kafkaops("run", "rollback", "--yes", "-o", "json"))
     assert back["status"] == "rolled-back"
     assert starts(pair) == dict.fromkeys(NODES, 3)
-    pair.in_lab("lab", "load", "stop")
-    total = pair.ledger("blue")["total"]
-    zero = ("lost", "altered", "skipped", "duplicated_in_log")
-    assert {name: total[name] for name in zero} == dict.fromkeys(zero, 0), total
+    total = judged(pair)
     # clients were out for two outages, and went on by themselves
     assert total["longest_producer_pause_s"] > 5, total
     assert total["acknowledged"] > 1000
+
+
+def test_without_the_last_replica_another_is_elected_by_name_and_no_write_is_lost(
+    pair: Pair,
+) -> None:
+    line = ("upgrade", "--strategy", "downtime", "--to", NEW, "--return-timeout", "90")
+    plan = json.loads(pair.kafkaops(*line, "--plan", "-o", "json"))["plan"]
+    brokers = [
+        s["args"] for s in plan["specs"] if s["kind"] == "outage-down" and s["args"]["broker"]
+    ]
+    last = brokers[-1]["host"]
+    properties = Layout.of(pair.lab).host_root(last) / "etc/kafka/server.properties"
+    good = properties.read_text()
+    properties.write_text(f"{good}num.io.threads=0\n")  # it runs, and will not start again
+    told = json.loads(pair.kafkaops(*line, "--yes", "--reason", "test", "-o", "json", expect=8))
+    assert (told["error"]["code"], told["error"]["where"]) == ("KO-NODE-ENDED", last)
+    before = pair.ledger("blue")["total"]["acknowledged"]
+    resume = ("run", "resume", "--without", last, "--elect-unclean", "*")
+    refused = pair.refused(*resume, "--yes", changes=())
+    assert refused["error"]["code"] == "KO-CONSENT-NAME", refused
+    told = json.loads(pair.kafkaops(*resume, "--confirm", "rolling", "-o", "json"))
+    assert told["outcome"] == "done"
+    properties.write_text(good)
+    pair.control("start", f"{last}/kafka")
+    assert judged(pair)["acknowledged"] > before

@@ -24,7 +24,7 @@ from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
 from tests.integration.journey import Journey, Process
 from tests.integration.pair import ROOT, Pair
-from tests.integration.test_rolling import NODES, SEED, judged, rolling_lab, starts, upgrade
+from tests.integration.test_rolling import NEW, NODES, SEED, judged, rolling_lab, starts
 
 MEDDLER = ROOT / "tests" / "integration" / "meddler.py"
 SERVERS = ",".join(f"127.0.1.{n}:9094" for n in range(1, 10))
@@ -32,7 +32,8 @@ PHASES = ("gate", "stop", "install", "start", "up", "sync", "leaders", "soak")
 TROUBLES = ("killed", "moved", "lonely", "frozen", "broken", "slow", "tool")
 AWAY = 8.0
 """Seconds until a killed broker is started by its service manager."""
-PATIENCE = ("--gate-timeout", "60", "--return-timeout", "60", "--max-batch", "1")
+UPGRADE = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--max-batch", "1")
+UPGRADE += ("--gate-timeout", "60", "--return-timeout", "60")
 RESUMES = 8
 DONE = re.compile(r"✓ \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
 WRONG = "num.io.threads=0"
@@ -67,8 +68,7 @@ class Trouble(Journey):
     threads: list[threading.Thread] = field(default_factory=list)
 
     def go(self) -> None:
-        line: tuple[str, ...] = tuple(upgrade(self.pair, *PATIENCE, "--yes"))
-        argv = line[3 : line.index("-c")]
+        argv: tuple[str, ...] = (*UPGRADE, "--yes", "--reason", "test")
         for _ in range(RESUMES):
             code = self.type(self.see, *argv)
             for thread in self.threads:
@@ -194,8 +194,7 @@ class Trouble(Journey):
 
 def planned(pair: Pair) -> tuple[str, ...]:
     """The host of each batch, in order."""
-    argv = [*upgrade(pair, *PATIENCE, "--plan"), "-o", "json"]
-    told = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout
+    told = pair.kafkaops(*UPGRADE, "--plan", "-o", "json")
     gates = [s for s in json.loads(told)["plan"]["specs"] if s["kind"] == "gate-open"]
     return tuple(host for gate in gates for host in gate["args"]["mates"])
 
@@ -212,7 +211,7 @@ def travel(directory: Path, cells: Cells) -> None:
         after = starts(pair)
         once = {n: 1 + journey.extra.get(n, 0) for n in NODES}
         assert {n: after[n] - before[n] for n in NODES} == once, journey.words()
-        again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", "4.3.1", "-o", "json")
+        again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", NEW, "-o", "json")
         assert json.loads(again)["outcome"] == "nothing-to-do"
         for name, client in judged(pair, errors=True)["producers"].items():
             assert client["longest_pause_s"] < PAUSE, (name, client, journey.words())

@@ -18,6 +18,7 @@ class Phase(Enum):
     INSTALL = Roll.INSTALL.value
     AGAIN = "again"
     UP = Roll.UP.value
+    LED = "led"
     SYNC = Roll.SYNC.value
     LEADERS = Roll.LEADERS.value
     OPEN = "reopen"
@@ -31,6 +32,7 @@ TITLES = {
     Phase.STILL: "prove that every end offset stands still, and note who is in sync",
     Phase.DOWN: "stop the brokers stage by stage, the controllers last",
     Phase.AGAIN: "start the controllers, then the brokers",
+    Phase.LED: "wait until every partition is led",
     Phase.OPEN: "open the CLIENT listener again: the outage ends",
     Phase.RETURN: "start the clients that have hooks",
 }

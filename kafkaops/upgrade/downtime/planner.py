@@ -25,6 +25,8 @@ from kafkaops.upgrade.rolling.planner import (
 )
 
 OPERATION, BACK = "downtime", "downtime-back"
+LED_TIMEOUT = 120.0
+"""Seconds in which partitions are led again once their brokers are up."""
 STAGE, INSTALL, START, SYNC = 10.0, 2.0, 30.0, 15.0
 """Seconds that each part of an outage takes where logs are small and shut down in order; what a log
 recovery takes nobody knows before."""
@@ -109,6 +111,7 @@ def downtime(
     ]
     specs += each("node-started", p.AGAIN, "start {}", serving, "again-brokers")
     specs += each("node-up", p.UP, "{} is up", [*serving, *alone], "up", deadline=back)
+    specs += [one("outage-led", p.LED, "every partition is led", deadline=LED_TIMEOUT)]
     specs += each("node-in-sync", p.SYNC, "{} is in sync", serving, "sync", deadline=back)
     specs += each(
         "leaders-back", p.LEADERS, "{} leads again", serving, "leaders", deadline=LEADERS_TIMEOUT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kafkaops.engine.step import Spec, Step
 from kafkaops.ports.world import World
-from kafkaops.upgrade.downtime import steps
+from kafkaops.upgrade.downtime import opening, steps
 from kafkaops.upgrade.rolling import registry
 
 REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
@@ -17,5 +17,6 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "outage-still": steps.Still,
     "outage-down": steps.Down,
     "outage-runs": steps.Runs,
-    "outage-opened": steps.Opened,
+    "outage-led": opening.Led,
+    "outage-opened": opening.Opened,
 }

@@ -17,6 +17,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import offsets_out
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
+from kafkaops.upgrade.rolling.phases import WITHOUT
 from kafkaops.upgrade.rolling.starting import gone
 from kafkaops.upgrade.rolling.stopping import TIMEOUT, ending
 
@@ -38,7 +39,8 @@ class OutageStep(NodeStep):
         return int(self.spec.args["port"])
 
     def hosts(self, world: World) -> list[Host]:
-        return [world.hosts[name] for name in self.brokers]
+        without = world.facts.get(WITHOUT) or ()
+        return [world.hosts[name] for name in self.brokers if name not in without]
 
     def note(self, world: World, name: str, value: Any) -> None:
         world.facts.put(f"{self.notes}.{name}", value)
@@ -173,6 +175,8 @@ class Runs(OutageStep):
     """A controller's process runs its version. More cannot be asked before a broker is up."""
 
     def check(self, world: World) -> State:
+        if self.left_out(world):
+            return State.DONE
         unit = self.unit(world)
         if not unit.running:
             gone(self, world, unit)
@@ -191,37 +195,3 @@ class Runs(OutageStep):
 
     def progress(self, world: World) -> Progress | None:
         return Progress(0, None, "", "its process is on its way")
-
-
-class Opened(OutageStep):
-    """Clients are let in: every partition that was led before the outage is led again."""
-
-    def check(self, world: World) -> State:
-        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
-        if not kinds <= {"open", "absent"}:
-            return State.TODO
-        self.stamp(world, "outage-over")
-        return State.DONE
-
-    def safe(self, world: World) -> Blocked | None:
-        topics = self.cluster(world).topics()
-        led = {p.tp for t in topics.values() for p in t.partitions if p.leader >= 0}
-        kept = self.proven(world, "isr") or {}
-        before = {name for had in kept.values() for name in had}
-        away = sorted(name for name in before if _tp(name) not in led and _tp(name).topic in topics)
-        if not away:
-            return None
-        return Blocked(
-            "KO-PARTITION-OFFLINE",
-            f"{len(away)} partitions have no leader: {named(away)}; their last replica is not back",
-            "bring that broker back, and resume; see docs/rolling.md for what else there is",
-        )
-
-    def act(self, world: World) -> None:
-        fence.lift(self.hosts(world), self.port)
-        self.stamp(world, "outage-over")
-
-
-def _tp(name: str) -> TopicPartition:
-    topic, _, part = name.rpartition("/")
-    return TopicPartition(topic, int(part))

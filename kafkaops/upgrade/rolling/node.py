@@ -19,6 +19,7 @@ from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.host import Host
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling.phases import WITHOUT
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,13 @@ class NodeStep:
 
     def over(self, world: World, name: str) -> bool:
         """Whether there is nothing more to look at: reached before, or held back from this batch
-        (then its turn comes in the rest)."""
-        if self.get(world, name) is not None:
+        (then its turn comes in the rest), or left out by the operator."""
+        if self.get(world, name) is not None or self.left_out(world):
             return True
         return not self.spec.args.get("rest") and self.held(world)
+
+    def left_out(self, world: World) -> bool:
+        return self.name in (world.facts.get(WITHOUT) or ())
 
     def held(self, world: World) -> bool:
         return self.get(world, "held") is not None and self.get(world, "mark") is None

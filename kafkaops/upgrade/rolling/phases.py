@@ -7,6 +7,11 @@ from enum import Enum
 
 ACCEPTED = "run.accept"
 """The fact that holds what was accepted by name while the run went on, beside what its plan has."""
+WITHOUT = "run.without"
+"""The fact that holds the hosts that the run goes on without."""
+UNCLEAN = "run.elect-unclean"
+"""The fact that holds the globs of topics and partitions that may get a leader by an unclean
+election."""
 
 
 class Phase(Enum):

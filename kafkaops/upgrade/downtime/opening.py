@@ -1,0 +1,152 @@
+"""Letting clients in again once every partition is led; where the last replica of one does not come
+back, by an unclean election that the operator asked for by name.
+
+Invariant: nobody is elected who was not in sync when the end offsets stood still, so the election
+loses nothing: what was in sync then holds the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+
+from kafkaops.cutover import fence
+from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.step import Blocked, State
+from kafkaops.model.partition import Partition, TopicPartition
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import offsets_in
+from kafkaops.upgrade.downtime.steps import OutageStep
+from kafkaops.upgrade.rolling.node import named
+from kafkaops.upgrade.rolling.phases import UNCLEAN
+
+ELECTION = 30.0
+"""Seconds that an election may take to be seen."""
+
+
+class OpeningStep(OutageStep):
+    """Knows which partitions were led before the outage and are not now."""
+
+    def away(self, world: World) -> Mapping[TopicPartition, Partition]:
+        topics = self.cluster(world).topics()
+        before = in_sync_then(self.proven(world, "isr") or {})
+        return {
+            p.tp: p
+            for t in topics.values()
+            for p in t.partitions
+            if p.leader < 0 and p.tp in before
+        }
+
+
+class Led(OpeningStep):
+    """Every partition is led again, by itself or as the operator agreed to."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.away(world) else State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        away = self.away(world)
+        agreed = self._agreed(world, away)
+        waiting = sorted(set(away) - set(agreed))
+        if waiting:
+            return Blocked(
+                "KO-PARTITION-OFFLINE",
+                f"{len(waiting)} partitions have no leader: {named(waiting)}; their last replica is"
+                " not back",
+                "bring that broker back, and resume; or elect another replica, which was in sync"
+                f" when the end offsets stood still: run resume --elect-unclean {waiting[0].topic}",
+            )
+        up = set(self.cluster(world).brokers_up())
+        proven = in_sync_then(self.proven(world, "isr") or {})
+        loses = sorted(tp for tp in agreed if not electable(away[tp], up, proven.get(tp, ())))
+        if not loses:
+            return None
+        return Blocked(
+            "KO-ELECT-LOSES",
+            f"an unclean election could lose records of {named(loses)}: who is up was not in sync"
+            " when the end offsets stood still, or nobody is up",
+            "bring a broker back that was in sync, and resume",
+            transient=False,
+        )
+
+    def act(self, world: World) -> None:
+        agreed = self._agreed(world, self.away(world))
+        if agreed:
+            self._elect(world, agreed)
+
+    def _elect(self, world: World, agreed: Collection[TopicPartition]) -> None:
+        cluster, clock = self.cluster(world), world.clock
+        world.say(
+            f"unclean election, as asked, of {len(agreed)} partitions: {named(sorted(agreed))}"
+        )
+        cluster.elect_unclean(agreed)
+        deadline = clock.monotonic() + ELECTION
+        while left := set(self.away(world)) & set(agreed):
+            if clock.monotonic() > deadline:
+                raise StepFailed(
+                    "KO-ELECT-NOBODY",
+                    f"the election gave no leader to {named(sorted(left))}",
+                    hint="look at the log of the active controller, then resume",
+                )
+            clock.sleep(1.0)
+        before = offsets_in(self.proven(world, "still") or {})
+        ends = cluster.ends([tp for tp in agreed if tp in before])
+        short = {tp: end for tp, end in ends.items() if end.high_watermark < before[tp]}
+        if short:
+            words = [
+                f"{tp} ends at {e.high_watermark}, not {before[tp]}" for tp, e in short.items()
+            ]
+            raise StepFailed(
+                "KO-ELECT-SHORT",
+                f"after the election {len(short)} partitions lack records: {named(words)}",
+                hint="clients are still out; bring the last replica back before anybody writes",
+            )
+
+    def _agreed(self, world: World, away: Collection[TopicPartition]) -> tuple[TopicPartition, ...]:
+        globs = world.facts.get(UNCLEAN) or ()
+        return tuple(
+            tp for tp in away if any(fnmatchcase(n, g) for n in (tp.topic, str(tp)) for g in globs)
+        )
+
+
+class Opened(OpeningStep):
+    """Clients are let in: every partition that was led before the outage is led again."""
+
+    def check(self, world: World) -> State:
+        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
+        if not kinds <= {"open", "absent"}:
+            return State.TODO
+        self.stamp(world, "outage-over")
+        return State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        away = sorted(self.away(world))
+        if not away:
+            return None
+        return Blocked(
+            "KO-PARTITION-OFFLINE",
+            f"{len(away)} partitions have no leader: {named(away)}",
+            "bring their last replica back, and resume; see docs/rolling.md for what else there is",
+        )
+
+    def act(self, world: World) -> None:
+        fence.lift(self.hosts(world), self.port)
+        self.stamp(world, "outage-over")
+
+
+def in_sync_then(kept: Mapping[str, Collection[str]]) -> dict[TopicPartition, tuple[int, ...]]:
+    """Who was in sync with what when the end offsets stood still, from the facts: node to names."""
+    found: dict[TopicPartition, tuple[int, ...]] = {}
+    for node, names in kept.items():
+        for name in names:
+            topic, _, part = name.rpartition("/")
+            tp = TopicPartition(topic, int(part))
+            found[tp] = (*found.get(tp, ()), int(node))
+    return found
+
+
+def electable(part: Partition, up: Collection[int], proven: Collection[int]) -> bool:
+    """Whether whoever the controller may elect holds every record: it takes the first of the
+    replicas that is up."""
+    candidates = [node for node in part.replicas if node in up]
+    return bool(candidates) and set(candidates) <= set(proven)
