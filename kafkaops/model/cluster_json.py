@@ -8,7 +8,7 @@ the place.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -31,7 +31,10 @@ def from_json(document: Any) -> ClusterState:
         raise ValueError("not a cluster snapshot (no kind: cluster-state)")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {document.get('schema_version')}, not 1")
-    state = _in(ClusterState, document.get("state"), "state")
+    try:
+        state = _reader(ClusterState)(document.get("state"))
+    except _Broken as error:
+        raise error.under("state") from None
     assert isinstance(state, ClusterState)
     return state
 
@@ -48,75 +51,143 @@ def _out(value: Any) -> Any:
     return value
 
 
+class _Broken(ValueError):
+    """What is wrong, and the way to it, gathered while the readers unwind: a large state has
+    millions of places, and the good ones need no name."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.way: list[str] = []
+
+    def under(self, step: str) -> _Broken:
+        self.way.append(step)
+        return self
+
+    def __str__(self) -> str:
+        return f"{''.join(reversed(self.way))}: {self.args[0]}"
+
+
+Reader = Callable[[Any], Any]
+
+
 @cache
-def _hints(model: type) -> dict[str, Any]:
-    return get_type_hints(model)
-
-
-def _in(kind: Any, value: Any, where: str) -> Any:
+def _reader(kind: Any) -> Reader:
+    """What reads a JSON value as this type; made once a type."""
     origin, args = get_origin(kind), get_args(kind)
     if kind is TopicPartition:
-        return _partition(value, where)
+        return _partition
     if isinstance(kind, type) and is_dataclass(kind):
-        return _dataclass(kind, value, where)
+        return _dataclass(kind)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        (inner,) = [a for a in args if a is not type(None)]
-        return _in(inner, value, where)
+        (some,) = [a for a in args if a is not type(None)]
+        inner = _reader(some)
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{where}: a list is wanted")
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_in(args[0], inner, f"{where}[{i}]") for i, inner in enumerate(value))
-        if len(value) != len(args):
-            raise ValueError(f"{where}: {len(args)} values are wanted, and there are {len(value)}")
-        return tuple(
-            _in(a, inner, f"{where}[{i}]")
-            for i, (a, inner) in enumerate(zip(args, value, strict=True))
-        )
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return _row(_reader(args[0])) if args[1:] == (Ellipsis,) else _tuple(args)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _mapping(_key(args[0]), _reader(args[1]))
+    return _plain(kind) if isinstance(kind, type) else lambda value: value
+
+
+def _dataclass(model: type) -> Reader:
+    hints = get_type_hints(model)
+    needed = {f.name for f in fields(model) if f.default is f.default_factory is MISSING}
+    readers = {f.name: _reader(hints[f.name]) for f in fields(model)}
+
+    def read(value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise ValueError(f"{where}: a mapping is wanted")
-        return {
-            _key(args[0], key, where): _in(args[1], inner, f"{where}.{key}")
-            for key, inner in value.items()
-        }
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(kind, type) and (
-        not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-    ):
-        raise ValueError(f"{where}: {kind.__name__} is wanted, and it is {value!r}")
-    return value
+            raise _Broken("a mapping is wanted")
+        if not value.keys() <= readers.keys():
+            raise _Broken(f"unknown field {min(value.keys() - readers.keys())!r}")
+        if not needed <= value.keys():
+            raise _Broken(
+                f"field {next(n for n in readers if n in needed - value.keys())!r} is missing"
+            )
+        found, name = {}, ""
+        try:
+            for name, inner in value.items():
+                found[name] = readers[name](inner)
+        except _Broken as error:
+            raise error.under(f".{name}") from None
+        return model(**found)
+
+    return read
 
 
-def _dataclass(model: type, value: Any, where: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: a mapping is wanted")
-    known = {f.name: f for f in fields(model)}
-    unknown = sorted(set(value) - set(known))
-    if unknown:
-        raise ValueError(f"{where}: unknown field {unknown[0]!r}")
-    for name, field in known.items():
-        required = field.default is MISSING and field.default_factory is MISSING
-        if required and name not in value:
-            raise ValueError(f"{where}: field {name!r} is missing")
-    hints = _hints(model)
-    return model(**{name: _in(hints[name], v, f"{where}.{name}") for name, v in value.items()})
+def _row(inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _Broken("a list is wanted")
+        found: list[Any] = []
+        try:
+            for one in value:
+                found.append(inner(one))
+        except _Broken as error:
+            raise error.under(f"[{len(found)}]") from None
+        return tuple(found)
+
+    return read
 
 
-def _key(kind: Any, key: str, where: str) -> Any:
-    if kind is int:
+def _tuple(kinds: tuple[Any, ...]) -> Reader:
+    readers = [_reader(kind) for kind in kinds]
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _Broken("a list is wanted")
+        if len(value) != len(readers):
+            raise _Broken(f"{len(readers)} values are wanted, and there are {len(value)}")
+        found: list[Any] = []
+        try:
+            for reader, one in zip(readers, value, strict=True):
+                found.append(reader(one))
+        except _Broken as error:
+            raise error.under(f"[{len(found)}]") from None
+        return tuple(found)
+
+    return read
+
+
+def _mapping(key: Reader, inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _Broken("a mapping is wanted")
+        found, name = {}, ""
+        try:
+            for name, one in value.items():
+                found[key(name)] = inner(one)
+        except _Broken as error:
+            raise error.under(f".{name}") from None
+        return found
+
+    return read
+
+
+def _plain(kind: type) -> Reader:
+    def read(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise _Broken(f"{kind.__name__} is wanted, and it is {value!r}")
+        return value
+
+    return read
+
+
+def _key(kind: Any) -> Reader:
+    def number(key: str) -> int:
         try:
             return int(key)
-        except ValueError as error:
-            raise ValueError(f"{where}: key {key!r} is not a number") from error
-    return _partition(key, where) if kind is TopicPartition else key
+        except ValueError:
+            raise _Broken(f"key {key!r} is not a number") from None
+
+    return number if kind is int else _partition if kind is TopicPartition else str
 
 
-def _partition(text: Any, where: str) -> TopicPartition:
+def _partition(text: Any) -> TopicPartition:
     topic, dash, number = str(text).rpartition("-")
     if not dash or not number.isdecimal():
-        raise ValueError(f"{where}: {text!r} is not TOPIC-PARTITION")
+        raise _Broken(f"{text!r} is not TOPIC-PARTITION")
     return TopicPartition(topic, int(number))
