@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kafkaops.cli.job import Asked, Job, Wish, carried_out, colour_of
@@ -168,6 +168,16 @@ def lines(plan: Plan) -> Iterator[str]:
         for phase in dict.fromkeys(once):
             yield f"    {phase:<8} {titles.get(phase, phase)}"
     yield "  then:" if plan.operation == OUTAGE else "  for each batch:"
-    for phase in dict.fromkeys(s.phase for s in plan.specs if s.phase not in once):
+    for phase in in_order([s.phase for s in plan.specs if s.phase not in once]):
         yield f"    {phase:<8} {titles.get(phase, phase)}"
     yield f"  {back}"
+
+
+def in_order(phases: Sequence[str]) -> list[str]:
+    """Each phase once. One that earlier batches lack comes after the phase that leads to it:
+    controllers have nothing to be in sync with."""
+    found: list[str] = []
+    for before, phase in zip(("", *phases), phases, strict=False):
+        if phase not in found:
+            found.insert(found.index(before) + 1 if before else 0, phase)
+    return found

@@ -60,7 +60,7 @@ class Meddler:
         self._throttle("" if rate == "off" else rate, "orders", "payments")
 
     def _create(self, topic: str, replicas: list[int]) -> None:
-        new = NewTopic(topic, replica_assignment=[replicas])
+        new = NewTopic(topic, num_partitions=1, replica_assignment=[replicas])
         self.admin.create_topics([new])[topic].result(30)
 
     def _move(self, topic: str, nodes: str) -> None:

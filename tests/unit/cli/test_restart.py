@@ -12,7 +12,7 @@ import yaml
 
 from kafkaops.cli.operations import CONDUCT, conducted
 from kafkaops.cli.restart import moment
-from kafkaops.cli.rolls import lines, summary
+from kafkaops.cli.rolls import in_order, lines, summary
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import ACCEPTED
@@ -123,6 +123,12 @@ def test_the_end_says_who_is_back_and_who_is_not() -> None:
         "not restarted, or not watched to the end: blue-2",
     ]
     assert any("batch 1, " in line for line in lines(plan))
+
+
+def test_phases_are_shown_once_and_in_the_order_of_a_broker() -> None:
+    controller, broker = ["gate", "stop", "up", "soak"], ["gate", "stop", "up", "sync", "soak"]
+    assert in_order([*controller, *controller, *broker, *broker]) == broker
+    assert in_order(broker) == broker
 
 
 @pytest.mark.parametrize(
