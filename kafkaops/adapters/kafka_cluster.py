@@ -91,6 +91,10 @@ class KafkaCluster:
         names = [row.name for row in metadata.topics if row.partitions] if configs else []
         return kafka_topics.topics_of(metadata, await kafka_topics.topic_configs(self._wire, names))
 
+    def broker_config(self, broker: int) -> Mapping[str, str | None]:
+        work = partial(kafka_topics.broker_config, self._wire, broker)
+        return self._wire.run(f"read the config of broker {broker}", work)
+
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
         return self._wire.run(
             "read end offsets", partial(kafka_topics.ends, self._wire, partitions)

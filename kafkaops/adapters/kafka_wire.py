@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
+import kafka.errors as k
+from kafka.protocol.admin import DescribeQuorumRequest
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 
 from kafkaops.adapters.kafka_errors import (
@@ -74,7 +76,7 @@ class Wire(Link):
             named = None if topics is None else [wanted(name=topic) for topic in topics]
             return MetadataRequest(topics=named, allow_auto_topic_creation=False, max_version=12)
 
-        answer = await (self.send(make) if node is None else self.direct(make, node))
+        answer = await (self._told(make) if node is None else self.direct(make, node))
         self.controller = answer.controller_id
         known = {(b.node_id, b.host, b.port) for b in self._manager.cluster.brokers()}
         if {(b.node_id, b.host, b.port) for b in answer.brokers} != known:
@@ -91,6 +93,19 @@ class Wire(Link):
                     self._leaders.pop(tp, None)
                     self._leaderless.add(tp)
         return answer
+
+    async def _told(self, make: Make) -> Any:
+        """An answer of a broker that knows its cluster. In ZooKeeper mode one that has just started
+        serves before the controller told it anything, and knows of no broker and no topic: taken
+        for the truth, every partition would be gone, and every guard would pass."""
+        deadline = self._clock.monotonic() + self.timeout
+        while True:
+            answer = await self.send(make)
+            if answer.brokers or self.supports(DescribeQuorumRequest):
+                return answer
+            if self._clock.monotonic() >= deadline:
+                raise k.NodeNotReadyError("it was told nothing by its controller yet")
+            await self.sleep(0.1)
 
     async def shown(self, what: str, look: Callable[[int], Awaitable[str]]) -> None:
         """Wait until every broker shows a change: each learns of it in its own time, and the next

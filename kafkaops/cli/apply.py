@@ -40,12 +40,19 @@ def features_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
     return job.begin(features.job(), loaded, plan, orders)
 
 
+def protocol_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import job, upgrade_protocol
+
+    return job.begin(upgrade_protocol.job(), loaded, plan, orders)
+
+
 BEGIN: Mapping[str, Begin] = {
     "blue-green": upgrade_begin,
     "restart": roll_begin,
     "rolling": roll_begin,
     "downtime": roll_begin,
     "features": features_begin,
+    "protocol": protocol_begin,
 }
 """Who shows a plan of this operation, asks and runs it."""
 

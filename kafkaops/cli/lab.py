@@ -69,6 +69,9 @@ def up(
     controllers: Annotated[
         int, typer.Option(min=0, max=5, help="With --single: controllers on hosts of their own.")
     ] = 0,
+    zookeeper: Annotated[
+        bool, typer.Option("--zookeeper", help="With --single: in ZooKeeper mode, up to 3.9.")
+    ] = False,
 ) -> None:
     """Start the lab and wait until all of it is healthy. The first time, Kafka is fetched.
 
@@ -78,6 +81,7 @@ def up(
       kafkaops lab up --dir build/other --green-names alt
       kafkaops lab up --security sasl-ssl
       kafkaops lab up --single --brokers 9 --controllers 3 --dir build/lab-rolling
+      kafkaops lab up --single --zookeeper --blue-version 3.8.1 --dir build/lab-zookeeper
     """
     from kafkaops.lab.layout import SECURITY as KINDS
     from kafkaops.lab.layout import Settings
@@ -89,11 +93,22 @@ def up(
         raise UsageFault("KO-USAGE", f"--security is plaintext or sasl-ssl, not {security!r}")
     if controllers and not single:
         raise UsageFault("KO-USAGE", "--controllers needs --single")
+    if zookeeper:
+        _with_zookeeper(blue_version, security, single, controllers)
     settings = Settings(
-        blue_version, green_version, brokers, green_names, security, single, controllers
+        blue_version, green_version, brokers, green_names, security, single, controllers, zookeeper
     )
     status = start(lab_dir(dir), settings, news)
     _show(status)
+
+
+def _with_zookeeper(version: str, security: str, single: bool, controllers: int) -> None:
+    if not single or controllers:
+        raise UsageFault("KO-USAGE", "--zookeeper needs --single, and no --controllers")
+    if security != "plaintext":
+        raise UsageFault("KO-USAGE", f"--zookeeper and --security {security} do not go together")
+    if version.split(".")[0] not in ("2", "3"):
+        raise UsageFault("KO-USAGE", f"Kafka {version} does not know ZooKeeper: 3.9 was the last")
 
 
 @app.command(cls=OpsCommand)

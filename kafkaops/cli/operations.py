@@ -69,6 +69,12 @@ def _downtime() -> ModuleType:
     return operation
 
 
+def _protocol() -> ModuleType:
+    from kafkaops.upgrade.protocol import operation
+
+    return operation
+
+
 def _upgrade() -> ModuleType:
     from kafkaops.upgrade.rolling import upgrade
 
@@ -84,6 +90,7 @@ CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "clear": _blue_green,
     "restart": _rolling,
     "features": _features,
+    "protocol": _protocol,
     "rolling": _upgrade,
     "rolling-back": _upgrade,
     "downtime": _downtime,
@@ -193,6 +200,13 @@ class Operations:
 
         return survey.plan(only_reading(world), asked, run)
 
+    def plan_protocol(self, world: World, run: str, options: Options) -> Plan:
+        """The plan of raising the protocol of a cluster in ZooKeeper mode to `options.to`, or
+        GuardRefused. Nothing is changed: the ports refuse."""
+        from kafkaops.upgrade.protocol import survey
+
+        return survey.plan(only_reading(world), options, run)
+
     # -- runs of any operation -------------------------------------------------
 
     def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
@@ -249,10 +263,11 @@ class Operations:
         from kafkaops.features import phases as features
         from kafkaops.upgrade.blue_green import phases as blue_green
         from kafkaops.upgrade.downtime import phases as downtime
+        from kafkaops.upgrade.protocol import phases as protocol
         from kafkaops.upgrade.rolling import phases as rolling
 
-        every = (blue_green.TITLES, downtime.TITLES, rolling.TITLES, features.TITLES)
-        return {phase.value: words for titles in every for phase, words in titles.items()}
+        every = (blue_green, downtime, rolling, features, protocol)
+        return {phase.value: words for room in every for phase, words in room.TITLES.items()}
 
 
 def dumped(config: Config) -> dict[str, Any]:

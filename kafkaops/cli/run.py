@@ -304,11 +304,11 @@ def _idle(loaded: Loaded, run: str | None) -> Run:
 
 
 def _for_good(found: Run) -> bool:
-    """Whether going on takes a feature level past its way back."""
+    """Whether going on takes a feature level, or a protocol, past its way back."""
     from kafkaops.cli import runs
     from kafkaops.cli.features import without_return
 
-    return found.operation == runs.FEATURES and without_return(found)
+    return found.operation in (runs.FEATURES, runs.PROTOCOL) and without_return(found)
 
 
 def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -> None:

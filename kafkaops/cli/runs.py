@@ -19,6 +19,7 @@ from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK
 from kafkaops.upgrade.downtime.planner import OPERATION as DOWNTIME
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
+from kafkaops.upgrade.protocol.planner import OPERATION as PROTOCOL
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 from kafkaops.upgrade.rolling.upgrading import BACK as ROLLING_BACK
 from kafkaops.upgrade.rolling.upgrading import UPGRADE as ROLLING
@@ -28,6 +29,7 @@ __all__ = [
     "FEATURES",
     "FINALIZE",
     "FORWARD",
+    "PROTOCOL",
     "RESTART",
     "ROLLING",
     "THERE",
@@ -109,7 +111,7 @@ def find(loaded: Loaded, run: str | None) -> Run:
     """The run of this id; or one that did not end; or the newest upgrade, for another operation
     that is over must not hide it; or the newest of those. UsageFault when there is none."""
     if run is None:
-        ups, others = _newest(loaded, THERE), _newest(loaded, (RESTART, FEATURES))
+        ups, others = _newest(loaded, THERE), _newest(loaded, (RESTART, FEATURES, PROTOCOL))
         busy = [r for r in (*others, *ups) if r.status in UNFINISHED]
         newest = next(iter([*busy, *ups, *others]), None)
         if newest is None:

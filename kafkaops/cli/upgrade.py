@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 
 class Upgrade(OpsGroup):
-    """A command of its own, with commands below it that only look."""
+    """A command of its own, with commands below it."""
 
     lazy: ClassVar[Mapping[str, Lazy]] = {
         "batches": Lazy("kafkaops.cli.upgrade_batches", "Which brokers may go down together."),
+        "protocol": Lazy("kafkaops.cli.upgrade_protocol", "ZooKeeper mode: the second roll."),
     }
 
     def __init__(self, **attrs: Any) -> None:
@@ -58,6 +59,7 @@ Examples:
   kafkaops upgrade --strategy rolling --to 4.3.1 --yes --max-batch 2 --soak 60
   kafkaops upgrade --strategy downtime --to 4.3.1 --plan
   kafkaops upgrade batches --cluster blue
+  kafkaops upgrade protocol --to 3.9 --plan
 """
 
 app = make_app(HELP, cls=Upgrade)
@@ -273,6 +275,12 @@ def _rolled(run: Run) -> list[str]:
     return rolls.summary(run)
 
 
+def _protocol(run: Run) -> list[str]:
+    from kafkaops.cli import upgrade_protocol
+
+    return upgrade_protocol.summary(run)
+
+
 def _levels(run: Run) -> list[str]:
     from kafkaops.cli import features
 
@@ -286,6 +294,7 @@ ENDED: Mapping[str, Callable[[Run], list[str]]] = {
     "downtime": _rolled,
     "downtime-back": _rolled,
     "features": _levels,
+    "protocol": _protocol,
 }
 """What more there is to say of how a run of this operation ended."""
 

@@ -108,7 +108,8 @@ def refuse_without_features(features: Features, name: str) -> None:
             f"{name} runs with ZooKeeper, where the level is inter.broker.protocol.version in each"
             " broker's server.properties",
             where=name,
-            hint="migrate it to KRaft on 3.9, or move to another cluster: kafkaops upgrade",
+            hint="kafkaops upgrade protocol --to 3.9 raises that, broker by broker; to 4.x migrate"
+            " it to KRaft on 3.9, or move: kafkaops upgrade --strategy blue-green",
         )
     if METADATA not in features.finalized:
         raise GuardRefused(

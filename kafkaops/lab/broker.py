@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import access, archive, installed, kit
+from kafkaops.lab import access, archive, installed, kit, zookeeper
 from kafkaops.lab.layout import (
     CLIENT_PORT,
     CONTROLLER_PORT,
@@ -100,6 +100,8 @@ def properties(
     if not host.serves:
         # A controller that is no broker has nothing to advertise, and refuses to.
         del values["advertised.listeners"], values["inter.broker.listener.name"]
+    if settings.zookeeper:
+        values = zookeeper.properties(host, settings, values)
     return "".join(f"{key}={value}\n" for key, value in (values | dict(extra or {})).items())
 
 
@@ -135,6 +137,8 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
         installed.prepare(layout, host, settings.version(host.colour), text, JVM)
     else:
         (home / "server.properties").write_text(text)
+    if settings.zookeeper:
+        return  # its storage is made by the broker itself
     for file in formatted(layout, settings, host.colour).iterdir():
         shutil.copy(file, data / file.name)
     meta = data / "meta.properties"

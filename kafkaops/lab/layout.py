@@ -23,6 +23,7 @@ MOTO = ("127.0.0.1", 5001)
 CLIENT_PORT = 9092
 CONTROLLER_PORT = 9093
 REPL_PORT = 9094
+ZOOKEEPER_PORT = 2181
 COLOURS = ("blue", "green")
 SUBNET = {"blue": 1, "green": 2}
 CONTROLLER_ID = 100
@@ -60,7 +61,8 @@ class Settings:
     """What `lab up` was asked for. `green_names` is `same` (both clusters advertise b1, b2, ...)
     or `alt` (green advertises g1, g2, ...: only the alias can move); `security` is `plaintext`
     or `sasl-ssl` (see `lab.access`). `single` is blue alone, with Kafka installed on its hosts
-    (see `lab.installed`) and, by choice, `controllers` on hosts of their own."""
+    (see `lab.installed`) and, by choice, `controllers` on hosts of their own, or in ZooKeeper mode
+    (see `lab.zookeeper`)."""
 
     blue_version: str = "3.9.2"
     green_version: str = "4.3.1"
@@ -69,6 +71,7 @@ class Settings:
     security: str = PLAINTEXT
     single: bool = False
     controllers: int = 0
+    zookeeper: bool = False
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -78,7 +81,7 @@ class Settings:
         return self.blue_version if colour == "blue" else self.green_version
 
     def hosts(self) -> tuple[LabHostSpec, ...]:
-        roles = "broker" if self.controllers else "broker,controller"
+        roles = "broker" if self.controllers or self.zookeeper else "broker,controller"
         brokers = (
             LabHostSpec(
                 name=f"{colour}-{node}",

@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kafkaops.lab import access, archive, broker, control, installed, names, network
-from kafkaops.lab.layout import CLIENT_PORT, Layout, Settings
+from kafkaops.lab import access, archive, broker, control, installed, names, network, zookeeper
+from kafkaops.lab.layout import CLIENT_PORT, ZOOKEEPER_PORT, Layout, Settings
 from kafkaops.lab.process import Table
 
 HEALTH_TIMEOUT = 120.0
@@ -64,9 +64,13 @@ class Supervisor:
         try:
             self._step("network: loopback, resolver")
             network.begin(self.layout)
-            self._step("storage of the brokers formatted")
-            with ThreadPoolExecutor(len(colours)) as pool:
-                list(pool.map(lambda c: broker.formatted(self.layout, settings, c), colours))
+            if settings.zookeeper:
+                self._start_zookeeper()
+                self._step("ZooKeeper answers")
+            else:
+                self._step("storage of the brokers formatted")
+                with ThreadPoolExecutor(len(colours)) as pool:
+                    list(pool.map(lambda c: broker.formatted(self.layout, settings, c), colours))
             broker_ids = {colour: broker.kafka_id() for colour in colours}
             for host in settings.hosts():
                 broker.prepare(self.layout, settings, host, broker_ids[host.colour])
@@ -93,6 +97,23 @@ class Supervisor:
         line = f"{len(self.progress) + 1} of {steps}  {seconds:5.1f} s  {text}"
         self.progress.append(line)
         print(line, flush=True)
+
+    def _start_zookeeper(self) -> None:
+        """And wait: a broker gives up on one that it cannot reach."""
+        zookeeper.prepare(self.layout)
+        argv, env = zookeeper.command(self.layout, self.settings, broker.JVM)
+        home = self.layout.host(zookeeper.HOST)
+        log = home / "logs" / "zookeeper.log"
+        self.table.spawn(zookeeper.NAME, argv, env=env, cwd=home, log=log)
+        self._listening(zookeeper.HOST, zookeeper.ADDRESS, ZOOKEEPER_PORT)
+
+    def _listening(self, name: str, address: str, port: int) -> None:
+        deadline = time.monotonic() + HEALTH_TIMEOUT
+        while not listens(address, port):
+            self._alive()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{name} does not listen on port {port}")
+            time.sleep(0.1)
 
     def _start_brokers(self) -> None:
         for host in self.settings.hosts():
@@ -136,11 +157,7 @@ class Supervisor:
         deadline = time.monotonic() + HEALTH_TIMEOUT
         hosts = self.settings.brokers_of(colour)
         for host in hosts:
-            while not listens(host.address, CLIENT_PORT):
-                self._alive()
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{host.name} does not listen on port {CLIENT_PORT}")
-                time.sleep(0.1)
+            self._listening(host.name, host.address, CLIENT_PORT)
         # Quiet: refused connections while brokers start are no news.
         known: dict[str, Any] = {"bootstrap.servers": self.settings.bootstrap(colour)}
         admin = AdminClient(known | {"log_level": 0} | access.librdkafka(self.layout))

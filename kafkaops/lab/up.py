@@ -41,7 +41,8 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
         needs.check(len(settings.hosts()), mirror=not settings.single)
         for version in dict.fromkeys(settings.version(colour) for colour in settings.colours):
             kit.fetch(version, say)
-            broker.template(version, say)
+            if not settings.zookeeper:
+                broker.template(version, say)
         # The load and the mirror run inside, where nothing can be fetched any more.
         for version in kit.CLIENTS:
             kit.fetch(version, say)

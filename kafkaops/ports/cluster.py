@@ -35,6 +35,9 @@ class Cluster(Protocol):
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         """Fresh metadata of every topic, internal ones included."""
 
+    def broker_config(self, broker: int) -> Mapping[str, str | None]:
+        """One broker's effective config, asked of itself; None for what is secret."""
+
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
         """Log start, high watermark and last stable offset, asked of each leader."""
 

@@ -11,13 +11,14 @@ from kafkaops.upgrade.install.looks import Look
 from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.install.removed import MIB, troubles
+from kafkaops.upgrade.protocol.setting import NAME as PROTOCOL
+from kafkaops.upgrade.protocol.setting import Protocol, told
 from kafkaops.upgrade.refusals_codes import Finding
 
 KRAFT_ONLY = Release(4, 0, 0)
 OLDEST = Release(3, 3, 0)
 """The oldest software, and the oldest metadata.version, from which 4.x may be reached ("Upgrading
 to 4.0" of Kafka's documentation)."""
-PROTOCOL = "inter.broker.protocol.version"
 UNPACKED = 3
 """A tarball, and what comes out of it, for as long as both are there: this many times its size."""
 UNKNOWN_SIZE = 150 * MIB
@@ -26,6 +27,7 @@ UNKNOWN_SIZE = 150 * MIB
 def find(
     state: ClusterState, looks: Sequence[Look], place: Place, to: Release, tarball: Tarball
 ) -> Iterator[Finding]:
+    yield from zookeeper(state, to)
     yield from _cluster(state, to)
     for one in looks:
         yield from _way(one, place, to)
@@ -45,12 +47,23 @@ def _protocol(one: Look, to: Release) -> Iterator[Finding]:
             one.host,
             f"{PROTOCOL} is not set: on {to} this broker would speak {to.line} at once, and not go"
             " back",
-            f"set {PROTOCOL}={one.running.release.line} on every host, and kafkaops restart; once"
-            " all run the new version raise it, and restart again",
+            f"set {PROTOCOL}={one.running.release.line} on every host, and kafkaops restart"
+            " --changed-config; once all run the new version: kafkaops upgrade protocol --to"
+            f" {to.line}",
+        )
+    pinned = told(one.known)
+    if pinned is not None and pinned > Protocol(to.major, to.minor):
+        yield Finding(
+            "KO-PROTOCOL-NEWER",
+            one.host,
+            f"{PROTOCOL} is {pinned}, which {to} does not know: its brokers would not start",
+            f"stay on {pinned} or later: what was written with a protocol, an older one may not"
+            " read",
         )
 
 
-def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
+def zookeeper(state: ClusterState, to: Release) -> Iterator[Finding]:
+    """What no tarball changes."""
     if state.quorum is None and to >= KRAFT_ONLY:
         yield Finding(
             "KO-ZOOKEEPER",
@@ -59,6 +72,9 @@ def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
             "migrate it to KRaft on 3.9 in place, then upgrade; or build a KRaft cluster beside it:"
             " kafkaops upgrade --strategy blue-green",
         )
+
+
+def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
     now, most = state.features.get(levels.METADATA), levels.of_release(str(to))
     if most is None:
         yield Finding(

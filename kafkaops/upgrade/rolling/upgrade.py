@@ -10,6 +10,7 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
@@ -43,7 +44,15 @@ def rollback(conduct: Conduct) -> RunResult:
 
 
 def finalize(conduct: Conduct) -> RunResult:
-    to = Options.of(conduct.run.look().plan.snapshot["options"]).to
+    snapshot = conduct.run.look().plan.snapshot
+    to = Options.of(snapshot["options"]).to
+    if not snapshot["voters"]:
+        raise GuardRefused(
+            "KO-NOTHING-TO-FINALIZE",
+            "in ZooKeeper mode a rolling upgrade is finalised by raising the protocol, a second"
+            " roll",
+            hint=f"kafkaops upgrade protocol --to {Release.of(str(to)).line} --plan",
+        )
     raise GuardRefused(
         "KO-NOTHING-TO-FINALIZE",
         "a rolling upgrade is finalised by raising the cluster's features, a step of its own",

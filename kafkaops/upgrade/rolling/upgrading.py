@@ -17,6 +17,7 @@ from kafkaops.upgrade.install import refusals as install_refusals
 from kafkaops.upgrade.install.looks import Look, look
 from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.install.release import Release
+from kafkaops.upgrade.protocol.setting import NAME, Protocol, spoken, told
 from kafkaops.upgrade.refusals_codes import Finding, accept
 from kafkaops.upgrade.rolling import planner
 from kafkaops.upgrade.rolling.choosing import Options, choose
@@ -48,8 +49,9 @@ def ready(world: World, options: Options) -> Ready:
     to = Release.of(str(options.to))
     spec = cluster_spec(world, options)
     place = place_of(spec)
-    tarball = world.versions.tarball(str(to))
     state = world.clusters[options.cluster].snapshot()
+    refusals.refuse(list(install_refusals.zookeeper(state, to)))
+    tarball = world.versions.tarball(str(to))
     chosen = choose(spec, state, options)
     _sendable(tarball, chosen.hosts.values())
     looks = look_at(world, spec, chosen.hosts, str(to))
@@ -99,19 +101,20 @@ def way_back(world: World, there: Plan) -> Plan:
     state = world.clusters[options.cluster].snapshot()
     features_as_before(there, state)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
-    told = f"{NOTES[UPGRADE]}.{{}}.{{}}".format
+    noted = f"{NOTES[UPGRADE]}.{{}}.{{}}".format
     touched = {
         host.node_id: host
         for host in spec.hosts
-        if host.node_id is not None and world.facts.get(told(host.name, "mark")) is not None
+        if host.node_id is not None and world.facts.get(noted(host.name, "mark")) is not None
     }
     looks = look_at(world, spec, touched, str(options.to))
     changes: dict[int, Change] = {}
     for one in looks:
-        link = str(world.facts.get(told(one.host, "link-before")) or one.link)
+        link = str(world.facts.get(noted(one.host, "link-before")) or one.link)
         change = Change(ran.get(one.host) or link.rpartition("/")[2], link, str(options.to))
         if _runs(one) != change.version or one.link != change.link:
             changes[one.node] = change
+    _protocol_as_before(state, looks, changes)
     hosts = {node: host for node, host in touched.items() if node in changes}
     return planner.roll(
         world.config,
@@ -193,6 +196,24 @@ def _hosts(
                 f"node {host.node_id} is no node of {spec.name} that is up",
                 "start it, or take it out of the config's `hosts`",
             )
+
+
+def _protocol_as_before(
+    state: ClusterState, looks: Iterable[Look], changes: Mapping[int, Change]
+) -> None:
+    """In ZooKeeper mode the level is each broker's protocol: what it and its file say."""
+    if state.quorum is not None or not changes:
+        return
+    oldest = min(Release.of(change.version) for change in changes.values())
+    now = [*spoken(state).values(), *(p for one in looks if (p := told(one.known)) is not None)]
+    newest = max(now, default=None)
+    if newest is not None and newest > Protocol(oldest.major, oldest.minor):
+        raise GuardRefused(
+            "KO-PROTOCOL-RAISED",
+            f"since the upgrade {NAME} was raised to {newest}: {oldest} does not know that, and may"
+            " not read what was written with it",
+            hint="there is no way back from a protocol; go on with what runs now",
+        )
 
 
 def features_as_before(there: Plan, state: ClusterState) -> None:
