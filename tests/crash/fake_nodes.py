@@ -8,6 +8,7 @@ looks at every change and every half second, and knows nothing of kafkaops.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from kafkaops.ports.host_units import Unit
 from tests.crash.fake_host import FakeHost
 
 STEP = 0.5
+PINNED = re.compile(rb"^\s*inter\.broker\.protocol\.version\s*[=:]\s*(\S+)", re.MULTILINE)
 
 
 class LiveClock(FakeClock):
@@ -42,7 +44,8 @@ class LiveClock(FakeClock):
 class Node:
     """`boot` seconds from its start to its registration, `catch_up` from there into each ISR;
     `stop` seconds to stop; `code` and `signal` are how its next stop ends. `broken`: it starts and
-    is never registered. `version` is what its process runs."""
+    is never registered. `version` is what its process runs, `protocol` what that speaks in
+    ZooKeeper mode."""
 
     id: int
     rack: str | None
@@ -54,6 +57,7 @@ class Node:
     signal: int | None = None
     broken: bool = False
     version: str = "3.9.2"
+    protocol: str = ""
     pid: int = 0
     started: float = 0.0
     registered: bool = True
@@ -80,7 +84,8 @@ class LiveCluster:
         self.id = "BLUE"
         self.nodes = {n.id: n for n in nodes}
         self.voters = tuple(voters)
-        self.active = voters[0] if voters else -1
+        self.electable = self.voters or tuple(n.id for n in nodes)  # in ZooKeeper mode any broker
+        self.active = self.electable[0]
         self.parts: dict[TopicPartition, Part] = {}
         self.moving: dict[TopicPartition, tuple[int, ...]] = {}
         self.pids = itertools.count(1000)
@@ -109,7 +114,7 @@ class LiveCluster:
                 for part in self.parts.values():
                     part.ready[node.id] = now + node.catch_up
         if self.active < 0:
-            self.active = next((v for v in self.voters if self.up(v)), -1)
+            self.active = next((v for v in self.electable if self.up(v)), -1)
         for part in self.parts.values():
             if part.leader < 0:
                 part.leader = next((r for r in part.isr if self.up(r)), -1)
@@ -133,7 +138,7 @@ class LiveCluster:
             if part.leader == node:
                 part.leader = next((r for r in part.isr if self.up(r)), -1)
         if self.active == node:
-            self.active = next((v for v in self.voters if self.nodes[v].pid), -1)
+            self.active = next((v for v in self.electable if self.nodes[v].pid), -1)
 
     def die(self, node: int) -> None:
         """A process that ends by itself, for good."""
@@ -173,6 +178,7 @@ class LiveCluster:
             features=dict(self.features),
             reassigning=tuple(self.moving),
             removing=dict(self.moving),
+            broker_config={n.id: self.broker_config(n.id) for n in brokers},
         )
 
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
@@ -191,6 +197,12 @@ class LiveCluster:
             name: Topic(name, "", False, tuple(rows), config(least[name]) if configs else config())
             for name, rows in found.items()
         }
+
+    def broker_config(self, broker: int) -> Mapping[str, str | None]:
+        if not self.up(broker):
+            raise Unreachable("KO-UNREACHABLE", f"broker {broker} does not answer")
+        spoken = self.nodes[broker].protocol
+        return {"inter.broker.protocol.version": spoken} if spoken else {}
 
     def cluster_id(self) -> str:
         return self.id
@@ -229,6 +241,8 @@ class NodeHost:
         self.log = ""
         self.away = False
         self.files: dict[str, bytes] = {}
+        self.properties = "/opt/kafka/config/server.properties"
+        self.rights: dict[str, tuple[int, str]] = {}
         self.links = {"/opt/kafka/current": "versions/3.9.2"}
         self.unpacked = {"/opt/kafka/versions/3.9.2": "3.9.2"}
         self.room = 10**12
@@ -278,6 +292,10 @@ class NodeHost:
             if version in self.refused:
                 raise StepFailed("KO-UNIT", f"Kafka {version} ended at once", where=self.name)
             self.node.version = version
+            if not self.cluster.voters:
+                said = PINNED.search(self.files.get(self.properties, b""))
+                line = version.rpartition(".")[0]
+                self.node.protocol = said[1].decode() if said else f"{line}-IV0"
             self.cluster.start(self.node.id)
         return self.unit(name)
 
@@ -321,7 +339,9 @@ class NodeHost:
 
     def put(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "") -> None:
         self._reached()
-        self.files[path] = data
+        assert path != self.properties or not self.node.pid, f"{self.name} runs while it is written"
+        self.files[path], self.rights[path] = data, (mode, owner)
+        self.times[path] = self.cluster.clock.wall()
 
     def upload(
         self, path: str, source: object, *, sha512: str, timeout: float = 600.0, **more: object
@@ -352,7 +372,7 @@ class NodeHost:
             line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
             return Ran(0, "\0".join(line), "")
         if argv[0] == "stat":
-            return Ran(0, "kafka\n", "")
+            return Ran(0, "640 kafka staff\n" if "%a" in argv[2] else "kafka\n", "")
         self.tried.append(tuple(argv))
         if self.trial is not None:
             return Ran(self.trial[0], "", self.trial[1])
