@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import kafka.errors as k
 import pytest
-from kafka.protocol.admin import ListGroupsRequest
+from kafka.protocol.admin import DescribeQuorumRequest, ListGroupsRequest
 
 from kafkaops.adapters.kafka_errors import KafkaAnswer
 from kafkaops.engine.errors import StepFailed
@@ -127,3 +128,43 @@ def test_all_coordinators_of_a_broken_broker_are_looked_for_anew() -> None:
     homes.update(g=3, h=3, i=99)  # i's broker did not break: it is not asked for again
     assert finish(wire.coordinators(list(homes))) == {"g": 3, "h": 3, "i": 1}
     assert finish(wire.at_coordinator(ListGroupsRequest, "g")) == "answer"
+
+
+def told_nothing() -> Any:
+    """What a broker in ZooKeeper mode answers that has just started."""
+    empty = metadata({})
+    empty.brokers, empty.controller_id = [], -1
+    return empty
+
+
+def in_zookeeper_mode(*answers: Any) -> FakeWire:
+    left = list(answers)
+    wire = FakeWire(lambda request, node: left.pop(0) if len(left) > 1 else left[0])
+
+    def api_version(request: Any) -> int:
+        if request is DescribeQuorumRequest:
+            raise k.IncompatibleBrokerVersion("there is no quorum")
+        return 8
+
+    wire._manager.broker_version_data.api_version = api_version
+    return wire
+
+
+def test_in_zookeeper_mode_a_broker_that_was_told_nothing_yet_is_not_believed() -> None:
+    wire = in_zookeeper_mode(told_nothing(), told_nothing(), metadata({("t", 0): 1}))
+    answer = finish(wire.metadata(None))
+    assert [topic.name for topic in answer.topics] == ["t"]
+    assert wire.controller == 1
+    silent = in_zookeeper_mode(told_nothing())
+    with pytest.raises(k.NodeNotReadyError):
+        finish(silent.metadata(None))
+    assert silent.clock.monotonic() >= 12.0
+
+
+def test_with_kraft_a_cluster_without_brokers_is_an_answer() -> None:
+    async def refreshed() -> None: ...
+
+    wire = FakeWire(lambda request, node: told_nothing())
+    wire._manager.cluster.refresh_metadata = refreshed
+    assert finish(wire.metadata([])).brokers == []
+    assert len(wire.asked) == 1

@@ -127,6 +127,7 @@ def test_zookeeper_and_brokers_that_tell_nothing_are_refused() -> None:
     with pytest.raises(GuardRefused) as refused:
         refuse_without_features(replace(features(), kraft=False), "demo-blue")
     assert refused.value.code == "KO-FEATURES-ZOOKEEPER"
+    assert "kafkaops upgrade protocol --to 3.9" in refused.value.hint
     with pytest.raises(GuardRefused) as refused:
         refuse_without_features(features(), "demo-blue")
     assert refused.value.code == "KO-FEATURES-NONE"

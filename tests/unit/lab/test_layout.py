@@ -53,6 +53,17 @@ def test_replication_fits_the_number_of_brokers(brokers: int, rf: str, min_isr: 
     assert values["offsets.topic.replication.factor"] == rf
 
 
+def test_in_zookeeper_mode_brokers_know_nothing_of_kraft_and_have_their_protocol_pinned() -> None:
+    settings = Settings("3.8.1", single=True, zookeeper=True)
+    values = parsed(settings, "blue-2")
+    assert values["broker.id"] == "2"
+    assert values["zookeeper.connect"] == "127.0.1.200:2181"
+    assert values["inter.broker.protocol.version"] == "3.8"
+    assert values["listeners"] == "CLIENT://127.0.1.2:9092,REPL://127.0.1.2:9094"
+    assert not {"process.roles", "node.id", "controller.quorum.voters"} & set(values)
+    assert {host.roles for host in settings.hosts()} == {"broker"}
+
+
 def test_racks_go_round() -> None:
     assert parsed(Settings(brokers=4), "blue-4")["broker.rack"] == "eu-west-1a"
     assert parsed(Settings(), "green-3")["broker.rack"] == "eu-west-1c"
