@@ -14,6 +14,8 @@ from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.downtime import planner
 from kafkaops.upgrade.downtime.planner import BACK, OPERATION
 from kafkaops.upgrade.downtime.registry import REGISTRY
+from kafkaops.upgrade.install.removed import settings
+from kafkaops.upgrade.protocol.setting import told as told_protocol
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 
@@ -63,7 +65,10 @@ def rollback(conduct: Conduct) -> RunResult:
         return conduct.undo(REGISTRY)
     _features_as_before(world, there)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
-    place = upgrading.place_of(survey.cluster_spec(world, Options.of(there.snapshot["options"])))
+    spec = survey.cluster_spec(world, Options.of(there.snapshot["options"]))
+    files = [settings(world.hosts[host].read(spec.properties) or b"") for host in touched]
+    upgrading.protocol_as_before(there, map(told_protocol, files), [ran[host] for host in touched])
+    place = upgrading.place_of(spec)
 
     def before(host: str) -> tuple[str, str]:
         link = world.facts.get(told(host, "link-before")) or place.target(ran[host])

@@ -114,7 +114,8 @@ def way_back(world: World, there: Plan) -> Plan:
         change = Change(ran.get(one.host) or link.rpartition("/")[2], link, str(options.to))
         if _runs(one) != change.version or one.link != change.link:
             changes[one.node] = change
-    _protocol_as_before(state, looks, changes)
+    now = [*spoken(state).values(), *(told(one.known) for one in looks)]
+    protocol_as_before(there, now, [change.version for change in changes.values()])
     hosts = {node: host for node, host in touched.items() if node in changes}
     return planner.roll(
         world.config,
@@ -198,16 +199,16 @@ def _hosts(
             )
 
 
-def _protocol_as_before(
-    state: ClusterState, looks: Iterable[Look], changes: Mapping[int, Change]
+def protocol_as_before(
+    there: Plan, said: Iterable[Protocol | None], releases: Iterable[str]
 ) -> None:
-    """In ZooKeeper mode the level is each broker's protocol: what it and its file say."""
-    if state.quorum is not None or not changes:
+    """In ZooKeeper mode the level is each broker's protocol. `said` is what brokers or their files
+    say of it now, `releases` what the way back goes to."""
+    known, oldest = min(((p, r) for r in releases if (p := Protocol.of(r))), default=(None, ""))
+    newest = max((p for p in said if p is not None), default=None)
+    if there.snapshot.get("voters") or known is None or newest is None:
         return
-    oldest = min(Release.of(change.version) for change in changes.values())
-    now = [*spoken(state).values(), *(p for one in looks if (p := told(one.known)) is not None)]
-    newest = max(now, default=None)
-    if newest is not None and newest > Protocol(oldest.major, oldest.minor):
+    if newest > known:
         raise GuardRefused(
             "KO-PROTOCOL-RAISED",
             f"since the upgrade {NAME} was raised to {newest}: {oldest} does not know that, and may"
