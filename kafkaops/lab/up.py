@@ -38,7 +38,7 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
         if control.listener_pid(layout.socket) is not None:
             return _already(layout, settings, say)
         _claim(layout)
-        needs.check(len(settings.hosts()), mirror=not settings.single)
+        needs.check(len(settings.hosts()) + settings.zookeeper, mirror=not settings.single)
         for version in dict.fromkeys(settings.version(colour) for colour in settings.colours):
             kit.fetch(version, say)
             if not settings.zookeeper:

@@ -13,7 +13,7 @@ from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.engine_harness import Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import VOTERS
-from tests.crash.upgrade_scene import NEW, OLD, Upgrade
+from tests.crash.upgrade_scene import NEW, OLD, Upgrade, in_zookeeper_mode
 
 SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.04
 NODES = (1, 2, 3, 4, 5, 6, *VOTERS)
@@ -227,18 +227,6 @@ def test_in_zookeeper_mode_the_protocol_version_must_be_pinned() -> None:
     host = world.hosts["blue-2"]
     host.files["/opt/kafka/config/server.properties"] = b"inter.broker.protocol.version: 3.8\n"
     assert world.plan().specs
-
-
-def in_zookeeper_mode() -> Upgrade:
-    """From 3.8.1 to 3.9.2, the protocol pinned."""
-    world = Upgrade(Options(to="3.9.2"), voters=())
-    for host in world.hosts.values():
-        host.node.version, host.node.protocol = "3.8.1", "3.8"
-        host.links["/opt/kafka/current"] = "versions/3.8.1"
-        host.unpacked = {}
-        host.files[host.properties] = b"inter.broker.protocol.version=3.8\n"
-    world.cluster.features.clear()
-    return world
 
 
 def test_in_zookeeper_mode_it_rolls_and_goes_back_while_the_protocol_stays() -> None:

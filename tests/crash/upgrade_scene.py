@@ -66,3 +66,15 @@ class Upgrade(Restart):
             always=self.always,
             operate=operate,
         )
+
+
+def in_zookeeper_mode() -> Upgrade:
+    """From 3.8.1 to 3.9.2, the protocol pinned."""
+    world = Upgrade(Options(to="3.9.2"), voters=())
+    for host in world.hosts.values():
+        host.node.version, host.node.protocol = "3.8.1", "3.8"
+        host.links["/opt/kafka/current"] = "versions/3.8.1"
+        host.unpacked = {}
+        host.files[host.properties] = b"inter.broker.protocol.version=3.8\n"
+    world.cluster.features.clear()
+    return world

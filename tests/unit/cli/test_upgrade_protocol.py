@@ -19,7 +19,8 @@ from kafkaops.engine.lease import Lease
 from kafkaops.engine.store import FileFacts, MemoryFacts
 from kafkaops.ports.world import World
 from tests.crash.protocol_scene import Raise, file
-from tests.crash.restart_scene import RACKS, config
+from tests.crash.restart_scene import RACKS, Restart, config
+from tests.crash.upgrade_scene import in_zookeeper_mode
 from tests.unit.cli.fake_operations import ToyLease
 
 Kafkaops = Callable[..., tuple[int, Any, str]]
@@ -29,7 +30,7 @@ ONCE = dict.fromkeys(RACKS, 1)
 
 @dataclass
 class RaiseOperations(Operations):
-    raised: Raise = field(default_factory=Raise)
+    raised: Restart = field(default_factory=Raise)
 
     def clock(self) -> Clock:
         return self.raised.clock
@@ -65,6 +66,10 @@ def kafkaops(
     return do
 
 
+def files(operations: RaiseOperations) -> dict[int, bytes]:
+    return {h.node.id: h.files[h.properties] for h in operations.raised.hosts.values()}
+
+
 def test_the_boundary_is_shown_and_the_name_asked_for_before_anything(
     kafkaops: Kafkaops, operations: RaiseOperations
 ) -> None:
@@ -86,7 +91,7 @@ def test_planned_saved_applied_and_then_there_is_nothing_to_do(
     code, document, _ = kafkaops("apply", saved, "--confirm", "demo")
     assert (code, document["outcome"]) == (0, "done")
     assert operations.raised.starts() == ONCE
-    assert all(operations.raised.file(node) == file(node, b"3.9") for node in RACKS)
+    assert files(operations) == {node: file(node, b"3.9") for node in RACKS}
     code, document, _ = kafkaops(*TO)
     assert (code, document["outcome"]) == (0, "nothing-to-do")
     code, document, _ = kafkaops("run", "rollback", "--yes")
@@ -116,3 +121,34 @@ def test_one_that_failed_is_gone_on_with_by_name_only(
 def test_what_makes_no_sense_is_said(kafkaops: Kafkaops, to: str) -> None:
     code, document, _ = kafkaops("upgrade", "protocol", "--to", to)
     assert (code, document["error"]["code"]) == (2, "KO-PROTOCOL")
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "downtime"])
+def test_after_both_there_is_no_way_back_from_the_first(
+    kafkaops: Kafkaops, operations: RaiseOperations, strategy: str
+) -> None:
+    operations.raised = in_zookeeper_mode()
+    upgraded = kafkaops("upgrade", "--strategy", strategy, "--to", "3.9.2", "--yes")[1]
+    assert upgraded["outcome"] == "done"
+    assert kafkaops("run", "finalize", upgraded["run"], "--confirm", "demo")[0] == 5
+    assert kafkaops(*TO, "--confirm", "demo")[1]["outcome"] == "done"
+    assert set(files(operations).values()) == {b"inter.broker.protocol.version=3.9\n"}
+    code, document, _ = kafkaops("run", "rollback", "--yes")
+    assert (code, document["error"]["code"]) == (5, "KO-PROTOCOL-RAISED")
+    assert {host.node.version for host in operations.raised.hosts.values()} == {"3.9.2"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--single", "--controllers", "1"),
+        ("--single", "--security", "sasl-ssl"),
+        ("--single", "--blue-version", "4.3.1"),
+    ],
+)
+def test_a_lab_with_zookeeper_is_one_cluster_of_an_old_version(
+    more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["lab", "up", "--zookeeper", *more, "--dir", "/nowhere/lab"]) == 2
+    assert "KO-USAGE" in capsys.readouterr().err
