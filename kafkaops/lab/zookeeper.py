@@ -16,8 +16,6 @@ HOST = "zk-1"
 NAME = f"{HOST}/zookeeper"
 ADDRESS = "127.0.1.200"
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-LAST = "3.9"
-"""The last line of Kafka that knows ZooKeeper."""
 KRAFT_ONLY = (
     "process.roles",
     "node.id",

@@ -9,7 +9,7 @@ from kafkaops.config.schema import ClusterSpec
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.host_units import Unit
-from kafkaops.upgrade.install.release import Release
+from kafkaops.upgrade.install.release import FORM, Release
 from kafkaops.upgrade.protocol.setting import FORMAT, NAME, ONE_FORMAT, Protocol
 from kafkaops.upgrade.refusals_codes import Finding
 
@@ -96,7 +96,7 @@ def _software(one: Look, to: Protocol, releases: Collection[str]) -> Iterator[Fi
             "is `service` of the config the broker's own unit?",
         )
     elif Protocol(one.release.major, one.release.minor) < to:
-        there = [r for r in releases if Protocol.of(r) == to]
+        there = [Release.of(r) for r in releases if FORM.fullmatch(r) and Protocol.of(r) == to]
         yield Finding(
             "KO-PROTOCOL-SOFTWARE",
             one.host,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kafkaops.config.schema import Config
 from kafkaops.engine.errors import GuardRefused, UsageFault
 from kafkaops.engine.plan_json import from_json, to_json
 from kafkaops.upgrade.protocol.phases import TITLES, Phase
@@ -133,6 +135,16 @@ def test_what_speaks_against_it_names_the_host_and_what_to_do(
     assert said in f"{found.message} {found.hint}"
 
 
+def test_the_newest_release_that_there_is_a_tarball_of_is_named() -> None:
+    world = Raise()
+    world.cluster.nodes[4].version = "3.8.1"
+    version = {"source": "x.tgz", "sha512": "a" * 128}
+    known = dict.fromkeys(("3.9.2", "3.9.10", "4.3.1"), version)
+    config = Config.model_validate({**world.world.config.model_dump(), "versions": known})
+    world.world = replace(world.world, config=config)
+    assert "--strategy rolling --to 3.9.10" in refused(world).message + refused(world).hint
+
+
 def test_it_is_never_lowered() -> None:
     for spoil in (
         lambda w: setattr(w.cluster.nodes[4], "protocol", "3.9-IV0"),
@@ -168,7 +180,7 @@ def test_an_old_format_of_records_is_a_note_where_it_is_ignored_and_a_reason_whe
     found = refused(world)
     assert "KO-MESSAGE-FORMAT" in f"{found.code} {found.message}"
     config = world.world.config.model_copy(update={"accept": ("KO-MESSAGE-FORMAT",)})
-    world.world = world.world.__class__(**{**vars(world.world), "config": config})
+    world.world = replace(world.world, config=config)
     assert world.plan().specs
 
 
