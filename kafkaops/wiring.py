@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.host import Host
     from kafkaops.ports.lease import LeaseKeeper
     from kafkaops.ports.names import Names
+    from kafkaops.ports.scaling import Scaling
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.versions import Tarball, Versions
     from kafkaops.ports.world import World
@@ -66,6 +67,22 @@ class LateVersions:
 
     def tarball(self, release: str) -> Tarball:
         return self._sources.tarball(release)
+
+
+class LateScaling:
+    """`ports.scaling.Scaling`, built at the first question: most clusters have none."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+
+    @cached_property
+    def _scaling(self) -> Scaling:
+        from kafkaops.adapters.auto_scaling import AutoScaling
+
+        return AutoScaling(self._config.aws, self._clock)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scaling, name)
 
 
 def secrets() -> Secrets:
@@ -275,6 +292,7 @@ def build(
         facts=facts,
         secrets=secrets(),
         say=say,
+        scaling=cast("Scaling", LateScaling(config, clock or SystemClock())),
     )
 
 

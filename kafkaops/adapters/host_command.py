@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
+from kafkaops.adapters.host_agents import CommandAgents
 from kafkaops.adapters.host_files import CommandFiles
 from kafkaops.adapters.host_scripts import FACTS
 from kafkaops.adapters.host_units import CommandUnits
@@ -21,7 +22,7 @@ TIMED_OUT = 124
 KILL_AFTER = 5
 
 
-class CommandHost(CommandFiles, CommandUnits):
+class CommandHost(CommandFiles, CommandUnits, CommandAgents):
     """`ports.host.Host` over `execute`. Not root: commands go through `sudo -n`."""
 
     def __init__(self, name: str, address: str) -> None:

@@ -99,6 +99,54 @@ printf '[Unit]\\nAfter=%s\\n' "$1" > "$r/multi-user.target.d/kafkaops-$1.conf"
 systemctl daemon-reload
 """
 
+# Agents that are held. The host remembers in HELD what it is to start again, and a transient timer
+# does so by itself. Each timer has a name of its own: the new one is armed before the old one goes.
+# A command line of systemd-run is free of $ and %, which systemd would expand.
+HELD = "/run/kafkaops-agents"
+TIMERS = "kafkaops-agents-*.timer"
+# units
+AGENTS = f"""\
+for u; do
+  echo "unit $u $(systemctl show -p LoadState "$u" | cut -d= -f2) \
+$(systemctl show -p ActiveState "$u" | cut -d= -f2)"
+done
+[ ! -e {HELD} ] || sed 's/^/held /' {HELD}
+systemctl show -p ActiveState '{TIMERS}' | sed -n 's/^ActiveState=/timer /p'
+"""
+# seconds
+_ARM = f"""\
+mine=kafkaops-agents-$(date +%s%N)-$$
+systemd-run --quiet --unit="$mine" --on-active="$1" --timer-property=AccuracySec=1s \
+  sh -c 'xargs -r systemctl start --no-block -- < {HELD}; rm -f {HELD}'
+systemctl show -p Id '{TIMERS}' | sed -n 's/^Id=//p' | grep -vxF "$mine.timer" \
+  | xargs -r systemctl stop -- || true
+"""
+AGENTS_ARM = f"set -e; [ -e {HELD} ] || exit 0\n{_ARM}"
+# seconds, units
+AGENTS_HOLD = f"""\
+set -e; touch {HELD}; after=$1; shift
+for u; do
+  grep -qxF -- "$u" {HELD} && continue
+  case $(systemctl show -p ActiveState "$u") in
+    *=active|*=activating|*=reloading) echo "$u" >> {HELD} ;;
+  esac
+done
+set -- "$after"
+{_ARM}
+xargs -r systemctl stop -- < {HELD}
+"""
+# What was told to start may take a moment to have begun; what failed is not waited for.
+AGENTS_BACK = f"""\
+set -e; [ -e {HELD} ] || exit 0
+xargs -r systemctl start --no-block -- < {HELD}
+n=0; while [ $n -lt 25 ]; do
+  xargs -r systemctl show -p ActiveState -- < {HELD} | grep -qx ActiveState=inactive || break
+  n=$((n + 1)); sleep 0.2
+done
+rm -f {HELD}
+systemctl stop '{TIMERS}'
+"""
+
 # Over SSM: the command runs once however often it is delivered, its output stays on the host,
 # and what fits goes out at once. Arguments: token, bytes of stdin (in TOKEN.in; 0 for none),
 # bytes of the first page of stdout and of stderr, command. All below a directory of root's own.

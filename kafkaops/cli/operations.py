@@ -298,8 +298,7 @@ def only_reading(world: World) -> World:
     from kafkaops.ports.connect import Connect
     from kafkaops.ports.host import Host
     from kafkaops.ports.names import Names
+    from kafkaops.ports.scaling import Scaling
 
-    return readonly_world(
-        world,
-        {"clusters": Cluster, "hosts": Host, "local": Host, "names": Names, "connect": Connect},
-    )
+    ports = {"clusters": Cluster, "hosts": Host, "local": Host, "names": Names, "connect": Connect}
+    return readonly_world(world, ports | {"scaling": Scaling})

@@ -15,6 +15,7 @@ def check(config: Config) -> list[Fault]:
         *_pair(config),
         *(f for colour, spec in config.clusters.items() for f in _cluster(colour, spec)),
         *_hosts(config),
+        *(f for colour, spec in config.clusters.items() for f in _fleet(colour, spec)),
         *_names(config),
         *_mirror(config),
         *_clients(config),
@@ -110,6 +111,28 @@ def _hosts(config: Config) -> Iterator[Fault]:
             yield Fault(
                 f"{key}.target", f"must be an instance id (i-...) with via: ssm, and is {target}"
             )
+
+
+def _fleet(colour: str, spec: ClusterSpec) -> Iterator[Fault]:
+    for unit, times in Counter(spec.fleet.agents).items():
+        if times > 1:
+            yield Fault(f"{colour}.fleet.agents", f"{unit} is given twice")
+        if unit in {spec.service, f"{spec.service}.service"}:
+            yield Fault(f"{colour}.fleet.agents", f"{unit} is the node's own service")
+    if not spec.fleet.auto_scaling:
+        return
+    seen: dict[str, str] = {}
+    for index, host in enumerate(spec.hosts):
+        key = f"{colour}.hosts.{index}.instance"
+        if not host.ec2:
+            yield Fault(
+                key,
+                f"{host.name} names no EC2 instance (i-...), and fleet.auto_scaling is true: nobody"
+                " could tell which Auto Scaling group may replace it",
+            )
+        elif host.ec2 in seen:
+            yield Fault(key, f"{host.ec2} is also the instance of {seen[host.ec2]}")
+        seen.setdefault(host.ec2, host.name)
 
 
 def _names(config: Config) -> Iterator[Fault]:

@@ -26,6 +26,11 @@ SecretRef = Annotated[str, StringConstraints(pattern=r"^(env|file|secretsmanager
 HostPort = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
 Release = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[A-Za-z0-9.]+)?$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[^/\s]+)+$")]
+Instance = Annotated[str, StringConstraints(pattern=r"^(i-[0-9a-f]+)?$")]
+AgentUnit = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9@._:][A-Za-z0-9@._:-]*\.(service|timer|path|socket)$"),
+]
 
 
 class Strict(BaseModel):
@@ -41,6 +46,17 @@ class HostSpec(Strict):
     address: str = Field(description="address of its listeners")
     via: Literal["lab", "local", "ssh", "ssm"] = Field("ssh", description="how it is reached")
     target: str = Field("", description="SSH destination or instance id; default the address")
+    instance: Instance = Field(
+        "",
+        description="its EC2 instance, for `fleet`; default the target where via is ssm",
+        exclude_if=lambda value: not value,
+    )
+
+    @property
+    def ec2(self) -> str:
+        """The EC2 instance that it is; empty where nobody said."""
+        by_ssm = self.via == "ssm" and self.target.startswith("i-")
+        return self.instance or (self.target if by_ssm else "")
 
 
 class Security(Strict):
@@ -66,6 +82,25 @@ class Install(Strict):
     java: str = Field("java", description="the Java that the service runs, a command or a path")
 
 
+class Fleet(Strict):
+    """What else acts on the hosts, and is held while a node of theirs is down (docs/hosts.md):
+    nothing, unless it is named here."""
+
+    auto_scaling: bool = Field(
+        False, description="suspend the Auto Scaling groups that its instances are in"
+    )
+    agents: tuple[AgentUnit, ...] = Field(
+        (), description="systemd units (services, timers) to stop on the host meanwhile"
+    )
+    agents_return: float = Field(
+        900.0,
+        ge=20,
+        le=86400,
+        description="seconds after which the host itself starts them again, should kafkaops die;"
+        " renewed while it works; below 660 they may come back during a slow stop",
+    )
+
+
 class ClusterSpec(Strict):
     """One cluster. `bootstrap` is on the REPL listener, which is never fenced."""
 
@@ -88,6 +123,11 @@ class ClusterSpec(Strict):
     )
     install: Install | None = Field(
         None, description="where versions are unpacked, for upgrades in place"
+    )
+    fleet: Fleet = Field(
+        Fleet(),
+        description="what else acts on the hosts, for restarts and upgrades in place",
+        exclude_if=lambda value: value == Fleet(),
     )
 
 

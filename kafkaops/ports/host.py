@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kafkaops.ports.host_agents import Agents
 from kafkaops.ports.host_files import Files
 from kafkaops.ports.host_units import Units
 from kafkaops.ports.marks import mutates
@@ -30,7 +31,7 @@ class ServiceState:
     exit_code: int | None = None
 
 
-class Host(Files, Units, Protocol):
+class Host(Files, Units, Agents, Protocol):
     """A machine that runs a broker or the mirror. Errors: `engine.errors.Unreachable` when it
     cannot be reached, ConfigError KO-HOST-SUDO when it gives no rights; a command that fails is
     a `Ran` with its code, not an exception."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kafkaops.engine.clock import Clock
@@ -13,6 +13,7 @@ from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.names import Names
 from kafkaops.ports.probe import Probe
+from kafkaops.ports.scaling import NoScaling, Scaling
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.versions import Versions
 
@@ -44,3 +45,4 @@ class World:
     facts: Facts
     secrets: Secrets
     say: Callable[[str], None]
+    scaling: Scaling = field(default_factory=NoScaling)

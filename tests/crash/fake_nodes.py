@@ -18,6 +18,7 @@ from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.model.cluster import Broker, ClusterState, Quorum
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 from kafkaops.ports.host import Ran
+from kafkaops.ports.host_agents import AgentsState
 from kafkaops.ports.host_units import Unit
 from tests.crash.fake_host import FakeHost
 
@@ -251,6 +252,9 @@ class NodeHost:
         self.refused: set[str] = set()
         self.tried: list[tuple[str, ...]] = []
         self.net = FakeHost(name, f"127.0.1.{node.id}", cluster.clock)
+        self.units: dict[str, str] = {}
+        self.remembered: list[str] = []
+        self.returns: float | None = None
 
     def facts(self) -> Mapping[str, str]:
         self._reached()
@@ -298,6 +302,37 @@ class NodeHost:
                 self.node.protocol = said[1].decode() if said else f"{line}-IV0"
             self.cluster.start(self.node.id)
         return self.unit(name)
+
+    # agents: the host's own timer brings them back
+
+    def agents(self, units: Sequence[str]) -> AgentsState:
+        self._reached()
+        self.timer()
+        states = {u: self.units.get(u, "not-found") for u in units}
+        return AgentsState(states, tuple(self.remembered), self.returns is not None)
+
+    def agents_hold(self, units: Sequence[str], *, seconds: float) -> None:
+        self._reached()
+        self.timer()
+        active = [u for u in units if self.units.get(u) == "active"]
+        self.remembered += [u for u in active if u not in self.remembered]
+        self.returns = self.cluster.clock.monotonic() + seconds
+        self.units |= dict.fromkeys(self.remembered, "inactive")
+
+    def agents_arm(self, *, seconds: float) -> None:
+        self._reached()
+        self.timer()
+        if self.returns is not None:
+            self.returns = self.cluster.clock.monotonic() + seconds
+
+    def agents_back(self) -> None:
+        self._reached()
+        self.units |= dict.fromkeys(self.remembered, "active")
+        self.remembered, self.returns = [], None
+
+    def timer(self) -> None:
+        if self.returns is not None and self.cluster.clock.monotonic() >= self.returns:
+            self.agents_back()
 
     # the firewall
 

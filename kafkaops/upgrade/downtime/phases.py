@@ -14,6 +14,7 @@ class Phase(Enum):
     CLIENTS = "clients"
     OUTAGE = "outage"
     STILL = "still"
+    HOLD = Roll.HOLD.value
     DOWN = "down"
     INSTALL = Roll.INSTALL.value
     AGAIN = "again"
@@ -21,6 +22,7 @@ class Phase(Enum):
     LED = "led"
     SYNC = Roll.SYNC.value
     LEADERS = Roll.LEADERS.value
+    RELEASE = Roll.RELEASE.value
     OPEN = "reopen"
     RETURN = "return"
 

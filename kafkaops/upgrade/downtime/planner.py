@@ -12,6 +12,7 @@ from kafkaops.engine.step import Plan, Spec
 from kafkaops.model.cluster import ClusterState
 from kafkaops.upgrade.downtime.phases import Phase
 from kafkaops.upgrade.downtime.stages import last, stages
+from kafkaops.upgrade.fleet.planning import woven
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.planner import (
@@ -120,6 +121,7 @@ def downtime(
         one("outage-opened", p.OPEN, "open the CLIENT listener on every broker", deadline=900.0),
         one("clients-started", p.RETURN, "start the clients that have hooks"),
     ]
+    specs = woven(specs, spec, hosts)
     snapshot = snapshot_of(state, options)
     return Plan(
         id=id,

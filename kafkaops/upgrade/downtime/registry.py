@@ -7,10 +7,10 @@ from collections.abc import Callable
 from kafkaops.engine.step import Spec, Step
 from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime import opening, steps
+from kafkaops.upgrade.fleet.guarded import guarded
 from kafkaops.upgrade.rolling import registry
 
-REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
-    **registry.REGISTRY,
+OWN: dict[str, Callable[[Spec], Step[World]]] = {
     "clients-stopped": steps.ClientsStopped,
     "clients-started": steps.ClientsStarted,
     "outage-closed": steps.Closed,
@@ -20,3 +20,4 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "outage-led": opening.Led,
     "outage-opened": opening.Opened,
 }
+REGISTRY = registry.REGISTRY | guarded(OWN)

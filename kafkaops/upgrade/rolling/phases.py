@@ -18,6 +18,7 @@ class Phase(Enum):
     BRING = "bring"
     TRY = "try"
     GATE = "gate"
+    HOLD = "hold"
     STOP = "stop"
     INSTALL = "install"
     START = "start"
@@ -26,12 +27,14 @@ class Phase(Enum):
     LEADERS = "leaders"
     SOAK = "soak"
     REST = "rest"
+    RELEASE = "release"
 
 
 TITLES = {
     Phase.BRING: "bring the version to every host, beside the one that runs",
     Phase.TRY: "try it there with the unit's own Java and flags",
     Phase.GATE: "ask the cluster what would happen if the batch stopped now",
+    Phase.HOLD: "suspend Auto Scaling and stop the agents of the hosts, and prove it",
     Phase.STOP: "stop, with time for the controlled shutdown, never by force",
     Phase.INSTALL: "turn the link to the version that is to start",
     Phase.START: "start",
@@ -40,4 +43,5 @@ TITLES = {
     Phase.LEADERS: "give it back the partitions that it is to lead",
     Phase.SOAK: "watch it for a while",
     Phase.REST: "what was held back for safety, alone",
+    Phase.RELEASE: "give Auto Scaling and the agents back as they were",
 }

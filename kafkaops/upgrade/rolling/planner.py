@@ -19,6 +19,7 @@ from kafkaops.engine.step import Plan, Spec
 from kafkaops.model.cluster import ClusterState
 from kafkaops.upgrade import batches
 from kafkaops.upgrade.batches import Batch, Batches, Limits, Never, Role
+from kafkaops.upgrade.fleet.planning import woven
 from kafkaops.upgrade.gate_quorum import quorum
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import named
@@ -92,6 +93,7 @@ def roll(
         for number, batch in enumerate(order, 1)
         for spec in _batch(number, len(order), batch, state, hosts, options, way)
     ]
+    specs = woven(specs, config.clusters[options.cluster], hosts)
     snapshot = snapshot_of(state, options)
     return Plan(
         id=id,

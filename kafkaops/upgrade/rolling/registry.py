@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kafkaops.engine.step import Spec, Step
 from kafkaops.ports.world import World
+from kafkaops.upgrade.fleet.guarded import guarded
 from kafkaops.upgrade.rolling import (
     catching_up,
     gating,
@@ -30,3 +31,4 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "node-soaked": soaking.Soaked,
     "node-rested": resting.Rested,
 }
+REGISTRY = guarded(REGISTRY)

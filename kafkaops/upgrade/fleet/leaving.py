@@ -1,0 +1,78 @@
+"""Giving back whatever is still held when a command ends, however it ends.
+
+Invariant: what the run's facts say is held was given back when `restored` is left, or is told with
+the command that does it by hand. A node that is still down does not keep it: that is told too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.ports.facts import Facts
+from kafkaops.ports.world import World
+from kafkaops.upgrade.fleet import agents, groups
+
+
+def left(facts: Facts) -> list[str]:
+    """What a run holds, in words; empty where it holds nothing."""
+    words = [
+        f"Auto Scaling group {name} is suspended by kafkaops ({', '.join(one.ours)})"
+        for name, one in sorted(groups.held(facts).items())
+    ]
+    words += [
+        f"agents of {host} may be stopped by kafkaops ({', '.join(kept['units'])})"
+        for host, kept in sorted(agents.held(facts).items())
+    ]
+    return words
+
+
+def restore(world: World) -> list[str]:
+    """Give back all that is held, as far as that is possible: what could not be, in words."""
+    failed: list[str] = []
+    for name, one in groups.held(world.facts).items():
+        for host, (instance, service) in one.hosts.items():
+            if not _runs(world, host, service):
+                world.say(
+                    f"WARNING: Auto Scaling group {name} acts again while the node of {host} is"
+                    f" down: it may replace {instance} now"
+                )
+        try:
+            groups.give_all(world, [name])
+        except OpsError as error:
+            command = groups.by_hand(name, one)
+            failed.append(f"Auto Scaling group {name}: {error.message}; by hand: {command}")
+    for host in agents.held(world.facts):
+        try:
+            agents.give(world, host)
+        except OpsError as error:
+            failed.append(f"the agents of {host}: {error.message}; the host starts them itself")
+    for words in failed:
+        world.say(f"WARNING: not given back: {words}")
+    return failed
+
+
+@contextmanager
+def restored(world: World) -> Iterator[None]:
+    """Whatever happens inside, all is given back after. StepFailed KO-FLEET-NOT-RESTORED where that
+    was not possible and nothing else went wrong."""
+    try:
+        yield
+    except BaseException:
+        restore(world)
+        raise
+    failed = restore(world)
+    if failed:
+        raise StepFailed(
+            "KO-FLEET-NOT-RESTORED",
+            f"still held: {'; '.join(failed)}",
+            hint="kafkaops run resume gives it back",
+        )
+
+
+def _runs(world: World, host: str, service: str) -> bool:
+    try:
+        return world.hosts[host].unit(service).running
+    except OpsError:
+        return False  # nobody can say that it is up

@@ -1,0 +1,110 @@
+"""A rolling restart on fakes whose hosts are in Auto Scaling groups and have agents.
+
+A group a rack; the controllers are in none. What the operator had suspended or stopped before is to
+be so after. `always` is an observer of its own: while a node is down, nothing may end its instance
+and no agent of its host runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.scaling import Scaling
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling import survey
+from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.registry import REGISTRY
+from tests.crash.engine_harness import Scene
+from tests.crash.fake_scaling import FakeScaling
+from tests.crash.restart_scene import PROTOCOLS, RACKS, Restart
+
+AGENTS = ("puppet.service", "chef-client.timer")
+TAPPED = PROTOCOLS | {"scaling": Scaling}
+BEFORE = {"asg-a": ["AZRebalance", "Launch"], "asg-b": [], "asg-c": []}
+
+
+def instance(host: str) -> str:
+    return f"i-{int(host.removeprefix('blue-')):x}"
+
+
+def fleet_of(blue: Any, auto_scaling: bool = True, agents: tuple[str, ...] = AGENTS) -> Any:
+    """The cluster's config with a fleet, and an instance for each host."""
+    document = blue.model_dump(mode="json")
+    document["fleet"] = {"auto_scaling": auto_scaling, "agents": list(agents)}
+    for host in document["hosts"]:
+        host["instance"] = instance(host["name"])
+    return type(blue).model_validate(document)
+
+
+class FleetRestart(Restart):
+    """`loud`: the run may be left with a node down, and all given back."""
+
+    def __init__(self, options: Options | None = None, **more: Any) -> None:
+        super().__init__(options, **more)
+        self.loud = False
+        groups: dict[str, list[str]] = {}
+        for node, rack in RACKS.items():
+            groups.setdefault(f"asg-{rack}", []).append(f"i-{node:x}")
+        self.scaling = FakeScaling(self.clock, groups)
+        self.scaling.by_hand("asg-a", *BEFORE["asg-a"])
+        self.clock.sleep(10)
+        for name, host in self.hosts.items():
+            host.units = {"puppet.service": "active", "chef-client.timer": "active"}
+            if name == "blue-1":
+                host.units["chef-client.timer"] = "inactive"
+        self.cluster.on_tick = self.observe
+        config = self.world.config
+        self.world = dataclasses.replace(
+            self.world,
+            config=config.model_copy(update={"blue": fleet_of(config.blue)}),
+            scaling=self.scaling,
+        )
+
+    def observe(self) -> None:
+        for host in self.hosts.values():
+            host.timer()
+            if host.node.pid or self.loud:
+                continue
+            ending = self.scaling.may_end(instance(host.name))
+            agents = [u for u, state in host.units.items() if state != "inactive"]
+            if ending or agents:
+                self.cluster.faults.append(f"{host.name} was down under {ending} {agents}")
+
+    def always(self) -> None:
+        self.observe()
+        super().always()
+
+    def fleet(self) -> dict[str, Any]:
+        """What is held, as it really is."""
+        return {
+            "suspended": {n: sorted(g.suspended) for n, g in self.scaling.groups.items()},
+            "agents": {n: dict(h.units) for n, h in self.hosts.items()},
+            "remembered": [n for n, h in self.hosts.items() if h.remembered or h.returns],
+        }
+
+    def state(self) -> Any:
+        return super().state() | self.fleet()
+
+    def scene(
+        self, operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run()
+    ) -> Scene[World]:
+        return Scene(
+            plan=survey.plan(self.world, self.options, "run-1"),
+            registry=REGISTRY,
+            world=self.world,
+            clock=self.clock,
+            protocols=TAPPED,
+            state=self.state,
+            always=self.always,
+            operate=operate,
+        )
+
+
+def as_before(world: FleetRestart) -> None:
+    """Everything is as it was before the run."""
+    expected = FleetRestart().fleet()
+    assert expected["suspended"] == BEFORE
+    assert world.fleet() == expected
