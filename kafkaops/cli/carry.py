@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kafkaops.cli import consent
 from kafkaops.cli.interrupt import stoppable
 from kafkaops.cli.output import news
+from kafkaops.cli.parting import Parting
 from kafkaops.cli.progress import Board
 from kafkaops.cli.session import current
 from kafkaops.engine.audit import Audit
@@ -25,6 +26,7 @@ from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
 from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.fleet.leaving import left, restored
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -109,7 +111,15 @@ def carry(
                     orders.until,
                     watch,
                 )
-                with board.shown(), stoppable(stop.ask, f"go on: {resume}"):
+                parting = Parting(
+                    conduct.world.facts,
+                    lambda say: operations.world(loaded.config, run_dir=directory.path, say=say),
+                )
+                with (
+                    board.shown(),
+                    stoppable(stop.ask, f"go on: {resume}", parting),
+                    restored(conduct.world),
+                ):
                     result = work(conduct)
             finally:
                 lease.release()
@@ -166,6 +176,15 @@ def _answers(orders: Orders, loaded: Loaded, board: Board) -> Callable[[str], bo
             return consent.ask(f"{question} [y/N] ").lower() in ("y", "yes")
 
     return answer
+
+
+def give_back(loaded: Loaded, directory: RunDirectory, orders: Orders) -> list[str]:
+    """Of a run that came to its end and whose process died before it had given back what it held:
+    do so now. What that was, in words."""
+    held = left(directory.facts())
+    if held:
+        carry(loaded, directory, orders, lambda c: RunResult(c.run.id, "done", (), (), 0.0))
+    return held
 
 
 def can_go_on(directory: RunDirectory) -> bool:

@@ -17,16 +17,18 @@ app = make_app()
 
 @app.command(cls=OpsCommand)
 def health() -> int:
-    """Say whether all is well: clusters as `cluster health` does, and what each host runs.
+    """Say whether all is well: clusters as `cluster health` does, what each host runs, and what a
+    run of kafkaops still holds suspended.
 
-    Exit 5 if a cluster is not well, or a host cannot be asked or runs nothing.
+    Exit 5 if a cluster is not well, a host cannot be asked or runs nothing, or something is held by
+    a run that nobody carries.
 
     \b
     Examples:
       kafkaops health
       kafkaops health -c orders.yaml -o json
     """
-    from kafkaops.cli import targets
+    from kafkaops.cli import runs, targets
     from kafkaops.engine.errors import Exit
     from kafkaops.model.health import Level
 
@@ -48,7 +50,13 @@ def health() -> int:
         parts.extend(Text(f"{spec.name}: {c.level.value}: {c.text}") for c in worse)
         words = f"{spec.name}: {judged.verdict.value}"
         parts.append(Text(f"{words}; not up: {', '.join(down)}" if down else words))
-    emit({"clusters": data}, *parts)
+    held = runs.holding(loaded)
+    for run, working, lines in held:
+        how = "at work" if working else f"nobody carries it; kafkaops run resume {run}"
+        parts.extend(Text(f"{line}: run {run}, {how}") for line in lines)
+        bad = bad or not working
+    said = [{"run": run, "working": working, "held": lines} for run, working, lines in held]
+    emit({"clusters": data, "held": said}, *parts)
     return Exit.GUARD if bad else Exit.OK
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 FIRST = "\nstopping: the step at hand is finished first, a cutover's pause goes back; Ctrl-C again exits now\n"  # noqa: E501
@@ -22,8 +22,9 @@ def stoppable(
     farewell: str = "",
     leave: Callable[[int], None] = os._exit,
 ) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM call `request_stop`; a second one leaves with 130 after
-    showing `farewell` (the command that goes on)."""
+    """While inside, SIGINT, SIGTERM and SIGHUP (a terminal that is gone; not under nohup) call
+    `request_stop`; a second one leaves with 130 after showing `farewell` (the command that goes
+    on)."""
     asked = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -37,7 +38,10 @@ def stoppable(
             _tell(f"{cursor}\n{farewell}\n" if farewell else cursor + "\n")
             leave(130)
 
-    kept = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    kept = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:
@@ -46,5 +50,7 @@ def stoppable(
 
 
 def _tell(text: str) -> None:
-    """Straight to the descriptor: a handler may interrupt a print half way."""
-    os.write(2, text.encode())
+    """Straight to the descriptor: a handler may interrupt a print half way. The terminal may be
+    gone."""
+    with suppress(OSError):
+        os.write(2, text.encode())

@@ -197,7 +197,8 @@ def set_(
         typer.Argument(
             metavar="KEY=VALUE...",
             help="insync_delay (seconds), deny (IAM actions, commas between), throttle (calls), "
-            "ssm_throttle, ssm_offline (instance ids).",
+            "ssm_throttle, ssm_offline (instance ids), scaling_throttle, scaling_delay,"
+            " scaling_busy, scaling_refreshing (groups).",
         ),
     ],
     dir: Dir = None,

@@ -69,10 +69,12 @@ def show(run: Id = None) -> None:
       kafkaops run show orders-20261124-101500 -o json
     """
     from kafkaops.cli import runs
+    from kafkaops.upgrade.fleet.leaving import left
 
     loaded = current().load(enter_lab=False)
     found = runs.find(loaded, run)
     steps = runs.timings(found.journals, found.directory.events())
+    held = left(found.directory.facts())
     rows = [
         (s.phase, s.id, s.state, _when(s.started), _took(s.started, s.ended), s.title)
         for s in steps
@@ -85,11 +87,12 @@ def show(run: Id = None) -> None:
         "holder": found.holder(),
         "steps": steps,
         "last": {"kind": last.kind, "at": last.at, "data": last.data},
+        "held": held,
     }
     columns = ("phase", "step", "state", "begun", "seconds", "what")
     why = last.data.get("why")
     words = f"run {found.id}: {found.operation}, {found.status.value}{f': {why}' if why else ''}"
-    emit(data, Table(columns, rows), Text(words))
+    emit(data, Table(columns, rows), Text(words), *map(Text, held))
 
 
 @app.command(cls=OpsCommand)
@@ -141,13 +144,27 @@ def resume(
     loaded = current().load()
     found = _idle(loaded, run)
     wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), tuple(unclean or ()))
+    orders = carry.Orders(yes, confirm, until, reason, wishes)
     if not carry.can_go_on(found.directory):
+        words = f"nothing to do: run {found.id} is {found.status.value}"
+        return _given_back(loaded, found, orders, words)
+    if not carry.can_go_on(found.directory):
+        held = carry.give_back(loaded, found.directory, orders)
         emit(
-            {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
+            {
+                "run": found.id,
+                "outcome": "given-back" if held else "nothing-to-do",
+                "status": found.status,
+            },
+            *(Text(f"given back: {line}") for line in held),
             Text(f"nothing to do: run {found.id} is {found.status.value}"),
         )
         return Exit.OK
+    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), tuple(unclean or ()))
     orders = carry.Orders(yes, confirm, until, reason, wishes)
+    if not carry.can_go_on(found.directory):
+        words = f"nothing to do: run {found.id} is {found.status.value}"
+        return _given_back(loaded, found, orders, words)
     words = f"This goes on with run {found.id} ({found.operation})."
     if unclean:
         words += f" Unclean elections are allowed for {', '.join(unclean)}."

@@ -18,6 +18,7 @@ from kafkaops.features.planner import OPERATION as FEATURES
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK
 from kafkaops.upgrade.downtime.planner import OPERATION as DOWNTIME
+from kafkaops.upgrade.fleet.leaving import left
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 from kafkaops.upgrade.protocol.planner import OPERATION as PROTOCOL
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
@@ -144,6 +145,18 @@ def latest(loaded: Loaded, operation: str = FORWARD) -> Run | None:
             if found.journals[0].plan.operation == operation:  # not a mere move of names
                 return found
     return None
+
+
+def holding(loaded: Loaded) -> list[tuple[str, bool, list[str]]]:
+    """Runs that still hold something: the id, whether a process carries it, and what, in words."""
+    kept = store(loaded)
+    found = []
+    for summary in kept.list():
+        directory = kept.run(summary.id)
+        lines = left(directory.facts())
+        if lines and summary.cluster == loaded.config.name:
+            found.append((summary.id, directory.running(), lines))
+    return found
 
 
 def _open(directory: RunDirectory) -> Run:

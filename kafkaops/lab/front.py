@@ -1,4 +1,5 @@
-"""The one AWS endpoint of the lab: Route 53 and SSM are ours and strict, the rest goes to moto.
+"""The one AWS endpoint of the lab: Route 53 and SSM are ours and strict, Auto Scaling is made so
+on its way to moto, the rest goes there as it is.
 
 Denied actions answer as AWS does, so that a missing permission can be tried.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from kafkaops.engine.clock import SystemClock
 from kafkaops.lab import route53_rest, ssm_rest
+from kafkaops.lab import scaling as auto_scaling
 from kafkaops.lab.route53_rest import ACCOUNT, Api
 from kafkaops.lab.ssm import Commands
 
@@ -41,6 +43,7 @@ class Front:
     ) -> None:
         self.api = api
         self.ssm = ssm or ssm_rest.Api(Commands({}, SystemClock()))
+        self.scaling = auto_scaling.Scaling()
         self.backend = backend
         front = self
 
@@ -73,6 +76,11 @@ class Front:
         elif request.path == OPTIONS:
             status, document = self._options(request.command, body)
             _send(request, status, {"Content-Type": "application/json"}, document)
+        elif auto_scaling.SCOPE in request.headers.get("Authorization", ""):
+            status, document = self.scaling.handle(
+                body, lambda sent: self._moto(request, sent)[::2]
+            )
+            _send(request, status, {"Content-Type": "text/xml"}, document)
         elif action := self._denied(request):
             message = f"User: {ACCOUNT} is not authorized to perform: {action}"
             text = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
@@ -88,6 +96,12 @@ class Front:
         return action if {action, "s3:*"} & self.api.denied else ""
 
     def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        status, headers, content = self._moto(request, body)
+        _send(request, status, headers, content)
+
+    def _moto(
+        self, request: BaseHTTPRequestHandler, body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP}
         headers["Content-Length"] = str(len(body))
         link = http.client.HTTPConnection(*self.backend, timeout=60)
@@ -96,17 +110,19 @@ class Front:
             answer = link.getresponse()
             content = answer.read()
             kept = {k: v for k, v in answer.getheaders() if k.lower() not in HOP}
-            _send(request, answer.status, kept, content)
+            return answer.status, kept, content
         except OSError as error:
             text = f"<Error><Code>ServiceUnavailable</Code><Message>{error}</Message></Error>"
-            _send(request, 503, {"Content-Type": "application/xml"}, text.encode())
+            return 503, {"Content-Type": "application/xml"}, text.encode()
         finally:
             link.close()
 
     def _options(self, method: str, body: bytes) -> tuple[int, bytes]:
         """GET shows them, POST changes: `insync_delay` (seconds), `deny` (IAM actions, comma
         between), `throttle` (how many Route 53 calls to refuse), `ssm_throttle` (the same),
-        `ssm_offline` (instance ids without a live agent, comma between)."""
+        `ssm_offline` (instance ids without a live agent, comma between), `scaling_throttle`,
+        `scaling_delay` (seconds until a suspension is described), `scaling_busy` and
+        `scaling_refreshing` (groups with an activity or an instance refresh under way)."""
         if method == "POST":
             try:
                 self.set(json.loads(body))
@@ -121,6 +137,10 @@ class Front:
             "throttle": self.api.throttle,
             "ssm_throttle": self.ssm.commands.throttle,
             "ssm_offline": sorted(self.ssm.commands.offline),
+            "scaling_throttle": self.scaling.throttle,
+            "scaling_delay": self.scaling.delay,
+            "scaling_busy": sorted(self.scaling.busy),
+            "scaling_refreshing": sorted(self.scaling.refreshing),
         }
 
     def set(self, values: dict[str, Any]) -> None:
@@ -135,9 +155,16 @@ class Front:
         commands = self.ssm.commands
         ssm_throttle = int(values.get("ssm_throttle", commands.throttle))
         offline = _words(values.get("ssm_offline", sorted(commands.offline)))
+        scaling = self.scaling
+        scaling_throttle = int(values.get("scaling_throttle", scaling.throttle))
+        scaling_delay = float(values.get("scaling_delay", scaling.delay))
+        busy = _words(values.get("scaling_busy", sorted(scaling.busy)))
+        refreshing = _words(values.get("scaling_refreshing", sorted(scaling.refreshing)))
         self.api.zone.set_delay(delay)
         self.api.throttle = throttle
-        self.api.denied = self.ssm.denied = deny
+        self.api.denied = self.ssm.denied = scaling.denied = deny
+        scaling.throttle, scaling.delay = scaling_throttle, scaling_delay
+        scaling.busy, scaling.refreshing = busy, refreshing
         commands.throttle, commands.offline = ssm_throttle, offline
 
 

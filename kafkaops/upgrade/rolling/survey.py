@@ -17,6 +17,7 @@ from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.host import Host
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
+from kafkaops.upgrade.fleet import survey as fleet
 from kafkaops.upgrade.rolling import planner
 from kafkaops.upgrade.rolling.choosing import Options, choose
 
@@ -36,10 +37,12 @@ def plan(world: World, options: Options, run: str) -> Plan:
     left += [
         f"{chosen.hosts[n].name} is not restarted: {words}" for n, words in sorted(why.items())
     ]
+    hosts = {n: h for n, h in chosen.hosts.items() if n not in why}
+    left += fleet.look(world, spec, hosts.values())
     return planner.roll(
         world.config,
         state,
-        {n: h for n, h in chosen.hosts.items() if n not in why},
+        hosts,
         options,
         id=run,
         created=world.clock.wall(),

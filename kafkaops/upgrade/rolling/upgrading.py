@@ -13,6 +13,7 @@ from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.versions import Tarball
 from kafkaops.ports.world import World
 from kafkaops.upgrade import refusals
+from kafkaops.upgrade.fleet import survey as fleet
 from kafkaops.upgrade.install import refusals as install_refusals
 from kafkaops.upgrade.install.looks import Look, look
 from kafkaops.upgrade.install.place import Place
@@ -68,9 +69,11 @@ def ready(world: World, options: Options) -> Ready:
         for one in looks
         if not one.runs(str(to), place)
     }
+    hosts = {node: chosen.hosts[node] for node in changes}
+    left += fleet.look(world, spec, hosts.values())
     return Ready(
         state,
-        {node: chosen.hosts[node] for node in changes},
+        hosts,
         changes,
         tuple(left),
         any(one.running and one.running.release > to for one in looks),

@@ -151,5 +151,9 @@ def test_options_refuse_what_they_do_not_know(front: Front) -> None:
         front.set({"insync": 1})
     with pytest.raises(ValueError, match="could not convert"):
         front.set({"throttle": 3, "insync_delay": "soon"})
-    shown = '{"insync_delay": 2.0, "deny": [], "throttle": 0, "ssm_throttle": 0, "ssm_offline": []}'
+    shown = (
+        '{"insync_delay": 2.0, "deny": [], "throttle": 0, "ssm_throttle": 0, "ssm_offline": [],'
+        ' "scaling_throttle": 0, "scaling_delay": 1.0, "scaling_busy": [],'
+        ' "scaling_refreshing": []}'
+    )
     assert json.dumps(front.options()) == shown

@@ -1,0 +1,58 @@
+"""A second Ctrl-C: what the run holds is given back first, then the process exits; a third exits at
+once.
+
+Invariant: it works beside whatever the interrupted thread was doing, by ports of its own, and never
+waits for longer than `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from kafkaops.ports.facts import Facts
+from kafkaops.ports.world import World
+from kafkaops.upgrade.fleet import leaving
+
+PATIENCE = 90.0
+"""Seconds: AWS shows within a minute what it was asked for."""
+
+
+class Parting:
+    """Called with the exit code, from a signal handler. `world` builds a world that tells what it
+    says to the function it is given."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        world: Callable[[Callable[[str], None]], World],
+        leave: Callable[[int], None] = os._exit,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._facts, self._world = facts, world
+        self._leave, self._patience = leave, patience
+        self._parted = False
+
+    def __call__(self, code: int) -> None:
+        held = [] if self._parted else leaving.left(self._facts)
+        self._parted = True
+        if held:
+            _tell("giving back what is held first; Ctrl-C once more leaves it as it is")
+            giving = threading.Thread(target=self._give, daemon=True)
+            giving.start()
+            giving.join(self._patience)
+            for line in leaving.left(self._facts):
+                _tell(f"WARNING: not given back: {line}")
+        self._leave(code)
+
+    def _give(self) -> None:
+        try:
+            leaving.restore(self._world(_tell))
+        except Exception as error:  # told by what is left; there is nobody to raise it to
+            _tell(f"{type(error).__name__}: {error}")
+
+
+def _tell(line: str) -> None:
+    """Straight to the descriptor: the interrupted thread may hold any lock."""
+    os.write(2, f"{line}\n".encode())
