@@ -148,23 +148,6 @@ def resume(
     if not carry.can_go_on(found.directory):
         words = f"nothing to do: run {found.id} is {found.status.value}"
         return _given_back(loaded, found, orders, words)
-    if not carry.can_go_on(found.directory):
-        held = carry.give_back(loaded, found.directory, orders)
-        emit(
-            {
-                "run": found.id,
-                "outcome": "given-back" if held else "nothing-to-do",
-                "status": found.status,
-            },
-            *(Text(f"given back: {line}") for line in held),
-            Text(f"nothing to do: run {found.id} is {found.status.value}"),
-        )
-        return Exit.OK
-    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), tuple(unclean or ()))
-    orders = carry.Orders(yes, confirm, until, reason, wishes)
-    if not carry.can_go_on(found.directory):
-        words = f"nothing to do: run {found.id} is {found.status.value}"
-        return _given_back(loaded, found, orders, words)
     words = f"This goes on with run {found.id} ({found.operation})."
     if unclean:
         words += f" Unclean elections are allowed for {', '.join(unclean)}."
