@@ -27,6 +27,7 @@ from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
 from kafkaops.lab import control, unit_file
 from kafkaops.lab.layout import Layout
 from kafkaops.ports.host import ServiceState
+from kafkaops.ports.host_agents import AgentsState
 from kafkaops.ports.host_units import Unit
 
 WANTS = f"{unit_file.SYSTEM}/multi-user.target.wants"
@@ -154,6 +155,22 @@ class LabHost(CommandHost):
 
     def units_reload(self) -> None:
         """The supervisor keeps no unit file that could be stale."""
+
+    def agents(self, units: Sequence[str]) -> AgentsState:
+        """None: commands of a lab host run on this machine, whose agents are not to be touched."""
+        return AgentsState(dict.fromkeys(units, "not-found"))
+
+    def agents_hold(self, units: Sequence[str], *, seconds: float) -> None:
+        raise self._no_agents()
+
+    def agents_arm(self, *, seconds: float) -> None:
+        raise self._no_agents()
+
+    def agents_back(self) -> None:
+        raise self._no_agents()
+
+    def _no_agents(self) -> StepFailed:
+        return StepFailed("KO-AGENTS", "the lab's hosts have no systemd", where=self.name)
 
     def _known(self, name: str) -> dict[str, Any]:
         found = self._call("service", name)

@@ -169,13 +169,10 @@ def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: 
 
     loaded = current().load()
     found = _idle(loaded, run)
-    if found.status is runs.Status.ROLLED_BACK:
-        emit(
-            {"run": found.id, "outcome": "nothing-to-do", "status": found.status},
-            Text(f"nothing to do: run {found.id} was rolled back"),
-        )
-        return Exit.OK
     orders = carry.Orders(yes, confirm, None, reason)
+    if found.status is runs.Status.ROLLED_BACK:
+        words = f"nothing to do: run {found.id} was rolled back"
+        return _given_back(loaded, found, orders, words)
     back = "moves the clients back, with a pause" if found.opened else "undoes what was begun"
     back = WAYS.get(found.operation, back)
     _agree(loaded, f"This rolls run {found.id} back: it {back}.", orders)
@@ -332,6 +329,20 @@ def _do(loaded: Loaded, found: Run, orders: Orders, name: str) -> int:
         loaded, found.directory, orders, getattr(current().operations, name)
     )
     return ended(loaded, found.id, result.outcome)
+
+
+def _given_back(loaded: Loaded, found: Run, orders: Orders, words: str) -> int:
+    """A run that is over may still hold something, if its process died just then."""
+    from kafkaops.cli import carry
+
+    held = carry.give_back(loaded, found.directory, orders)
+    outcome = "given-back" if held else "nothing-to-do"
+    emit(
+        {"run": found.id, "outcome": outcome, "status": found.status},
+        *(Text(f"given back: {line}") for line in held),
+        Text(words),
+    )
+    return Exit.OK
 
 
 def _when(epoch: float | None) -> str:

@@ -6,12 +6,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +47,23 @@ WantedBy=multi-user.target
 """
 
 
+AGENT = "[Service]\nExecStart=/bin/sleep 100000\n"
+RUN = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
+TIMER = "[Timer]\nOnActiveSec=1h\nOnUnitActiveSec=1h\n"
+AGENTS = ("agent.service", "chef.timer", "idle.service")
+BEFORE = {"agent.service": "active", "chef.timer": "active", "idle.service": "inactive"}
+
+
 @dataclass
 class Fleet:
-    """Three combined nodes, their addresses, and the tarballs of both versions."""
+    """Three combined nodes, their addresses, and the tarballs of both versions. `held` is the
+    `fleet` of the config."""
 
     found: Machines
     directory: Path
     old: release.Packed
     new: release.Packed
+    held: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -84,14 +96,18 @@ class Fleet:
                 "properties": "/etc/kafka/server.properties",
                 "install": {"directory": "/opt/kafka", "owner": "kafka:kafka"},
                 "hosts": hosts,
+                "fleet": self.held,
             },
         }
         path = self.directory / f"{via}.yaml"
         path.write_text(json.dumps(document))  # JSON is YAML
         return path
 
+    def line(self, via: str, *argv: str) -> list[str]:
+        return [sys.executable, "-m", "kafkaops", *argv, "-c", str(self.config(via)), "-o", "json"]
+
     def kafkaops(self, via: str, *argv: str, expect: int = 0) -> dict[str, Any]:
-        line = [sys.executable, "-m", "kafkaops", *argv, "-c", str(self.config(via)), "-o", "json"]
+        line = self.line(via, *argv)
         keys = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": "lab"}
         ended = subprocess.run(
             line, capture_output=True, text=True, timeout=900, check=False, env=os.environ | keys
@@ -219,6 +235,104 @@ def test_to_the_new_version_over_ssh_and_back_over_ssm(fleet: Fleet) -> None:
     assert back["status"] == "rolled-back"
     assert runs(fleet) == [OLD] * 3
     assert end_offsets(fleet) == 1000
+
+
+@pytest.fixture
+def agents(fleet: Fleet) -> Iterator[None]:
+    """On each host a service and a timer that run, and a service that does not."""
+    for n in range(3):
+        host = fleet.found.local(n)
+        for name, text in (
+            *(("agent.service", AGENT), ("idle.service", AGENT)),
+            *(("chef.service", RUN), ("chef.timer", TIMER)),
+        ):
+            host.put(f"/etc/systemd/system/{name}", text.encode())
+        host.units_reload()
+        host.run(("systemctl", "start", "agent.service", "chef.timer"))
+    fleet.held = {"agents": list(AGENTS), "agents_return": 25}
+    assert states(fleet) == [BEFORE] * 3
+    yield
+    fleet.held = {}
+
+
+def states(fleet: Fleet) -> list[dict[str, str]]:
+    """By systemd itself, host by host."""
+    return [one(fleet.found.local(n), AGENTS) for n in range(3)]
+
+
+def one(host: ContainerHost, units: tuple[str, ...]) -> dict[str, str]:
+    shown = host.run(("systemctl", "is-active", *units)).out.split()
+    return dict(zip(units, shown, strict=True))
+
+
+@contextmanager
+def watched(fleet: Fleet) -> Iterator[dict[int, list[dict[str, str]]]]:
+    """What the agents of each host did while its broker's unit was not active, before and after
+    that look."""
+    seen: dict[int, list[dict[str, str]]] = {n: [] for n in range(3)}
+    over = threading.Event()
+
+    def look(n: int) -> None:
+        host = fleet.found.local(n)
+        while not over.wait(0.05):
+            found = one(host, ("kafka", *AGENTS, "kafka.service"))
+            if "active" not in (found.pop("kafka"), found.pop("kafka.service")):
+                seen[n].append(found)
+
+    threads = [threading.Thread(target=look, args=(n,), daemon=True) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(30)
+
+
+def test_agents_do_not_run_while_the_broker_is_down_and_do_again_after(
+    fleet: Fleet, agents: None
+) -> None:
+    with watched(fleet) as seen:
+        done = fleet.kafkaops("ssm", "restart", "--yes", "--soak", "0")
+    assert done["outcome"] == "done"
+    assert all(seen.values()), seen
+    stopped = dict.fromkeys(AGENTS, "inactive")
+    assert [found for looks in seen.values() for found in looks if found != stopped] == []
+    assert states(fleet) == [BEFORE] * 3
+    assert not any(fleet.found.local(n).agents(AGENTS).armed for n in range(3))
+
+
+def test_killed_the_host_starts_its_agents_by_itself_and_a_resume_holds_them_anew(
+    fleet: Fleet, agents: None
+) -> None:
+    line = fleet.line("ssh", "restart", "--yes", "--soak", "0")
+    carried = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while True:
+        down = [n for n in range(3) if fleet.found.local(n).unit("kafka").active != "active"]
+        if down:
+            break
+        assert carried.poll() is None, carried.communicate()[1][-4000:]
+        assert time.monotonic() < deadline, "no broker was stopped within 300 s"
+        time.sleep(0.1)
+    carried.send_signal(signal.SIGKILL)
+    carried.wait(30)
+    host = fleet.found.local(down[0])
+    assert one(host, AGENTS) == dict.fromkeys(AGENTS, "inactive")
+    shown = fleet.kafkaops("ssh", "run", "show")
+    assert any(host.name in line and "agent.service" in line for line in shown["held"])
+    while one(host, AGENTS) != BEFORE:
+        assert time.monotonic() < deadline, "its timer did not bring them back"
+        time.sleep(0.5)
+    with watched(fleet) as seen:
+        fleet.kafkaops("ssh", "run", "resume", "--yes")
+    stopped = dict.fromkeys(AGENTS, "inactive")
+    others = [found for n, looks in seen.items() if n != down[0] for found in looks]
+    assert others
+    assert [found for found in others if found != stopped] == []
+    assert states(fleet) == [BEFORE] * 3
+    assert fleet.kafkaops("ssh", "health")["held"] == []
 
 
 def test_only_the_host_whose_unit_was_changed_would_be_restarted(fleet: Fleet) -> None:

@@ -18,7 +18,7 @@ from kafkaops.upgrade.fleet import agents, groups
 def left(facts: Facts) -> list[str]:
     """What a run holds, in words; empty where it holds nothing."""
     words = [
-        f"Auto Scaling group {name} is suspended by kafkaops ({', '.join(one.ours)})"
+        f"Auto Scaling group {name} is suspended by kafkaops ({', '.join(sorted(one.ours))})"
         for name, one in sorted(groups.held(facts).items())
     ]
     words += [
