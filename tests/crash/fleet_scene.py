@@ -8,21 +8,13 @@ and no agent of its host runs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.scaling import Scaling
-from kafkaops.ports.world import World
-from kafkaops.upgrade.rolling import survey
-from kafkaops.upgrade.rolling.choosing import Options
-from kafkaops.upgrade.rolling.registry import REGISTRY
-from tests.crash.engine_harness import Scene
 from tests.crash.fake_scaling import FakeScaling
 from tests.crash.restart_scene import PROTOCOLS, RACKS, Restart
 
 AGENTS = ("puppet.service", "chef-client.timer")
-TAPPED = PROTOCOLS | {"scaling": Scaling}
 BEFORE = {"asg-a": ["AZRebalance", "Launch"], "asg-b": [], "asg-c": []}
 
 
@@ -40,10 +32,14 @@ def fleet_of(blue: Any, auto_scaling: bool = True, agents: tuple[str, ...] = AGE
 
 
 class FleetRestart(Restart):
-    """`loud`: the run may be left with a node down, and all given back."""
+    """`loud`: the run may be left with a node down, and all given back. Before another scene in a
+    class's bases it gives that one a fleet."""
 
-    def __init__(self, options: Options | None = None, **more: Any) -> None:
-        super().__init__(options, **more)
+    protocols = PROTOCOLS | {"scaling": Scaling}
+
+    def __init__(self, *some: Any, **more: Any) -> None:
+        super().__init__(*some, **more)
+        self.ticks = self.cluster.on_tick
         self.loud = False
         groups: dict[str, list[str]] = {}
         for node, rack in RACKS.items():
@@ -55,13 +51,17 @@ class FleetRestart(Restart):
             host.units = {"puppet.service": "active", "chef-client.timer": "active"}
             if name == "blue-1":
                 host.units["chef-client.timer"] = "inactive"
-        self.cluster.on_tick = self.observe
+        self.cluster.on_tick = self.tick
         config = self.world.config
         self.world = dataclasses.replace(
             self.world,
             config=config.model_copy(update={"blue": fleet_of(config.blue)}),
             scaling=self.scaling,
         )
+
+    def tick(self) -> None:
+        self.ticks()
+        self.observe()
 
     def observe(self) -> None:
         for host in self.hosts.values():
@@ -87,20 +87,6 @@ class FleetRestart(Restart):
 
     def state(self) -> Any:
         return super().state() | self.fleet()
-
-    def scene(
-        self, operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run()
-    ) -> Scene[World]:
-        return Scene(
-            plan=survey.plan(self.world, self.options, "run-1"),
-            registry=REGISTRY,
-            world=self.world,
-            clock=self.clock,
-            protocols=TAPPED,
-            state=self.state,
-            always=self.always,
-            operate=operate,
-        )
 
 
 def as_before(world: FleetRestart) -> None:

@@ -50,6 +50,8 @@ def config(nodes: Sequence[int]) -> Config:
 class Restart:
     """One fresh world. `options` are those of the command."""
 
+    protocols = PROTOCOLS
+
     def __init__(
         self,
         options: Options | None = None,
@@ -111,7 +113,7 @@ class Restart:
             registry=REGISTRY,
             world=self.world,
             clock=self.clock,
-            protocols=PROTOCOLS,
+            protocols=self.protocols,
             state=self.state,
             always=self.always,
             operate=operate,

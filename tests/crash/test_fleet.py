@@ -14,13 +14,17 @@ from kafkaops.engine.journal import Journal
 from kafkaops.engine.lease import lost
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
 from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet import leaving
+from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.engine_harness import JOURNAL, NoLease, Point, Scene, sweep, sweep_pairs, uncrashed
 from tests.crash.fleet_scene import FleetRestart, as_before
 from tests.crash.restart_scene import VOTERS
+from tests.crash.test_downtime import Outage
+from tests.crash.upgrade_scene import OLD, Upgrade
 
 SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.1
 APART = ((1, 2, 3), (4, 5, 6))
@@ -55,6 +59,49 @@ def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
 def test_killed_twice_it_resumes_to_the_same_end() -> None:
     swept = sweep_pairs(three, within=12, share=0.05 * SHARE, seed=5)
     assert swept.verdict().scenarios > 10
+
+
+class FleetOutage(FleetRestart, Outage):
+    """An upgrade with an outage, all of whose hosts have a fleet."""
+
+    def plan(self) -> Plan:
+        return Outage.plan(self)
+
+
+def outage() -> Scene[World]:
+    return Outage.scene(FleetOutage())
+
+
+def test_an_outage_holds_everything_and_killed_at_every_change_it_gives_it_back() -> None:
+    world = FleetOutage()
+    scene = Outage.scene(world)
+    scene.play()
+    assert scene.outcomes == ["done"]
+    assert world.cluster.faults == []
+    as_before(world)
+    swept = sweep(outage, reads=False, share=0.12 * SHARE).verdict()
+    assert swept.killed > 5
+
+
+class FleetUpgrade(FleetRestart, Upgrade):
+    """A rolling upgrade whose hosts have a fleet."""
+
+
+def test_back_from_a_rolling_upgrade_everything_is_held_too() -> None:
+    world = FleetUpgrade(Options(only=("1", "2")))
+    scene = Upgrade.scene(world)
+    calls = uncrashed(lambda: Upgrade.scene(FleetUpgrade(Options(only=("1", "2")))))[1].calls
+    stops = [n for n, (name, _) in enumerate(calls, 1) if "unit_stop" in name]
+    scene.process(Point(stops[1], "after"))
+    assert leaving.left(world.facts)
+    back = Upgrade.scene(world, plan=upgrading.way_back(world.world, scene.plan))
+    assert {"scaling-held", "agents-held"} <= {s.kind for s in back.plan.specs}
+    with leaving.restored(world.world):
+        back.play()
+    assert back.outcomes == ["done"]
+    assert set(world.versions().values()) == {OLD}
+    assert world.cluster.faults == []
+    as_before(world)
 
 
 # The exits: what a command does around its work is `leaving.restored`.

@@ -16,7 +16,7 @@ from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
 from tests.crash.engine_harness import Scene
-from tests.crash.restart_scene import PROTOCOLS, Restart
+from tests.crash.restart_scene import Restart
 
 OLD, NEW = "3.9.2", "4.3.1"
 
@@ -61,7 +61,7 @@ class Upgrade(Restart):
             registry=self.registry,
             world=self.world,
             clock=self.clock,
-            protocols=PROTOCOLS,
+            protocols=self.protocols,
             state=self.state,
             always=self.always,
             operate=operate,
