@@ -66,7 +66,7 @@ class FleetRestart(Restart):
     def observe(self) -> None:
         for host in self.hosts.values():
             host.timer()
-            if host.node.pid or self.loud:
+            if self.cluster.up(host.node.id) or self.loud:  # not while it recovers its logs
                 continue
             ending = self.scaling.may_end(instance(host.name))
             agents = [u for u, state in host.units.items() if state != "inactive"]

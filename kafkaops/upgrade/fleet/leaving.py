@@ -40,14 +40,14 @@ def restore(world: World) -> list[str]:
                 )
         try:
             groups.give_all(world, [name])
-        except OpsError as error:
+        except Exception as error:  # whatever it is, the others are given back too
             command = groups.by_hand(name, one)
-            failed.append(f"Auto Scaling group {name}: {error.message}; by hand: {command}")
+            failed.append(f"Auto Scaling group {name}: {_words(error)}; by hand: {command}")
     for host in agents.held(world.facts):
         try:
             agents.give(world, host)
-        except OpsError as error:
-            failed.append(f"the agents of {host}: {error.message}; the host starts them itself")
+        except Exception as error:
+            failed.append(f"the agents of {host}: {_words(error)}; the host starts them itself")
     for words in failed:
         world.say(f"WARNING: not given back: {words}")
     return failed
@@ -69,6 +69,10 @@ def restored(world: World) -> Iterator[None]:
             f"still held: {'; '.join(failed)}",
             hint="kafkaops run resume gives it back",
         )
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, OpsError) else f"{type(error).__name__}: {error}"
 
 
 def _runs(world: World, host: str, service: str) -> bool:
