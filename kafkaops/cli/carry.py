@@ -25,6 +25,7 @@ from kafkaops.engine.history import History
 from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
+from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.fleet.leaving import left, restored
 
@@ -54,6 +55,24 @@ def config_flag(loaded: Loaded) -> str:
 
 def resume_command(loaded: Loaded, run: str) -> str:
     return f"kafkaops run resume {run}{config_flag(loaded)}"
+
+
+def clients_words(loaded: Loaded, run: Run) -> list[str]:
+    """That clients are stopped, and what starts them; nothing where none is, or a process is at
+    work on them."""
+    return (
+        [] if run.directory.running() else _stopped(run.directory, resume_command(loaded, run.id))
+    )
+
+
+def _stopped(directory: RunDirectory, resume: str) -> list[str]:
+    names = stopped(directory.facts())
+    if not names:
+        return []
+    return [
+        f"clients are STOPPED by hooks: {', '.join(names)}; what starts them, there or back:"
+        f" {resume}"
+    ]
 
 
 def busy(run: Run) -> OpsError:
@@ -128,6 +147,8 @@ def carry(
             error.resume = resume  # type: ignore[attr-defined]
         if stop.runner is not None:
             write(outcome=error.code, exit=int(error.exit))
+        for line in _stopped(directory, resume):
+            news(line)
         _forget_empty(directory)
         raise
     write(outcome=result.outcome, exit=0)

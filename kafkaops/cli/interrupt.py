@@ -1,7 +1,7 @@
 """Ctrl-C: the first asks the run to stop where it is safe, the second exits at once.
 
-Invariant: neither loses anything: the journal is on disk before each act, and what holds
-clients back has its own timer on the hosts.
+Invariant: neither loses anything: the journal is on disk before each act, and a fence has its own
+timer on the hosts. Clients that hooks have stopped have none: they wait for the next command.
 """
 
 from __future__ import annotations

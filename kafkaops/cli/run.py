@@ -68,7 +68,7 @@ def show(run: Id = None) -> None:
       kafkaops run show
       kafkaops run show orders-20261124-101500 -o json
     """
-    from kafkaops.cli import runs
+    from kafkaops.cli import carry, runs
     from kafkaops.upgrade.fleet.leaving import left
 
     loaded = current().load(enter_lab=False)
@@ -88,11 +88,13 @@ def show(run: Id = None) -> None:
         "steps": steps,
         "last": {"kind": last.kind, "at": last.at, "data": last.data},
         "held": held,
+        "clients_stopped": found.clients_stopped,
     }
     columns = ("phase", "step", "state", "begun", "seconds", "what")
     why = last.data.get("why")
     words = f"run {found.id}: {found.operation}, {found.status.value}{f': {why}' if why else ''}"
-    emit(data, Table(columns, rows), Text(words), *map(Text, held))
+    said = [*held, *carry.clients_words(loaded, found)]
+    emit(data, Table(columns, rows), Text(words), *map(Text, said))
 
 
 @app.command(cls=OpsCommand)
@@ -107,14 +109,16 @@ def watch(
       kafkaops run watch
       kafkaops run watch orders-20261124-101500 --once
     """
-    from kafkaops.cli import runs
+    from kafkaops.cli import carry, runs
     from kafkaops.cli.watching import follow
 
     loaded = current().load(enter_lab=False)
     found = runs.find(loaded, run)
     follow(found, once=once, titles=current().operations.titles())
     found = runs.find(loaded, found.id)
-    emit({"run": found.id, "status": found.status}, Text(f"run {found.id}: {found.status.value}"))
+    words = [f"run {found.id}: {found.status.value}", *carry.clients_words(loaded, found)]
+    data = {"run": found.id, "status": found.status, "clients_stopped": found.clients_stopped}
+    emit(data, *map(Text, words))
     failed = found.status in (runs.Status.FAILED, runs.Status.RETURNED)
     return Exit.STEP_FAILED if failed and not once else Exit.OK
 
@@ -243,7 +247,7 @@ def report(
     for move in proof.moves:
         way = f"{move.source} to {move.target}"
         if move.pause is not None:
-            rows.append((f"pause, {way}", f"{move.pause.total:.3f} s"))
+            rows.append((f"{move.pause.kind}, {way}", f"{move.pause.total:.3f} s"))
             rows.extend((f"  {p.name}", f"{p.seconds:.3f} s") for p in move.pause.parts)
             if move.pause.client_return is not None:
                 rows.append(("  client return", f"{move.pause.client_return:.3f} s"))

@@ -15,6 +15,7 @@ from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.features.planner import OPERATION as FEATURES
+from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK
 from kafkaops.upgrade.downtime.planner import OPERATION as DOWNTIME
@@ -97,6 +98,11 @@ class Run:
             return self.status is not Status.ROLLED_BACK
         past = History(self.last)
         return past.rolling_back and not past.rolled_back
+
+    @property
+    def clients_stopped(self) -> list[str]:
+        """The groups of clients that hooks have stopped and not started since."""
+        return stopped(self.directory.facts())
 
     def holder(self) -> Mapping[str, Any]:
         """Who took the run up last: pid, host, user."""

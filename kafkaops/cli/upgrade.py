@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
     from kafkaops.config.loader import Loaded
     from kafkaops.engine.step import Plan
+    from kafkaops.upgrade.proof import Pause
 
 
 class Upgrade(OpsGroup):
@@ -314,8 +315,8 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
         if move.pause is not None:
             parts = ", ".join(f"{p.name} {p.seconds:.2f} s" for p in move.pause.parts)
             words.append(
-                f"clients moved from {move.source} to {move.target}: pause"
-                f" {move.pause.total:.2f} s ({parts})"
+                f"clients moved from {move.source} to {move.target}: {move.pause.kind}"
+                f" {move.pause.total:.2f} s ({parts})" + expected(move.pause)
             )
             words.append(
                 f"proven equal: {move.records:,} records of {len(move.partitions)} partitions;"
@@ -341,6 +342,13 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     }
     emit(data, *(Text(line) for line in words))
     return Exit.OK
+
+
+def expected(pause: Pause) -> str:
+    """What an outage was expected to take; of a pause the plan said what it may."""
+    if pause.kind != "outage":
+        return ""
+    return f"; expected were about {pause.budget:.0f} s and the hooks' own time"
 
 
 def _nothing_to_do(run: Run, loaded: Loaded) -> int:

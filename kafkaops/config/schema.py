@@ -162,7 +162,15 @@ class Cutover(Strict):
     cut_ttl: int = Field(5, ge=1, le=300, description="seconds, during the move")
     resolver: HostPort | None = Field(None, description="whom to ask; default the system's")
     fence: Literal["firewall", "clients"] = Field(
-        "firewall", description="nftables on the hosts, or clients stopped by hooks"
+        "firewall",
+        description="nftables on the hosts; or all clients stopped by hooks, a planned outage",
+    )
+    still_window: float = Field(
+        3.0,
+        ge=1,
+        le=300,
+        description="seconds for which no record may come once hooks have stopped the clients"
+        " (fence: clients); longer finds writers that write rarely",
     )
     forward: Literal["forward", "refuse"] = Field(
         "forward", description="what green's CLIENT port does until the cut"

@@ -42,13 +42,7 @@ def reach(
             aborted += abort_open(source, unstable)
         clock.sleep(max(0.0, window - (clock.monotonic() - begun)))
         now = source.ends(parts)
-        moving = sorted(
-            f"{tp} ({_shown(before.get(tp))} to {_shown(now[tp])})"
-            for tp in now
-            if now[tp].stable < now[tp].high_watermark
-            or before.get(tp) is None
-            or _moved(before[tp], now[tp])
-        )
+        moving = differing(before, now)
         if not moving:
             return now, tuple(aborted)
         before = now
@@ -58,6 +52,20 @@ def reach(
         + "; ".join(moving[:5]),
         where=source.name,
         hint="somebody writes past the fence: another listener, another address of a host, IPv6",
+    )
+
+
+def differing(
+    before: Mapping[TopicPartition, Ends], now: Mapping[TopicPartition, Ends]
+) -> list[str]:
+    """Partitions that do not stand still, each with its last stable offset and high watermark of
+    both readings: what was appended, what is new, and what has a transaction open."""
+    return sorted(
+        f"{tp} ({_shown(before.get(tp))} to {_shown(now[tp])})"
+        for tp in now
+        if now[tp].stable < now[tp].high_watermark
+        or before.get(tp) is None
+        or _moved(before[tp], now[tp])
     )
 
 

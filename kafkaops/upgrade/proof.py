@@ -10,22 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from kafkaops.upgrade.proof_pause import Part, Pause, pause_of
+
+__all__ = ["Part", "Pause"]
+
 SCHEMA_VERSION = 1
 
 DIRECTIONS = (("forward", "blue", "green"), ("back", "green", "blue"))
-
-PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("fence", ("fence.closed",), "held, then closed, on every host"),
-    ("drain", ("stands-still",), "transactions ended, end offsets stand still"),
-    ("proof", ("proven",), "every record compared up to the fence"),
-    (
-        "commit",
-        ("committed", "mirror.stopped"),
-        "positions committed, the mirror stopped and fenced",
-    ),
-    ("open", ("opened",), "timers disarmed, the target opened"),
-)
-"""The parts of the pause, from `fence.fired` on, each to the latest of its stamps; what happens."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +44,6 @@ class PhaseTiming:
     @property
     def seconds(self) -> float:
         return self.ended - self.started
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the pause, in seconds."""
-
-    name: str
-    seconds: float
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Pause:
-    """From the fence to the opened target. `client_return` is what came after it, until every
-    client was seen; `skew` is the greatest difference between hosts. All in seconds."""
-
-    parts: tuple[Part, ...]
-    total: float
-    budget: float
-    skew: float | None = None
-    client_return: float | None = None
 
 
 @dataclass(frozen=True)
@@ -222,7 +192,7 @@ def _move(
         direction=direction,
         source=source,
         target=target,
-        pause=_pause(own, budget),
+        pause=pause_of(own, budget),
         partitions=_partitions(own.get("proof") or {}, own.get("ends") or {}),
         positions=_positions(own.get("groups") or ()),
         aborted=tuple(str(a) for a in own.get("aborted") or ()),
@@ -231,39 +201,6 @@ def _move(
         consuming=tuple(before.get("consuming") or ()),
         growing=tuple(before.get("growing") or ()),
     )
-
-
-def _pause(own: Mapping[str, Any], budget: float) -> Pause | None:
-    total = _between(own, "fence.fired", "opened")
-    if total is None:
-        return None
-    parts = []
-    start = "fence.fired"
-    for name, ends, text in PARTS:
-        known = [end for end in ends if f"time.{end}" in own]
-        if known:
-            end = max(known, key=lambda e: _between(own, "fence.fired", e) or 0.0)
-            parts.append(Part(name, _between(own, start, end) or 0.0, text))
-            start = end
-    fence = own.get("fence") or {}
-    return Pause(
-        parts=tuple(parts),
-        total=total,
-        budget=budget,
-        skew=fence.get("skew"),
-        client_return=_between(own, "opened", "clients.seen"),
-    )
-
-
-def _between(own: Mapping[str, Any], start: str, end: str) -> float | None:
-    """Seconds between two stamps: by the monotonic clock, which no jump of the wall clock moves,
-    or by the wall clock where the monotonic one went back (another boot went on)."""
-    first, last = own.get(f"time.{start}"), own.get(f"time.{end}")
-    if first is None or last is None:
-        return None
-    steady = float(last["monotonic"]) - float(first["monotonic"])
-    wall = float(last["wall"]) - float(first["wall"])
-    return steady if steady >= 0 else max(0.0, wall)
 
 
 def _partitions(proof: Mapping[str, Any], ends: Mapping[str, Any]) -> tuple[PartitionLine, ...]:

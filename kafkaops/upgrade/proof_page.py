@@ -88,7 +88,7 @@ def _tiles(bundle: Bundle) -> str:
     for move in bundle.moves:
         way = f" {move.source} to {move.target}" if len(bundle.moves) > 1 else ""
         if move.pause is not None:
-            tiles.append((_seconds(move.pause.total), f"pause{way}"))
+            tiles.append((_seconds(move.pause.total), f"{move.pause.kind}{way}"))
         if move.partitions:
             tiles.append((f"{move.records:,}", f"records proven equal{way}"))
             tiles.append((f"{len(move.partitions):,}", f"partitions{way}"))
@@ -191,14 +191,20 @@ def _pause(pause: Pause) -> str:
     if pause.client_return is not None:
         rows.append(
             f"<tr><td>client return</td><td class='num'>{_seconds(pause.client_return)}</td>"
-            "<td>after the pause: until every client was seen</td></tr>"
+            f"<td>after the {pause.kind}: until every client was seen</td></tr>"
         )
-    mood = "ok" if pause.total <= pause.budget else "bad"
+    outage = pause.kind == "outage"
+    mood = "ok" if outage or pause.total <= pause.budget else "bad"
+    about = _seconds(pause.budget)
+    bound = (
+        f", about {about} and the hooks' own time expected" if outage else f" of at most {about}"
+    )
     skew = f", hosts within {pause.skew * 1000:.0f} ms" if pause.skew is not None else ""
     return (
-        f"<h3>The pause: <span class='{mood}'>{_seconds(pause.total)}</span> of at most"
-        f" {_seconds(pause.budget)}{skew}</h3>"
-        f'<div class="pause" role="img" aria-label="the pause in its parts">{"".join(bars)}</div>'
+        f"<h3>The {pause.kind}: <span class='{mood}'>{_seconds(pause.total)}</span>"
+        f"{bound}{skew}</h3>"
+        f'<div class="pause" role="img" aria-label="the {pause.kind} in its parts">'
+        f"{''.join(bars)}</div>"
         f'<div class="scroll"><table><tbody>{"".join(rows)}</tbody></table></div>'
     )
 

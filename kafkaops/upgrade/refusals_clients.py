@@ -29,7 +29,13 @@ def groups(blue: ClusterState, config: Config) -> Iterator[Finding]:
                 "KO-GROUP-STATIC", group.id, f"{len(group.static_members)} static members"
             )
         if not any(declares(entry, group) for entry in config.clients):
-            if group.members:
+            if group.members and config.has("cutover") and config.cutover.fence == "clients":
+                yield finding(
+                    "KO-FENCE-CLIENTS",
+                    group.id,
+                    f"{len(group.members)} members, and no entry of clients stops them",
+                )
+            elif group.members:
                 yield finding(
                     "KO-GROUP-UNDECLARED",
                     group.id,

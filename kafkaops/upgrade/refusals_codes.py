@@ -55,7 +55,10 @@ CODES: dict[str, tuple[Kind, str]] = {
     "KO-NAMES-NOT-LISTED": (Kind.NO, "list the shared names in cutover.broker_names"),
     "KO-CLIENTS-CANNOT-FOLLOW": (Kind.NO, "alias only: use moves: rebootstrap or hooks"),
     "KO-CLIENTS-NO-HOOKS": (Kind.NO, "moves: hooks needs the commands stop and start"),
-    "KO-FENCE-CLIENTS": (Kind.NO, "set cutover.fence: firewall; hooks stop clients before it too"),
+    "KO-FENCE-CLIENTS": (
+        Kind.NO,
+        "with cutover.fence: clients every group needs moves: hooks with stop and start",
+    ),
     "KO-NAME-MISSING": (Kind.NO, "create the record, pointing to blue"),
     "KO-NAME-TYPE": (Kind.NO, "only plain A records can be moved"),
     "KO-NAME-ROUTING": (Kind.NO, "make it a simple record; weighted DNS would split a key"),

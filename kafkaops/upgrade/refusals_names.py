@@ -67,11 +67,12 @@ def names(blue: ClusterState, green: ClusterState, config: Config) -> Iterator[F
     """Whether the move that the config describes is possible with what is advertised."""
     here, there = _advertised(blue, config.blue), _advertised(green, config.green)
     wanted = {n: name.lower() for n, name in config.cutover.broker_names.items()}
+    forwards = config.cutover.forward == "forward" and config.cutover.fence == "firewall"
     missing = sorted({b.id for b in blue.brokers} - {b.id for b in green.brokers})
-    if missing and (wanted or config.cutover.forward == "forward"):
+    if missing and (wanted or forwards):
         yield finding("KO-NODE-IDS", "green", f"green has no broker {', '.join(map(str, missing))}")
     more = sorted({b.id for b in green.brokers} - {b.id for b in blue.brokers})
-    if more and config.cutover.forward == "forward":
+    if more and forwards:
         yield finding("KO-NODE-IDS", "green", f"blue has no broker {', '.join(map(str, more))}")
     for node in sorted({*wanted, *here, *there} if wanted else ()):
         name = wanted.get(node)
@@ -94,11 +95,11 @@ def names(blue: ClusterState, green: ClusterState, config: Config) -> Iterator[F
     both = sorted({h for h, _ in here.values()} & {h for h, _ in there.values()})
     if both and not wanted:
         yield finding("KO-NAMES-NOT-LISTED", ", ".join(both), "both clusters advertise these names")
-    if config.cutover.fence == "clients":
-        yield finding(
-            "KO-FENCE-CLIENTS", "cutover.fence", "a fence made of stopped clients is not there yet"
-        )
     for group in config.clients:
+        if group.moves != "hooks" and config.cutover.fence == "clients":
+            yield finding(
+                "KO-FENCE-CLIENTS", group.name, f"moves: {group.moves}, and nothing would stop it"
+            )
         if group.moves == "follows-names" and not wanted:
             yield finding(
                 "KO-CLIENTS-CANNOT-FOLLOW", group.name, "only the alias moves, names stay blue's"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from kafkaops.config.schema import Config
 from kafkaops.config.secrets import Secrets
@@ -62,7 +62,8 @@ class LiveClock(FakeClock):
 
 @dataclass
 class Clients:
-    """One producer a partition, leading broker `partition + 1`, and one consumer group."""
+    """One producer a partition, leading broker `partition + 1`, and one consumer group. Nobody acts
+    while they are `stopped`."""
 
     hosts: dict[str, FakeHost]
     clusters: dict[str, FakeCluster]
@@ -71,6 +72,7 @@ class Clients:
     sequence: int = 0
     last: str = ""
     switches: int = 0
+    stopped: bool = False
 
     def act(self) -> None:
         for node in NODES:
@@ -98,6 +100,8 @@ class Clients:
 
     def reach(self, node: int) -> str | None:
         """The colour that takes a write meant for this node, as a client would find it."""
+        if self.stopped:
+            return None
         answer = self.names.answer(f"b{node}.kafka.lab")
         host = next((h for h in self.hosts.values() if h.address in answer), None)
         if host is None:
@@ -171,8 +175,10 @@ class Probe:
 class BlueGreen:
     """One fresh world with everything in it; `scene` hands it to the harness."""
 
-    def __init__(self) -> None:
-        self.config = config()
+    protocols: ClassVar[dict[str, type[Any]]] = PROTOCOLS
+
+    def __init__(self, chosen: Config | None = None) -> None:
+        self.config = chosen or config()
         self.clock = LiveClock()
         self.blue = FakeCluster("blue", "BLUE", NODES, "3.9")
         self.green = FakeCluster("green", "GREEN", NODES, "4.3")
@@ -194,7 +200,7 @@ class BlueGreen:
             ],
         )
         self.facts = MemoryFacts()
-        self.clients = Clients(self.hosts, self.clusters, self.names)
+        self.clients = self.made_clients()
         self.connect = {
             "forward": FakeConnect(self.blue, self.green, lambda: self._up("green-1")),
             "back": FakeConnect(self.green, self.blue, lambda: self._up("blue-1")),
@@ -205,7 +211,7 @@ class BlueGreen:
             clock=self.clock,
             clusters=self.clusters,
             hosts=self.hosts,
-            local=FakeHost("here", "127.0.0.1", self.clock),
+            local=self.made_local(),
             names=self.names,
             probe=Probe(self.clients),
             connect_command=("java",),
@@ -227,6 +233,13 @@ class BlueGreen:
         self.facts.put("names.planned", names.planned(records))
         for _ in range(3):
             self.live()
+
+    def made_clients(self) -> Clients:
+        return Clients(self.hosts, self.clusters, self.names)
+
+    def made_local(self) -> FakeHost:
+        """Where hooks run."""
+        return FakeHost("here", "127.0.0.1", self.clock)
 
     def _up(self, host: str) -> bool:
         return self.hosts[host].services.get("mirror", False)
@@ -281,7 +294,7 @@ class BlueGreen:
             registry=REGISTRY,
             world=self.world,
             clock=self.clock,
-            protocols=PROTOCOLS,
+            protocols=self.protocols,
             state=self.state,
             always=self.always,
             operate=operate,

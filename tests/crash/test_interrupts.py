@@ -17,6 +17,7 @@ from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.blue_green.planner import CUT, DECIDED
 from tests.crash.blue_green_scene import BlueGreen, config
 from tests.crash.engine_harness import MemoryFiles, NoLease
+from tests.crash.outage_scene import Outage
 
 PLAN = planner.forward(config(), id="run-1", created=0.0)
 PAST = [s.id for s in PLAN.specs][[s.id for s in PLAN.specs].index(DECIDED) + 1 :]
@@ -25,8 +26,8 @@ PAST = [s.id for s in PLAN.specs][[s.id for s in PLAN.specs].index(DECIDED) + 1 
 class Operator:
     """Types the command, presses Ctrl-C once a chosen step begins, and types resume."""
 
-    def __init__(self) -> None:
-        self.world = BlueGreen()
+    def __init__(self, world: BlueGreen | None = None) -> None:
+        self.world = world or BlueGreen()
         self.path, self.files = Path("run.jsonl"), MemoryFiles()
         self.heard: list[Event] = []
 
@@ -78,3 +79,22 @@ def test_one_ctrl_c_at_any_step_stops_or_goes_back_and_resumes_to_the_end(step: 
     assert operator.type() == "done"
     state = operator.world.state()
     assert (state["serves"], state["lost"], state["duplicated"]) == ("green", [], 0)
+
+
+OUTAGE = planner.forward(Outage().config, id="run-1", created=0.0)
+ACTING = [s.id for s in OUTAGE.specs if s.id not in {*WAITS, "hooks-start"}]
+
+
+@pytest.mark.parametrize("step", ACTING)
+def test_one_ctrl_c_leaves_nobody_stopped_where_no_firewall_would_end_it(step: str) -> None:
+    operator = Operator(Outage())
+    at, decided = ACTING.index(step), ACTING.index(DECIDED)
+    inside = ACTING.index("observe") <= at <= decided
+    assert operator.type(interrupt_at=step) == ("returned" if inside else "stopped")
+    assert not operator.world.clients.stopped
+    operator.world.clock.sleep(5)
+    assert operator.world.clients.last == ("green" if at > decided else "blue")
+    assert operator.type() == "done"
+    state = operator.world.state()
+    assert (state["serves"], state["stopped"]) == ("green", False)
+    assert (state["lost"], state["duplicated"]) == ([], 0)

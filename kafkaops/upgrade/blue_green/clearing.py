@@ -2,8 +2,9 @@
 
 After a rollback past the cut the target still holds what was mirrored and written there, and its
 brokers remember the producers (a returning idempotent producer could die of that). Invariant:
-nothing is deleted where a client could be: its CLIENT listener is fenced for good on every host,
-no name points there, no group has members, no mirror of ours reads or writes it.
+nothing is deleted where a client could be: its CLIENT listener is fenced for good on every host, or
+with `cutover.fence: clients` nothing grows there; no name points there, no group has members, no
+mirror of ours reads or writes it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kafkaops.config.schema import Config
-from kafkaops.cutover import fence, names
+from kafkaops.cutover import fence, names, standstill
 from kafkaops.engine.errors import GuardRefused, Unreachable
 from kafkaops.engine.step import Blocked, Plan, Spec, State
 from kafkaops.mirror import flow
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import Move, cluster_spec
+from kafkaops.upgrade.blue_green import outage
+from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of
 
 USED = "KO-CLEAR-USED"
 
@@ -67,14 +69,7 @@ class TopicsCleared(Move):
 
     def in_use(self, world: World) -> Iterator[tuple[str, str, str]]:
         """Every sign that somebody uses the target: code, reason, what to do."""
-        states = fence.states(self.hosts(world, self.dst))
-        loose = sorted(name for name, s in states.items() if s.kind != "permanent")
-        if loose:
-            yield (
-                "KO-CLEAR-OPEN",
-                f"clients can reach {self.dst}: no lasting fence on {', '.join(loose)}",
-                "only a cluster that was closed by a run can be emptied: kafkaops cutover show",
-            )
+        yield from self._reached(world)
         mine = {h.address for h in cluster_spec(world, self.dst).hosts}
         records = world.names.records(names.wanted_names(world.config.cutover))
         led = sorted(r.name for r in records if mine & set(r.values))
@@ -104,3 +99,27 @@ class TopicsCleared(Move):
                     f"the mirror {direction} is running",
                     "end its run first: kafkaops run list",
                 )
+
+    def _reached(self, world: World) -> Iterator[tuple[str, str, str]]:
+        """Without a firewall a listener is never closed; who writes is seen by what grows."""
+        if outage.planned(world.config):
+            target = self.target(world)
+            parts = partitions_of(self.carried(world, target))
+            before = target.ends(parts)
+            world.clock.sleep(world.config.cutover.still_window)
+            grown = standstill.differing(before, target.ends(parts))
+            if grown:
+                yield (
+                    USED,
+                    f"somebody writes to {self.dst}: {'; '.join(grown[:5])}",
+                    "stop the writer: no firewall closes its way (cutover.fence: clients)",
+                )
+            return
+        states = fence.states(self.hosts(world, self.dst))
+        loose = sorted(name for name, s in states.items() if s.kind != "permanent")
+        if loose:
+            yield (
+                "KO-CLEAR-OPEN",
+                f"clients can reach {self.dst}: no lasting fence on {', '.join(loose)}",
+                "only a cluster that was closed by a run can be emptied: kafkaops cutover show",
+            )

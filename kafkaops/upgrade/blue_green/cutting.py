@@ -1,4 +1,4 @@
-"""The critical section: from the first hook to the moment the target takes writes.
+"""The critical section: from the fence to the moment the target takes writes.
 
 Order and figures were measured on real clusters; see docs/blue-green.md. Invariant: at no moment do
 both clusters take writes from clients, and until `Opened` the source's own kernel timers
@@ -7,68 +7,24 @@ bring writes back if nobody acts any more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from kafkaops.cutover import fence, hooks, positions, standstill
+from kafkaops.cutover import fence, positions, standstill
 from kafkaops.engine.errors import GuardRefused, StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.mirror import flow
-from kafkaops.model.partition import TopicPartition
+from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.move import (
     Move,
-    Once,
     cluster_spec,
-    epochs,
     offsets_in,
     offsets_out,
     partitions_of,
 )
-
-
-class HooksStopped(Once):
-    """Groups that cannot move by themselves were stopped by their own commands. Each is written
-    down before its hook runs, so that going back also starts one whose hook failed half-way."""
-
-    def act(self, world: World) -> None:
-        begun: list[str] = []
-        for name in hooks.names(world):
-            begun.append(name)
-            self.put(world, "hooks.begun", begun)
-            hooks.stop(world, [name])
-        self.finish(world, begun)
-
-    def undo(self, world: World) -> None:
-        hooks.start(world, self.get(world, "hooks.begun") or [])
-        self.put(world, "hooks.begun", None)
-        self.forget(world)
-
-
-class Observed(Once):
-    """Who consumes and which topics advance just before the fence: the baseline for `settle`."""
-
-    def act(self, world: World) -> None:
-        source = self.source(world)
-        parts = partitions_of(self.carried(world, source))
-        first = source.ends(parts)
-        begun = world.clock.monotonic()
-        groups = source.groups()
-        seeded = positions.seed(groups, self.target(world), self.target(world).groups())
-        world.clock.sleep(max(0.0, 1.0 - (world.clock.monotonic() - begun)))
-        second = source.ends(parts)
-        growing = sorted(
-            {tp.topic for tp in parts if second[tp].high_watermark > first[tp].high_watermark}
-        )
-        members = {g.id: len(g.members) for g in groups if not g.id.startswith("kafkaops-")}
-        consuming = sorted(g for g, count in members.items() if count)
-        self.put(world, "before", {"growing": growing, "consuming": consuming, "seeded": seeded})
-        self.put(world, "members", {g: members[g] for g in consuming})
-        self.put(world, "epochs", offsets_out(epochs(self.carried(world, self.target(world)))))
-        self.finish(world)
-
-    def undo(self, world: World) -> None:
-        self.forget(world)
 
 
 class Fenced(Move):
@@ -106,23 +62,25 @@ class StandsStill(Move):
         return State.TODO if self.get(world, "ends") is None else State.DONE
 
     def act(self, world: World) -> None:
-        source, target = self.source(world), self.target(world)
-        topics = self.carried(world, source)
-        left = sorted(set(topics) - set(target.topics()))
+        ends, aborted = standstill.reach(self.source(world), self.parts(world), world.clock)
+        self.put(world, "aborted", [str(p) for p in aborted])
+        self.keep(world, ends)
+
+    def parts(self, world: World) -> list[TopicPartition]:
+        """What must stand still: all that is carried, which the target has too."""
+        topics = self.carried(world, self.source(world))
+        left = sorted(set(topics) - set(self.target(world).topics()))
         if left:
             raise StepFailed(
                 "KO-TOPIC-LEFT-BEHIND",
                 f"created on {self.src} too late to be carried: {left}",
                 hint="run the same command again: it will be carried then",
             )
-        parts = partitions_of(topics)
-        ends, aborted = standstill.reach(source, parts, world.clock)
-        self.put(
-            world,
-            "ends",
-            offsets_out({tp: [e.start, e.high_watermark, e.stable] for tp, e in ends.items()}),
-        )
-        self.put(world, "aborted", [str(p) for p in aborted])
+        return partitions_of(topics)
+
+    def keep(self, world: World, ends: Mapping[TopicPartition, Ends]) -> None:
+        found = {tp: [e.start, e.high_watermark, e.stable] for tp, e in ends.items()}
+        self.put(world, "ends", offsets_out(found))
         self.stamp(world, "stands-still")
 
     def undo(self, world: World) -> None:
@@ -138,7 +96,9 @@ class Proven(Move):
     def act(self, world: World) -> None:
         ends = offsets_in(self.get(world, "ends") or {})
         stable = {tp: int(values[2]) for tp, values in ends.items()}
-        proofs = self.verification(world).seal(stable, timeout=world.config.cutover.max_write_pause)
+        pause = world.config.cutover.max_write_pause
+        patience = outage.PROOF if outage.planned(world.config) else pause
+        proofs = self.verification(world).seal(stable, timeout=patience)
         self.put(
             world, "proof", offsets_out({tp: vars(p) | {"tp": str(tp)} for tp, p in proofs.items()})
         )
@@ -280,30 +240,32 @@ class Opened(Move):
             fence.close_and_forward(self._pairs(world), port)
         else:
             fence.close(self.hosts(world, self.dst), port)
-        proof: dict[str, Any] = self.get(world, "proof") or {}
-        sealed = {tp: int(p["target_end"]) for tp, p in offsets_in(proof).items()}
-        written = self._written(world, sealed)
-        if written:
+        found = written(self, world)
+        if found:
             # forward is the only right way now: finish opening, so that a resume finds it done
             self._open(world)
             raise GuardRefused(
                 "KO-TARGET-WRITTEN",
-                f"{self.dst} already took records ({written[:5]}); going back would lose them",
+                f"{self.dst} already took records ({found[:5]}); going back would lose them",
                 hint="resume the run; then roll back with `kafkaops run rollback`",
             )
-
-    def _written(self, world: World, sealed: dict[TopicPartition, int]) -> list[str]:
-        """Partitions with a visible record past the proof; the markers of a fenced mirror are
-        none."""
-        now = self.target(world).ends(sealed)
-        return sorted(
-            str(tp)
-            for tp, end in sealed.items()
-            if now[tp].high_watermark > end and self.target(world).consume(tp, end, 1)
-        )
 
     def _pairs(self, world: World) -> list[tuple[Any, str]]:
         source = {h.node_id: h.address for h in cluster_spec(world, self.src).hosts}
         return [
             (world.hosts[h.name], source[h.node_id]) for h in cluster_spec(world, self.dst).hosts
         ]
+
+
+def written(move: Move, world: World) -> list[str]:
+    """Partitions of the target with a visible record past the proof; the markers of a fenced mirror
+    are none."""
+    proof: dict[str, Any] = move.get(world, "proof") or {}
+    sealed = {tp: int(p["target_end"]) for tp, p in offsets_in(proof).items()}
+    target = move.target(world)
+    now = target.ends(sealed)
+    return sorted(
+        str(tp)
+        for tp, end in sealed.items()
+        if now[tp].high_watermark > end and target.consume(tp, end, 1)
+    )

@@ -96,11 +96,11 @@ class Move:
 
     def stamp(self, world: World, name: str) -> None:
         """Remember when something happened, for the timeline and the parts of the pause."""
-        self.put(
-            world,
-            f"time.{name}",
-            {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()},
-        )
+        self.stamp_as(world, f"time.{name}")
+
+    def stamp_as(self, world: World, name: str) -> None:
+        """A moment under this name, for `since`."""
+        self.put(world, name, {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()})
 
 
 @dataclass(frozen=True)

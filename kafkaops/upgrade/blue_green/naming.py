@@ -98,9 +98,10 @@ class NamesMoved(Move):
             cluster_spec(world, self.src),
         )
         if back.batch.create:
-            world.names.change(
+            change = world.names.change(
                 back.batch.delete, back.batch.create, comment=f"kafkaops: names to {self.src}"
             )
+            self.put(world, "names.back", change)
 
     def progress(self, world: World) -> Progress | None:
         change = self.get(world, "names.change")

@@ -9,6 +9,8 @@ from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Topic, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green import outage
+from kafkaops.upgrade.blue_green.mirroring import worker_host
 from kafkaops.upgrade.blue_green.move import Once, cluster_spec
 
 SCRATCH = "kafkaops-sanity"
@@ -96,7 +98,11 @@ class RestartsUnderRead(Once):
 
     def _restart(self, world: World) -> None:
         spec = cluster_spec(world, self.dst)
-        chosen = min((h for h in spec.hosts if h.node_id is not None), key=lambda h: h.node_id or 0)
+        brokers = [h for h in spec.hosts if h.node_id is not None]
+        if outage.planned(world.config):  # no other host need be reached as root
+            ours = worker_host(world, self.flow).name
+            brokers = [h for h in brokers if h.name == ours] or brokers
+        chosen = min(brokers, key=lambda h: h.node_id or 0)
         host, cluster = world.hosts[chosen.name], self.target(world)
         others = [h.node_id for h in spec.hosts if h.node_id not in (None, chosen.node_id)]
         if SCRATCH not in cluster.topics():

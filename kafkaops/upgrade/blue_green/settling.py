@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from kafkaops.cutover import fence, hooks
+from kafkaops.cutover import fence
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import flow
-from kafkaops.ports.verification import Difference
+from kafkaops.ports.verification import VerifyStatus
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
+from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.mirroring import both_ways, tend
 from kafkaops.upgrade.blue_green.move import (
     Move,
-    Once,
     cluster_spec,
     cut_of,
     epochs,
     offsets_in,
+    opposite,
     partitions_of,
     since,
 )
@@ -43,16 +44,6 @@ class FencePersistent(Move):
 
     def undo(self, world: World) -> None:
         fence.forget(self.hosts(world, self.src))
-
-
-class HooksStarted(Once):
-    """Groups that were stopped by hooks are started again."""
-
-    def act(self, world: World) -> None:
-        self.finish(world, hooks.start(world))
-
-    def undo(self, world: World) -> None:
-        self.forget(world)
 
 
 class Rejoined(Move):
@@ -90,7 +81,8 @@ class ClientsSeen(Move):
             return State.DONE
         missing = self.missing(world)
         if not missing["consuming"] and not missing["growing"]:
-            fence.forget_knocks(self.hosts(world, self.src))  # who knocks from now on is lost
+            if not outage.planned(world.config):
+                fence.forget_knocks(self.hosts(world, self.src))  # who knocks from now on is lost
             self.stamp(world, "clients.seen")
             before = self.get(world, "before") or {}
             topics = sorted(self.carried(world, self.target(world)))
@@ -195,9 +187,7 @@ class NoStrangers(Move):
         tend(world, self.flow)
         verification.start()
         status = verification.status()
-        strangers = [d for d in status.differences if d.kind == "extra"]
-        if strangers:
-            raise StepFailed("KO-STRANGER", stranger_words(strangers, self.dst))
+        alarm(status, self.dst)
         close = status.behind <= world.config.gates.verify_behind and status.partitions > 0
         return State.DONE if close and not status.error else State.PENDING
 
@@ -210,9 +200,16 @@ class NoStrangers(Move):
         self.put(world, "verify.started", None)
 
 
-def stranger_words(found: list[Difference], colour: str) -> str:
-    places = ", ".join(f"{d.tp}@{d.target_offset}" for d in found[:5])
-    return f"{len(found)} records on {colour} were not written by the mirror: {places}"
+def alarm(status: VerifyStatus, colour: str) -> None:
+    """StepFailed (KO-STRANGER) where this cluster, which clients have left, holds records that the
+    mirror back did not write."""
+    found = [d for d in status.differences if d.kind == "extra"]
+    if found:
+        places = ", ".join(f"{d.tp}@{d.target_offset}" for d in found[:5])
+        raise StepFailed(
+            "KO-STRANGER",
+            f"{len(found)} records on {colour} were not written by the mirror: {places}",
+        )
 
 
 class CarriedBack(Move):
@@ -230,9 +227,14 @@ class CarriedBack(Move):
 
 
 class Baked(Move):
-    """The new cluster has served for `gates.bake` seconds."""
+    """The new cluster has served for `gates.bake` seconds. Where no firewall closes the old one, it
+    is watched for strangers all the while."""
 
     def check(self, world: World) -> State:
+        if outage.planned(world.config):
+            verification = world.verification[opposite(self.flow)]
+            verification.start()
+            alarm(verification.status(), self.src)
         return State.DONE if self._left(world) <= 0 else State.PENDING
 
     def act(self, world: World) -> None:

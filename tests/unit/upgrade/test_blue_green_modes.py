@@ -16,7 +16,7 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
-from kafkaops.upgrade.blue_green.cutting import HooksStopped
+from kafkaops.upgrade.blue_green.hooking import HooksStopped
 from kafkaops.upgrade.blue_green.naming import NamesMoved
 from kafkaops.upgrade.blue_green.preparing import is_plain
 from tests.crash.blue_green_scene import NODES, TOPIC, BlueGreen

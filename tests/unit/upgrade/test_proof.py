@@ -150,6 +150,35 @@ def test_a_part_ends_with_the_slower_of_what_runs_side_by_side() -> None:
     assert (parts["commit"], parts["open"]) == (0.35, 0.05)
 
 
+OUTAGE = {
+    **{k: v for k, v in FACTS.items() if "fence" not in k},
+    "forward.outage": {"expected": 78.0},
+    "forward.time.hooks.stopping": stamp(9.0),
+    "forward.time.hooks.stopped": stamp(10.0),
+    "forward.time.hooks.started": stamp(14.0),
+}
+
+
+def test_an_outage_runs_from_the_first_stop_hook_to_the_last_start_hook() -> None:
+    (move,) = moves_of(OUTAGE, budget=20.0)
+    assert move.pause is not None
+    assert (move.pause.kind, move.pause.total, move.pause.budget) == ("outage", 5.0, 78.0)
+    parts = {p.name: round(p.seconds, 6) for p in move.pause.parts}
+    assert list(parts) == ["hooks-stop", "still", "proof", "commit", "names", "hooks-start"]
+    assert round(sum(parts.values()), 6) == 5.0
+    assert move.pause.client_return == 0.5
+    page = Page()
+    page.feed(report_html(replace(bundle(), moves=(move,))))
+    assert "5.00 s with about 78.00 s" not in page.text
+    assert "5.00 s, about 1 min 18 s and the hooks' own time expected" in page.text
+
+
+def test_an_outage_that_has_not_ended_is_not_measured() -> None:
+    for missing in ("forward.time.opened", "forward.time.hooks.started"):
+        (move,) = moves_of({k: v for k, v in OUTAGE.items() if k != missing}, budget=20.0)
+        assert move.pause is None
+
+
 def test_a_clock_that_jumps_does_not_lengthen_the_pause() -> None:
     jumped = {**FACTS, "forward.time.opened": {"wall": 9999.0, "monotonic": 12.5}}
     (move,) = moves_of(jumped, budget=20.0)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from kafkaops.config.schema import ClientGroup, Config
+from kafkaops.model.cluster import Group, Member
 from kafkaops.ports.names import Record
-from kafkaops.upgrade.refusals import move_mode
+from kafkaops.upgrade.refusals import find, move_mode
 from tests.unit.upgrade.evidence import RECORDS, codes, evidence, with_broker
 from tests.unit.upgrade.states import config, green, state, topic
 
@@ -65,10 +66,45 @@ def test_forwarding_wants_the_same_node_ids_on_both_sides() -> None:
     assert codes(seen, alias_only(forward="refuse")) == {"KO-HOST-MISSING": "green-4"}
 
 
-def test_a_fence_of_stopped_clients_is_refused_never_replaced_by_another() -> None:
+HOOKED = ClientGroup(name="a", moves="hooks", groups=("g*",), stop=("x",), start=("x",))
+
+
+def stopped(*clients: ClientGroup) -> Config:
     base = config()
-    hooked = config(cutover=base.cutover.model_copy(update={"fence": "clients"}))
-    assert codes(evidence(), hooked) == {"KO-FENCE-CLIENTS": "cutover.fence"}
+    return config(
+        cutover=base.cutover.model_copy(update={"fence": "clients"}), clients=(HOOKED, *clients)
+    )
+
+
+def test_a_fence_of_stopped_clients_wants_hooks_for_every_group_each_named() -> None:
+    assert codes(evidence(), stopped()) == {}
+    follows = ClientGroup(name="b", moves="follows-names", groups=("h",))
+    moves = ClientGroup(name="c", moves="rebootstrap", groups=("i",))
+    found = find(evidence(), stopped(follows, moves))
+    named = [str(f) for f in found if f.blocks]
+    assert named == [
+        "KO-FENCE-CLIENTS:b: moves: follows-names, and nothing would stop it",
+        "KO-FENCE-CLIENTS:c: moves: rebootstrap, and nothing would stop it",
+    ]
+    assert not any(f.acceptable for f in found if f.blocks)
+
+
+def test_a_group_that_nobody_declared_cannot_be_accepted_where_nothing_else_stops_it() -> None:
+    member = Member("m", "c", "/10.0.0.1")
+    blue = state(topic("t"), groups=(Group("other", "classic", "Stable", "range", (member,)),))
+    seen = evidence(blue)
+    assert codes(seen, stopped()) == {"KO-FENCE-CLIENTS": "other"}
+    assert codes(seen) == {"KO-GROUP-UNDECLARED": "other"}
+    accepted = stopped().model_copy(update={"accept": ("KO-*",)})
+    assert codes(seen, accepted) == {"KO-FENCE-CLIENTS": "other"}
+
+
+def test_without_forwarding_green_may_have_other_nodes() -> None:
+    four = green(names="g{}.k", racks={1: "a", 2: "b", 3: "c", 4: "a"})
+    seen = evidence(other=four, records=RECORDS[:1])
+    alias = stopped()
+    alias = alias.model_copy(update={"cutover": alias.cutover.model_copy(update=dict(ALIAS_ONLY))})
+    assert codes(seen, alias) == {"KO-HOST-MISSING": "green-4"}
 
 
 def test_hooks_need_their_commands() -> None:
