@@ -271,20 +271,23 @@ def serve(
 ) -> int:
     """Carry a run as a service, without a terminal; terminals watch it with `run watch`.
 
+    The run was begun before (`upgrade ... --until ttl`): its plan was seen and agreed to.
+
     \b
     Examples:
       kafkaops run serve orders-20261124-101500 --yes
       kafkaops run serve --unit > /etc/systemd/system/kafkaops-run.service
     """
-    from kafkaops.cli import carry
+    from kafkaops.cli import carry, serving
     from kafkaops.cli.upgrade import protected
-    from kafkaops.cli.watching import unit_file
 
     loaded = current().load(enter_lab=not unit)
     found = _idle(loaded, run)
     if unit:
         agreed = f"--confirm {loaded.config.name}" if protected(loaded) else "--yes"
-        print(unit_file(found.id, loaded.file.resolve(), agreed), end="")
+        print(serving.unit_file(loaded, found.id, agreed), end="")
+        for line in serving.told(f"kafkaops-{found.id}"):
+            news(line)
         return Exit.OK
     if not carry.can_go_on(found.directory):
         news(f"run {found.id} is {found.status.value}: nothing to carry")

@@ -1,11 +1,8 @@
-"""Watching a run that another process carries, and the service that carries one for days."""
+"""Watching a run that another process carries."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kafkaops.cli.progress import Board
@@ -52,34 +49,3 @@ def event_of(kept: Mapping[str, Any]) -> Event:
         progress=Progress(**progress) if progress else None,
         data=kept.get("data") or {},
     )
-
-
-def unit_file(run: str, config: Path, agreed: str) -> str:
-    """A systemd unit that carries the run, again after a failure that a resume can cure.
-    `agreed` is the flag of consent: nobody is there to ask."""
-    command = shlex.join(
-        [sys.executable, "-m", "kafkaops", "run", "serve", run, "-c", str(config), *agreed.split()]
-    )
-    return f"""\
-[Unit]
-Description=kafkaops run {run}
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=exec
-WorkingDirectory={config.parent}
-ExecStart={command}
-# A first SIGTERM finishes the step at hand; inside a cutover's pause it goes back.
-KillSignal=SIGTERM
-KillMode=mixed
-TimeoutStopSec=120
-# 7 timed out, 8 a step failed: a resume may go on. Everything else wants an operator.
-Restart=on-failure
-RestartForceExitStatus=7 8
-RestartPreventExitStatus=1 2 3 4 5 6 9 20 21 24 130
-RestartSec=30
-
-[Install]
-WantedBy=multi-user.target
-"""

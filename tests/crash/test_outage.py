@@ -98,6 +98,20 @@ def test_killed_twice_it_resumes_to_the_same_end() -> None:
     assert swept.verdict().scenarios > 5
 
 
+def test_a_lowered_ttl_is_waited_for_although_its_process_died_at_the_change() -> None:
+    """Else a client's machine could keep the old address for longer than the outage."""
+    _, fuse = uncrashed(there)
+    change = next(n for n, (name, _) in enumerate(fuse.calls, 1) if name == "names.change")
+    for when in ("before", "after"):
+        world = Outage()
+        scene = world.scene()
+        begun = world.clock.monotonic()
+        scene.play([Point(change, when)])
+        moved = world.facts.get("forward.time.names.moved")
+        assert moved["monotonic"] - begun > 60 + 2  # the old TTL, and what INSYNC takes here
+        assert scene.state()["serves"] == "green"
+
+
 def test_the_way_back_killed_anywhere_resumes_to_the_same_end() -> None:
     end = uncrashed(back)[0]
     assert (end["serves"], end["lost"], end["duplicated"]) == ("blue", [], 0)

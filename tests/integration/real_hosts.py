@@ -9,7 +9,7 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,8 +97,11 @@ class Machines:
 
 
 @contextmanager
-def machines(directory: Path, count: int = 3) -> Iterator[Machines]:
-    """Up and `running` as systemd says. Skips with the reason where they cannot be."""
+def machines(
+    directory: Path, count: int = 3, *, shared: Mapping[Path, str] | None = None
+) -> Iterator[Machines]:
+    """Up and `running` as systemd says. Skips with the reason where they cannot be. `shared` are
+    directories of this machine that each host has too, at the same place: `ro` or `rw`."""
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
@@ -121,7 +124,10 @@ def machines(directory: Path, count: int = 3) -> Iterator[Machines]:
                 tag,
                 docker_client_kw={"environment": {"DOCKER_HOST": engine.url}},
                 env={"ADDRESS": address, "AUTHORIZED": key.with_suffix(".pub").read_text().strip()},
-                volumes=[(src, to["bind"], to["mode"]) for src, to in volumes.items()],
+                volumes=[
+                    *((src, to["bind"], to["mode"]) for src, to in volumes.items()),
+                    *((str(path), str(path), mode) for path, mode in (shared or {}).items()),
+                ],
                 **options,
             )
             container.tmpfs = tmpfs

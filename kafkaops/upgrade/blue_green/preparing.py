@@ -8,7 +8,11 @@ from kafkaops.engine.step import Progress, State
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
+from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of, since
+
+LOST = "lost"
+"""Stands for the id of a change that nobody may have written down."""
 
 
 class TtlLowered(Move):
@@ -25,10 +29,11 @@ class TtlLowered(Move):
         kept = world.facts.get("ttl.before") or {r.name: r.ttl for r in found}
         world.facts.put("ttl.before", kept)
         batch = names.with_ttl(found, {r.name: cut.cut_ttl for r in found})
-        world.names.change(batch.delete, batch.create, comment="kafkaops: lower TTL")
-        world.facts.put(
-            "ttl.changed", {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()}
-        )
+        world.facts.put("ttl.change", LOST)  # a process that dies here must not cost the wait
+        _changed(world)
+        change = world.names.change(batch.delete, batch.create, comment="kafkaops: lower TTL")
+        world.facts.put("ttl.change", change)
+        _changed(world)
 
     def undo(self, world: World) -> None:
         kept = world.facts.get("ttl.before")
@@ -40,18 +45,39 @@ class TtlLowered(Move):
             world.names.change(batch.delete, batch.create, comment="kafkaops: restore TTL")
 
 
+def _changed(world: World) -> None:
+    """When the names' servers had the new TTL at the latest that is known."""
+    now = {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()}
+    world.facts.put("ttl.changed", now)
+
+
 class TtlWaited(Move):
-    """One old TTL has passed since it was lowered, so no cache holds the old answer for longer."""
+    """One old TTL has passed since every server of the names had the lower one, so no cache holds
+    the old answer for longer."""
 
     def check(self, world: World) -> State:
+        change = world.facts.get("ttl.change")
+        if change is not None:
+            if not self._in_sync(world, change):
+                return State.PENDING
+            _changed(world)
+            world.facts.put("ttl.change", None)
         return State.DONE if self._left(world) <= 0 else State.PENDING
 
     def act(self, world: World) -> None:
         """Nothing to do but wait."""
 
     def progress(self, world: World) -> Progress | None:
+        if world.facts.get("ttl.change") is not None:
+            return Progress(0, None, "", "waiting for INSYNC")
         old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
         return Progress(old - self._left(world), old, "s waited")
+
+    def _in_sync(self, world: World, change: str) -> bool:
+        """A change whose id died with its process is given the time that Route 53 takes."""
+        if change != LOST:
+            return world.names.in_sync(change)
+        return since(world, world.facts.get("ttl.changed") or {}) >= outage.INSYNC
 
     def _left(self, world: World) -> float:
         changed = world.facts.get("ttl.changed")

@@ -365,12 +365,3 @@ def test_what_ran_is_in_the_audit_log(kafkaops: Kafkaops, config: Path) -> None:
     assert begun["reason"] == "CHG-9"
     assert "--yes" in begun["argv"]
     assert (begun["outcome"], ended["outcome"], ended["exit"]) == ("", "done", 0)
-
-
-def test_serve_prints_a_unit(kafkaops: Kafkaops) -> None:
-    upgrade(kafkaops, "--yes", "--until", "names")
-    code, out, _ = kafkaops("run", "serve", "--unit", json_=False)
-    assert code == 0
-    assert "run serve orders-" in out
-    assert "RestartForceExitStatus=7 8" in out
-    assert kafkaops("run", "serve", "--yes")[1]["outcome"] == "done"
