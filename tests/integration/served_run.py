@@ -25,7 +25,8 @@ from tests.integration.real_hosts import Machines
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "demo-20261101-120000"
 UNIT = f"kafkaops-{RUN}"
-ALIAS, ZONE = "bootstrap.kafka.lab", "Z0LAB"
+DOMAIN, ZONE = "kafka.lab", "Z0LAB"
+ALIAS = f"bootstrap.{DOMAIN}"
 KEYS = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": "lab"}
 OF_LIBC = ("libc.so", "libm.so", "ld-linux", "libdl.so", "libpthread.so", "librt.so", "libutil.so")
 
@@ -96,7 +97,7 @@ def begun(config: Path, *, ttl: float) -> Store:
 
 
 def record(machines: Machines, ttl: int) -> None:
-    """The name, with a TTL of before."""
+    """The zone, and in it the name with its TTL of before."""
     port = machines.front.server.server_port
     client = boto3.client(
         "route53",
@@ -105,7 +106,21 @@ def record(machines: Machines, ttl: int) -> None:
         aws_access_key_id="lab",
         aws_secret_access_key="lab",
     )
-    values = [{"Value": "127.0.61.1"}]
-    change = {"Name": ALIAS, "Type": "A", "TTL": ttl, "ResourceRecords": values}
-    batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": change}]}
-    client.change_resource_record_sets(HostedZoneId=ZONE, ChangeBatch=batch)
+    sets = (
+        (f"{DOMAIN}.", "NS", 300, f"ns1.{DOMAIN}."),
+        (f"{DOMAIN}.", "SOA", 300, f"ns1.{DOMAIN}. admin.{DOMAIN}. 1 7200 900 1209600 60"),
+        (f"{ALIAS}.", "A", ttl, "127.0.61.1"),
+    )
+    changes = [
+        {
+            "Action": "UPSERT",
+            "ResourceRecordSet": {
+                "Name": name,
+                "Type": kind,
+                "TTL": seconds,
+                "ResourceRecords": [{"Value": value}],
+            },
+        }
+        for name, kind, seconds, value in sets
+    ]
+    client.change_resource_record_sets(HostedZoneId=ZONE, ChangeBatch={"Changes": changes})
