@@ -14,21 +14,24 @@ from kafkaops.upgrade.proof import ELECTED, Bundle, MoveProof, Pause, PhaseTimin
 STYLE = """
 :root { --ink:#1b1f24; --soft:#5b6570; --line:#d8dde3; --back:#fff; --panel:#f5f7f9;
   --ok:#1a7f37; --bad:#c62828; --warn:#9a6700;
-  --c0:#3366b0; --c1:#7a4fb0; --c2:#1f8a80; --c3:#b0602a; --c4:#5c7f1f; }
+  --c0:#3366b0; --c1:#7a4fb0; --c2:#1f8a80; --c3:#b0602a; --c4:#5c7f1f;
+  --c5:#a8446b; }
 @media (prefers-color-scheme: dark) { :root { --ink:#e6e9ed; --soft:#9aa5b1; --line:#343b43;
   --back:#14181c; --panel:#1d2329; --ok:#4cc26a; --bad:#ff7b72; --warn:#d9a53a; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 70rem; color: var(--ink);
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 78rem; color: var(--ink);
   background: var(--back); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; } .soft { color: var(--soft); }
 .ok { color: var(--ok); } .bad { color: var(--bad); } .warn { color: var(--warn); }
-.tiles { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
+  gap: .75rem; margin: 1.25rem 0; }
 .tile { background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
-  padding: .6rem .9rem; min-width: 8.5rem; } .tile b { display: block; font-size: 1.35rem; }
+  padding: .6rem .9rem; } .tile b { display: block; font-size: 1.35rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; vertical-align: top; } td.num, th.num { text-align: right;
+  white-space: nowrap; vertical-align: top; } th, td.text { white-space: normal; }
+th { vertical-align: bottom; } td.num, th.num { text-align: right;
   font-variant-numeric: tabular-nums; } code { font-size: .9em; }
 .rows { display: grid; grid-template-columns: minmax(10rem, 16rem) 1fr 6rem; gap: .3rem .75rem;
   align-items: center; } .track { position: relative; height: 1rem; background: var(--panel);
@@ -39,7 +42,14 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--
 .pause i { min-width: 2px; } .key { display: inline-block; width: .8rem; height: .8rem;
   border-radius: 2px; margin-right: .4rem; }
 details > summary { cursor: pointer; margin: .5rem 0; }
-@media print { details > * { display: block; } body { max-width: none; } }
+@media (max-width: 40rem) { body { padding: 1.25rem .75rem 3rem; }
+  .rows { grid-template-columns: 1fr auto; grid-auto-flow: row dense; }
+  .track { grid-column: 1 / -1; } }
+@media print { :root { --ink:#000; --soft:#444; --line:#bbb; --back:#fff; --panel:#f2f2f2; }
+  body { max-width: none; padding: 0; font-size: 10px; } .scroll { overflow: visible; }
+  th, td { padding: .15rem .35rem; } tr, .tile, .pause { break-inside: avoid; }
+  h2, h3 { break-after: avoid; } details::details-content { content-visibility: visible; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
 FEW = 200
@@ -84,8 +94,10 @@ def _head(bundle: Bundle) -> str:
 
 
 def _tiles(bundle: Bundle) -> str:
-    tiles: list[tuple[str, str]] = []
+    """A row of them a move."""
+    rows = []
     for move in bundle.moves:
+        tiles: list[tuple[str, str]] = []
         way = f" {move.source} to {move.target}" if len(bundle.moves) > 1 else ""
         if move.pause is not None:
             tiles.append((_seconds(move.pause.total), f"{move.pause.kind}{way}"))
@@ -95,8 +107,9 @@ def _tiles(bundle: Bundle) -> str:
         if move.positions:
             tiles.append((f"{move.skipped:,}", f"skipped by groups{way}"))
             tiles.append((f"{move.replayed:,}", f"replayed by groups{way}"))
-    cells = "".join(f'<div class="tile"><b>{v}</b>{escape(k)}</div>' for v, k in tiles)
-    return f'<div class="tiles">{cells}</div>' if tiles else ""
+        cells = "".join(f'<div class="tile"><b>{v}</b>{escape(k)}</div>' for v, k in tiles)
+        rows.append(f'<div class="tiles">{cells}</div>' if tiles else "")
+    return "".join(rows)
 
 
 def _timeline(phases: Sequence[PhaseTiming]) -> str:
@@ -133,12 +146,12 @@ def _move(move: MoveProof) -> str:
             (
                 f"{p.topic}-{p.partition}",
                 p.records,
-                f"{p.source_start} to {p.source_end}",
-                f"{p.target_start} to {p.target_end}",
+                f"{p.source_start:,} to {p.source_end:,}",
+                f"{p.target_start:,} to {p.target_end:,}",
                 p.fenced_high_watermark,
                 p.fenced_stable,
                 p.digest,
-                "latest of each key" if p.compacted else "",
+                "latest per key" if p.compacted else "",
             )
             for p in move.partitions
         ]
@@ -180,18 +193,19 @@ def _pause(pause: Pause) -> str:
     whole = max(sum(p.seconds for p in pause.parts), 0.001)
     bars, rows = [], []
     for index, part in enumerate(pause.parts):
-        colour = f"var(--c{index % 5})"
+        colour = f"var(--c{index % 6})"
         share = 100 * part.seconds / whole
         label = escape(f"{part.name}: {_seconds(part.seconds)}")
         bars.append(f'<i style="width:{share:.3f}%;background:{colour}" title="{label}"></i>')
         rows.append(
             f'<tr><td><span class="key" style="background:{colour}"></span>{escape(part.name)}</td>'
-            f'<td class="num">{_seconds(part.seconds)}</td><td>{escape(part.text)}</td></tr>'
+            f'<td class="num">{_seconds(part.seconds)}</td>'
+            f'<td class="text">{escape(part.text)}</td></tr>'
         )
     if pause.client_return is not None:
         rows.append(
             f"<tr><td>client return</td><td class='num'>{_seconds(pause.client_return)}</td>"
-            f"<td>after the {pause.kind}: until every client was seen</td></tr>"
+            f"<td class='text'>after the {pause.kind}: until every client was seen</td></tr>"
         )
     outage = pause.kind == "outage"
     mood = "ok" if outage or pause.total <= pause.budget else "bad"
@@ -227,6 +241,9 @@ def _steps(bundle: Bundle) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns where no row says anything are left out."""
+    said = [i for i in range(len(heads)) if any(row[i] not in ("", None) for row in rows)]
+    heads, rows = [heads[i] for i in said], [[row[i] for i in said] for row in rows]
     numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(heads))]
     head = "".join(
         f"<th{' class=num' if number else ''}>{escape(text)}</th>"

@@ -157,7 +157,7 @@ def test_who_writes_without_a_hook_is_found_before_the_names_move() -> None:
     changes = world.names.changes
     failure = returned(scene)
     assert "orders-0" in str(failure)
-    assert "stand still" in str(failure)
+    assert "s after the stop hooks 1 partitions of blue do not stand still" in str(failure)
     assert world.names.changes == changes
     assert not world.clients.stopped
     world.clock.sleep(5)

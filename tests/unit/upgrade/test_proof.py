@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -171,6 +172,21 @@ def test_an_outage_runs_from_the_first_stop_hook_to_the_last_start_hook() -> Non
     page.feed(report_html(replace(bundle(), moves=(move,))))
     assert "5.00 s with about 78.00 s" not in page.text
     assert "5.00 s, about 1 min 18 s and the hooks' own time expected" in page.text
+
+
+def test_each_part_has_a_colour_of_its_own() -> None:
+    (move,) = moves_of(OUTAGE, budget=20.0)
+    page = report_html(replace(bundle(), moves=(move,)))
+    assert len(set(re.findall(r'class="key" style="background:(var[^"]+)"', page))) == 6
+
+
+def test_a_column_in_which_no_row_says_anything_is_left_out() -> None:
+    (move,) = moves_of(FACTS, budget=20.0)
+    plain = replace(move, partitions=tuple(replace(p, compacted=False) for p in move.partitions))
+    kept = replace(move, partitions=tuple(replace(p, compacted=True) for p in move.partitions))
+    pages = [report_html(replace(bundle(), moves=(m,))) for m in (plain, kept)]
+    assert ["latest per key" in page for page in pages] == [False, True]
+    assert pages[1].count("<th") - pages[0].count("<th") == 1
 
 
 def test_an_outage_that_has_not_ended_is_not_measured() -> None:
