@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Reason, Until, Yes
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
 from kafkaops.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def apply(
       kafkaops apply plan.json --yes --reason CHG-1234
     """
     from kafkaops.cli import carry, plans, runs
+    from kafkaops.cli.ending import ended
     from kafkaops.cli.output import Text, emit, news
-    from kafkaops.cli.upgrade import ended
 
     loaded = current().load()
     plan = plans.load(file)

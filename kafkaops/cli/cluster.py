@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Reason
 from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Reason
 
 if TYPE_CHECKING:
     from kafkaops.model.cluster import ClusterState

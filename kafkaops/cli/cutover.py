@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Reason, Yes
 from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Reason, Yes
 from kafkaops.engine.errors import Exit, GuardRefused
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Yes
 from kafkaops.cli.job import Asked as Wanted
 from kafkaops.cli.job import Job, Wish, carried_out, colour_of, shown
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Detailed, Reason, Yes
 from kafkaops.engine.errors import Exit, UsageFault
 
 if TYPE_CHECKING:

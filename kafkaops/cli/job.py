@@ -69,8 +69,8 @@ def colour_of(cluster: str) -> str:
 def carried_out(job: Job, asked: Asked, wish: Wish, orders: Orders) -> int:
     """Go on with one that did not end, or plan, show, ask and run."""
     from kafkaops.cli import carry, plans, runs
+    from kafkaops.cli.ending import ended
     from kafkaops.cli.output import Text, emit, news
-    from kafkaops.cli.upgrade import ended
 
     loaded = current().load()
     before = runs.latest(loaded, job.operation)
@@ -110,8 +110,8 @@ def shown(job: Job, asked: Asked, wish: Wish) -> int:
 def begin(job: Job, loaded: Loaded, plan: Plan, orders: Orders) -> int:
     """Show the plan on stderr, ask, run it, and say how it ended."""
     from kafkaops.cli import carry, runs
+    from kafkaops.cli.ending import ended
     from kafkaops.cli.output import news
-    from kafkaops.cli.upgrade import ended
 
     for line in job.lines(plan):
         news(line)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Yes
 from kafkaops.cli.roll_flags import (
     Accept,
     Canary,
@@ -19,7 +20,6 @@ from kafkaops.cli.roll_flags import (
     Soak,
     WholeRacks,
 )
-from kafkaops.cli.upgrade import Confirm, Detailed, Reason, Yes
 from kafkaops.engine.errors import UsageFault
 
 app = make_app()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Reason, Until, Yes
 from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.roll_flags import Accept, Unclean, Without
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Reason, Until, Yes
 from kafkaops.engine.errors import Exit, GuardRefused
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -
 
 def _do(loaded: Loaded, found: Run, orders: Orders, name: str) -> int:
     from kafkaops.cli import carry
-    from kafkaops.cli.upgrade import ended
+    from kafkaops.cli.ending import ended
 
     result: RunResult = carry.carry(
         loaded, found.directory, orders, getattr(current().operations, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from kafkaops.cli.commands import Lazy, OpsGroup, common_params, make_app
+from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Until, Yes
+from kafkaops.cli.ending import ended
 from kafkaops.cli.roll_flags import (
     Accept,
     Canary,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
     from kafkaops.config.loader import Loaded
     from kafkaops.engine.step import Plan
-    from kafkaops.upgrade.proof import Pause
 
 
 class Upgrade(OpsGroup):
@@ -70,19 +71,6 @@ BATCHED = ("only", "max_batch", "whole_racks", "canary", "soak", "accept", "gate
 """Parameters that only a roll heeds."""
 ROLLS = ("cluster", *BATCHED, "return_timeout", "outage")
 """And those of an upgrade on the cluster's own hosts."""
-
-Yes = Annotated[bool, typer.Option("--yes", help="Agree to what is disruptive.")]
-Confirm = Annotated[
-    str | None,
-    typer.Option("--confirm", metavar="NAME", help="Agree to what is severe, by the pair's name."),
-]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
-Until = Annotated[
-    str | None, typer.Option("--until", metavar="PHASE", help="Stop after this phase; resumable.")
-]
-Detailed = Annotated[
-    bool, typer.Option("--detailed-exitcode", help="With --plan: 10 when there is work to do.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -264,91 +252,6 @@ def begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 def protected(loaded: Loaded) -> bool:
     return any(spec.protected for spec in loaded.config.clusters.values())
-
-
-def _nothing_more(run: Run) -> list[str]:
-    return []
-
-
-def _rolled(run: Run) -> list[str]:
-    from kafkaops.cli import rolls
-
-    return rolls.summary(run)
-
-
-def _protocol(run: Run) -> list[str]:
-    from kafkaops.cli import upgrade_protocol
-
-    return upgrade_protocol.summary(run)
-
-
-def _levels(run: Run) -> list[str]:
-    from kafkaops.cli import features
-
-    return features.summary(run)
-
-
-ENDED: Mapping[str, Callable[[Run], list[str]]] = {
-    "restart": _rolled,
-    "rolling": _rolled,
-    "rolling-back": _rolled,
-    "downtime": _rolled,
-    "downtime-back": _rolled,
-    "features": _levels,
-    "protocol": _protocol,
-}
-"""What more there is to say of how a run of this operation ended."""
-
-
-def ended(loaded: Loaded, run: str, outcome: str) -> int:
-    """How a run ended, on stdout: the outcome, the pause, and the commands that come next."""
-    from kafkaops.cli import runs
-    from kafkaops.cli.carry import config_flag
-    from kafkaops.cli.output import Text, emit
-    from kafkaops.upgrade.proof import ELECTED
-
-    found = runs.find(loaded, run)
-    proof = runs.bundle(found, current().operations.titles())
-    flag = config_flag(loaded)
-    words = [f"run {run}: {outcome}", *ENDED.get(found.operation, _nothing_more)(found)]
-    for move in proof.moves:
-        if move.pause is not None:
-            parts = ", ".join(f"{p.name} {p.seconds:.2f} s" for p in move.pause.parts)
-            words.append(
-                f"clients moved from {move.source} to {move.target}: {move.pause.kind}"
-                f" {move.pause.total:.2f} s ({parts})" + expected(move.pause)
-            )
-            words.append(
-                f"proven equal: {move.records:,} records of {len(move.partitions)} partitions;"
-                f" groups skipped {move.skipped:,}, may see {move.replayed:,} again"
-            )
-        if move.elected:
-            words.append(f"look here: {', '.join(move.elected[:10])}: {ELECTED}")
-    after = []
-    if found.status is runs.Status.STOPPED:
-        after.append(f"kafkaops run resume {run}{flag}")
-    if found.operation in runs.THERE and found.status is not runs.Status.ROLLED_BACK:
-        after.append(f"kafkaops run rollback {run}{flag}")
-    if found.operation == runs.FORWARD and found.status is runs.Status.DONE:
-        after.append(f"kafkaops run finalize {run}{flag}")
-    after.append(f"kafkaops run report {run}{flag} --out report.html")
-    words += [f"next: {command}" for command in after]
-    data = {
-        "run": run,
-        "outcome": outcome,
-        "status": found.status,
-        "next": after,
-        "proof": proof.to_json(),
-    }
-    emit(data, *(Text(line) for line in words))
-    return Exit.OK
-
-
-def expected(pause: Pause) -> str:
-    """What an outage was expected to take; of a pause the plan said what it may."""
-    if pause.kind != "outage":
-        return ""
-    return f"; expected were about {pause.budget:.0f} s and the hooks' own time"
 
 
 def _nothing_to_do(run: Run, loaded: Loaded) -> int:

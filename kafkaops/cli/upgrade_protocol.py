@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Confirm, Detailed, Reason
 from kafkaops.cli.job import Asked, Job, Wish, carried_out
 from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Soak, WholeRacks
 from kafkaops.cli.session import current
-from kafkaops.cli.upgrade import Confirm, Detailed, Reason
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run

@@ -16,7 +16,8 @@ from kafkaops.upgrade.rolling import survey
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
 from tests.crash.engine_harness import Scene
-from tests.crash.fake_nodes import LiveClock, LiveCluster, Node, NodeHost
+from tests.crash.fake_node_host import NodeHost
+from tests.crash.fake_nodes import LiveClock, LiveCluster, Node
 
 RACKS = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
 ROWS = ((1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2), (1, 5, 3), (4, 2, 6))
