@@ -6,7 +6,7 @@ is an empty value, and what it may not answer is an error that names what was as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from kafka import __version__ as library_version
@@ -77,7 +77,7 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
         quorum=quorum,
         features=_features(versions),
         reassigning=tuple(sorted(got["reassigning"])),
-        removing=got["reassigning"],
+        removing=removing_of(got["reassigning"], metadata.topics),
         broker_config=configs,
         acls_enabled=acls is not None,
         log_dir_bytes={broker: used for broker, (used, _) in dirs.items()},
@@ -159,15 +159,38 @@ def _caught_up(voters: Any) -> dict[int, int]:
     return {node: at for node, at in times.items() if at is not None}
 
 
-async def _reassigning(wire: Wire) -> dict[TopicPartition, tuple[int, ...]]:
-    """Partitions on the move, and the replicas that each will lose."""
+def removing_of(
+    moving: Mapping[TopicPartition, tuple[frozenset[int], tuple[int, ...]]], topics: Iterable[Any]
+) -> dict[TopicPartition, tuple[int, ...]]:
+    """What each partition on the move is about to lose. The controller tells of the move, and a
+    broker of the replicas, maybe as they were before it: then what stays cannot be told from what
+    comes, and the partition is left out."""
+    replicas = {
+        TopicPartition(topic.name, p.partition_index): set(p.replica_nodes)
+        for topic in topics
+        for p in topic.partitions
+    }
+    return {
+        tp: removing
+        for tp, (adding, removing) in moving.items()
+        if adding.union(removing) <= replicas.get(tp, set())
+    }
+
+
+async def _reassigning(
+    wire: Wire,
+) -> dict[TopicPartition, tuple[frozenset[int], tuple[int, ...]]]:
+    """Partitions on the move: the replicas that each will get, and those that it will lose."""
     answer = await wire.to_controller(
         lambda: ListPartitionReassignmentsRequest(timeout_ms=10_000, topics=None),
         lambda a: a.error_code,
     )
     check(answer.error_code, "reassignments", answer.error_message)
     return {
-        TopicPartition(topic.name, p.partition_index): tuple(p.removing_replicas or ())
+        TopicPartition(topic.name, p.partition_index): (
+            frozenset(p.adding_replicas or ()),
+            tuple(p.removing_replicas or ()),
+        )
         for topic in answer.topics
         for p in topic.partitions
     }

@@ -128,7 +128,8 @@ class Quorum:
 class ClusterState:
     """Everything that planners read of one cluster, at one moment. `taken` is epoch seconds.
     `features` maps a finalized feature to its level. `reassigning` lists partitions on the move,
-    `removing` the replicas that each of them is about to lose."""
+    `removing` the replicas that each of them is about to lose: it lacks those whose replicas were
+    read as they were before the move."""
 
     cluster_id: str
     taken: float
