@@ -108,7 +108,7 @@ def _not_up(state: ClusterState, nodes: Sequence[int]) -> Iterator[Blocked]:
     """A broker that has not registered may be recovering its logs: to stop it begins that anew."""
     up = {b.id for b in state.brokers}
     for node in nodes:
-        if node not in up and not _only_controller(state, node):
+        if node not in up and not only_controller(state, node):
             yield Blocked(
                 "KO-GATE-NOT-UP",
                 f"node {node} is not up: it is down already, or recovering its logs",
@@ -116,7 +116,8 @@ def _not_up(state: ClusterState, nodes: Sequence[int]) -> Iterator[Blocked]:
             )
 
 
-def _only_controller(state: ClusterState, node: int) -> bool:
+def only_controller(state: ClusterState, node: int) -> bool:
+    """Whether the node votes and holds no replica: brokers' metadata never lists it."""
     parts = (p for t in state.topics.values() for p in t.partitions)
     voter = state.quorum is not None and node in state.quorum.voters
     return voter and not any(node in p.replicas for p in parts)

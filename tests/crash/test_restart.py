@@ -167,6 +167,26 @@ def test_a_host_that_cannot_be_reached_is_waited_for() -> None:
     assert world.starts()[2] == 1
 
 
+def test_a_node_that_falls_again_stops_the_roll_whoever_shares_its_partitions() -> None:
+    world = Restart(Options(gate_timeout=600.0), rows=[(1, 2, 3), (4, 5, 6)])
+    scene = world.scene()
+    canary = next(s.args["node"] for s in scene.plan.specs if s.args.get("broker"))
+    host = f"blue-{canary}"
+    fallen: list[bool] = []
+
+    def fall() -> None:
+        if not fallen and world.facts.get(f"restart.{host}.soaked"):
+            fallen.append(True)
+            world.cluster.die(canary)
+
+    world.cluster.on_tick = fall
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-GATE-FALLEN", 7)
+    assert host in error.message
+    brokers = [n for n, starts in world.starts().items() if n not in VOTERS and starts]
+    assert brokers == [canary]
+
+
 def test_a_slow_isr_is_waited_for() -> None:
     world = Restart()
     world.cluster.nodes[2].catch_up = 1200.0

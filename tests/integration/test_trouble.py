@@ -35,7 +35,7 @@ AWAY = 8.0
 UPGRADE = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--max-batch", "1")
 UPGRADE += ("--gate-timeout", "60", "--return-timeout", "60")
 RESUMES = 8
-DONE = re.compile(r"✓ \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
+DONE = re.compile(r"[✓·] \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
 WRONG = "num.io.threads=0"
 """A setting that no broker starts with, and that nobody looks at before."""
 PAUSE = 75.0

@@ -7,12 +7,15 @@ just the one that the gate waits for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kafkaops.engine.step import Blocked, State
+from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
 from kafkaops.upgrade import gate
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep, named
-from kafkaops.upgrade.rolling.phases import ACCEPTED
+from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 
 FRESH = 60.0
 """Seconds that a passed gate counts for; each stop looks once more anyway."""
@@ -32,9 +35,10 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     accepted = (*step.spec.args["accept"], *(world.facts.get(ACCEPTED) or ()))
     rules = gate.Rules(accepted)
     verdict = gate.judge(state, [s.node for s in running], rules)
-    if verdict.go:
+    blocked = [*_fallen(step, world, state), *verdict.blocked]
+    if not blocked:
         return None
-    why = verdict.blocked[0]
+    why = blocked[0]
     down = [s for s in batch if s.mark(world) is not None and s.get(world, "up") is None]
     if not any(s.stop_state(world) is State.DONE for s in down):
         return why
@@ -43,6 +47,29 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     names = named([s.name for s in waiting])
     world.say(f"{names}: held back, for {why.reason}; alone once the others are back")
     return None
+
+
+def _fallen(step: NodeStep, world: World, state: ClusterState) -> Iterator[Blocked]:
+    """Nodes that came back in this run and are gone again: what felled them may fell the next. The
+    gate's own rule would go on wherever no partition is on both."""
+    nodes = {h.name: h.node_id for h in step.cluster_spec(world).hosts if h.node_id is not None}
+    up = {b.id for b in state.brokers}
+    without = world.facts.get(WITHOUT) or ()
+    gone = [
+        host
+        for host, node in nodes.items()
+        if world.facts.get(f"{step.notes}.{host}.soaked") is not None
+        and node not in up
+        and not gate.only_controller(state, node)
+        and host not in without
+    ]
+    if gone:
+        yield Blocked(
+            "KO-GATE-FALLEN",
+            f"{named(gone)} came back in this run, and is down again",
+            f"see its log before another is restarted: kafkaops health; once it is up the run goes"
+            f" on, or without it: run resume --without {gone[0]}",
+        )
 
 
 class GateOpen(NodeStep):
