@@ -1,22 +1,20 @@
 """Watches from inside the lab, until its stdin ends, which processes of each Auto Scaling group are
-suspended while a broker's process is down; then one JSON document.
+suspended while a broker's process is down or does not serve yet; then one JSON document.
 
-Not kafkaops: boto3 and the lab's own table of processes. `python fleet_observer.py LAB ENDPOINT
-GROUP=HOST...`. `down` counts the looks at a host that was down; `loose` says what could have ended
-it then. A look counts only if the host was down before and after AWS was asked.
+Not kafkaops: boto3 and a connection to the broker's port. `python fleet_observer.py ENDPOINT
+GROUP=ADDRESS:PORT...`. `down` counts the looks at a group whose broker was down; `loose` says what
+could have ended it then. A look counts only if it was down before and after AWS was asked.
 """
 
 from __future__ import annotations
 
 import json
 import select
+import socket
 import sys
 from typing import Any
 
 import boto3
-
-from kafkaops.lab import control
-from kafkaops.lab.layout import Layout
 
 EVERY = 0.1
 ENDING = {
@@ -41,29 +39,32 @@ def suspended(scaling: Any, group: str) -> list[str]:
     return sorted(p["ProcessName"] for p in one["SuspendedProcesses"])
 
 
-def main(lab: str, endpoint: str, pairs: list[str]) -> None:
-    scaling, socket = client("autoscaling", endpoint), Layout.of(lab).socket
-    hosts = dict(pair.split("=")[::-1] for pair in pairs)
-    down: dict[str, int] = dict.fromkeys(hosts, 0)
+def gone(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 1.0).close()
+    except OSError:
+        return True
+    return False
+
+
+def main(endpoint: str, pairs: list[str]) -> None:
+    scaling = client("autoscaling", endpoint)
+    brokers = dict(pair.split("=", 1) for pair in pairs)
+    down: dict[str, int] = dict.fromkeys(brokers, 0)
     loose: list[str] = []
-    looks = 0
-
-    def gone(host: str) -> bool:
-        return not control.call(socket, "service", name=f"{host}/kafka")["active"]
-
     while not select.select([sys.stdin], [], [], EVERY)[0]:
-        looks += 1
-        for host, group in hosts.items():
-            if not gone(host):
+        for group, address in brokers.items():
+            if not gone(address):
                 continue
             acting = ENDING - set(suspended(scaling, group))
-            if gone(host):
-                down[host] += 1
+            if gone(address):
+                down[group] += 1
                 if acting:
-                    loose.append(f"{host} down, {group} could: {sorted(acting)}")
-    end = {group: suspended(scaling, group) for group in hosts.values()}
-    print(json.dumps({"looks": looks, "down": down, "loose": loose[:20], "end": end}), flush=True)
+                    loose.append(f"{address} down, {group} could: {sorted(acting)}")
+    end = {group: suspended(scaling, group) for group in brokers}
+    print(json.dumps({"down": down, "loose": loose[:20], "end": end}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], sys.argv[2:])

@@ -4,6 +4,7 @@ an observer that is not kafkaops."""
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -49,8 +50,8 @@ class Fleet(Pair):
 
     @contextmanager
     def observed(self) -> Iterator[dict[str, Any]]:
-        pairs = [f"{group}={host}" for group, host in GROUPS.items()]
-        argv = [sys.executable, str(HERE / "fleet_observer.py"), str(self.lab), ENDPOINT, *pairs]
+        pairs = [f"{group}=127.0.1.{NODES[host]}:9092" for group, host in GROUPS.items()]
+        argv = [sys.executable, str(HERE / "fleet_observer.py"), ENDPOINT, *pairs]
         watching = run_inside(
             self.lab,
             argv,
@@ -103,40 +104,39 @@ def test_every_group_is_suspended_while_its_broker_is_down_and_then_as_before(
     assert seen["end"] == BEFORE
 
 
-def begun(fleet: Fleet, line: list[str]) -> subprocess.Popen[str]:
-    """A restart in the middle of which a broker is down."""
+def started(line: list[str], until: str) -> tuple[subprocess.Popen[str], str]:
+    """A command, once it has told that this is done for a broker; and which broker's group it is."""
     carried = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while all(fleet.control("service", f"{host}/kafka")["active"] for host in GROUPS.values()):
-        assert carried.poll() is None, f"it ended by itself: {carried.communicate()[1][-4000:]}"
-        assert time.monotonic() < deadline, "no broker went down within 300 s"
-        time.sleep(0.02)
-    return carried
+    assert carried.stderr is not None
+    lines = []
+    for told in carried.stderr:
+        lines.append(told)
+        found = re.match(rf"✓ \[{until}\].* (blue-\d)", told)
+        if found:
+            return carried, next(g for g, host in GROUPS.items() if host == found[1])
+    raise AssertionError("".join(lines))
 
 
-def down(fleet: Fleet) -> list[str]:
-    return [g for g, h in GROUPS.items() if not fleet.control("service", f"{h}/kafka")["active"]]
+def ended(carried: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit code, and what else it said."""
+    assert carried.stderr is not None
+    said = carried.stderr.read()
+    return carried.wait(120), said
 
 
 def test_ctrl_c_once_and_twice(fleet: Fleet) -> None:
-    carried = begun(fleet, fleet.line(*RESTART))
+    carried, _ = started(fleet.line(*RESTART), "stop")
     carried.send_signal(signal.SIGINT)
-    _, said = carried.communicate(timeout=300)
-    assert carried.returncode == 130, said
+    code, said = ended(carried)
+    assert code == 130, said
     assert fleet.scaling("show", *GROUPS) == BEFORE
-    resume = fleet.line("run", "resume", "--yes")
-    carried = subprocess.Popen(resume, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert carried.stderr is not None
-    lines = []
-    for line in carried.stderr:
-        lines.append(line)
-        if "[hold]" in line:  # held anew, and the broker of before is not back yet
-            break
+    # held anew, for the broker that was stopped is not back yet
+    carried, _ = started(fleet.line("run", "resume", "--yes"), "hold")
     carried.send_signal(signal.SIGINT)
     time.sleep(0.2)
     carried.send_signal(signal.SIGINT)
-    said = "".join(lines) + carried.stderr.read()
-    assert carried.wait(120) == 130, said
+    code, said = ended(carried)
+    assert code == 130, said
     assert "giving back what is held first" in said
     assert fleet.scaling("show", *GROUPS) == BEFORE
     with fleet.observed() as seen:
@@ -145,10 +145,9 @@ def test_ctrl_c_once_and_twice(fleet: Fleet) -> None:
 
 
 def test_killed_it_is_named_and_the_resume_gives_it_back(fleet: Fleet) -> None:
-    carried = begun(fleet, fleet.line(*RESTART))
-    [group] = down(fleet)
+    carried, group = started(fleet.line(*RESTART), "stop")
     carried.send_signal(signal.SIGKILL)
-    carried.communicate(timeout=30)
+    ended(carried)
     assert "Terminate" in fleet.scaling("show", group)[group]
     shown = json.loads(fleet.kafkaops("run", "show", "-o", "json"))
     assert any(f"Auto Scaling group {group} is suspended by kafkaops" in h for h in shown["held"])
