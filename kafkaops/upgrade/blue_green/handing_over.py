@@ -19,6 +19,7 @@ from kafkaops.upgrade.blue_green.cutting import StandsStill, written
 from kafkaops.upgrade.blue_green.hooking import start_there
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec, offsets_in, offsets_out, since
 from kafkaops.upgrade.blue_green.naming import NamesMoved
+from kafkaops.upgrade.blue_green.settling import stranger_words, strangers
 
 POLL = 0.5
 STRAY = "a client that no hook stops; find it in {}'s request log, stop it or give it a hook"
@@ -254,12 +255,11 @@ class NobodyLeft(Move):
         verification = world.verification["back" if self.flow == "forward" else "forward"]
         verification.start()
         status = verification.status()
-        extra = [d for d in status.differences if d.kind == "extra"]
-        if extra:
-            places = ", ".join(f"{d.tp}@{d.target_offset}" for d in extra[:5])
+        found = strangers(status)
+        if found:
             return Blocked(
                 "KO-STRANGER",
-                f"{len(extra)} records on {self.src} were not written by the mirror: {places}",
+                stranger_words(found, self.src),
                 hint="end their writer; nothing carries these records to the other cluster",
                 transient=False,
             )

@@ -200,16 +200,24 @@ class NoStrangers(Move):
         self.put(world, "verify.started", None)
 
 
+def strangers(status: VerifyStatus) -> list[str]:
+    """Places of records that the mirror back did not write. One that came between two of the
+    mirror's can look like another record in its place."""
+    theirs = {"extra", "altered", "reordered"}
+    return [f"{d.tp}@{d.target_offset}" for d in status.differences if d.kind in theirs]
+
+
+def stranger_words(found: list[str], colour: str) -> str:
+    places = ", ".join(found[:5])
+    return f"{len(found)} records on {colour} were not written by the mirror: {places}"
+
+
 def alarm(status: VerifyStatus, colour: str) -> None:
     """StepFailed (KO-STRANGER) where this cluster, which clients have left, holds records that the
     mirror back did not write."""
-    found = [d for d in status.differences if d.kind == "extra"]
+    found = strangers(status)
     if found:
-        places = ", ".join(f"{d.tp}@{d.target_offset}" for d in found[:5])
-        raise StepFailed(
-            "KO-STRANGER",
-            f"{len(found)} records on {colour} were not written by the mirror: {places}",
-        )
+        raise StepFailed("KO-STRANGER", stranger_words(found, colour))
 
 
 class CarriedBack(Move):
