@@ -93,8 +93,9 @@ def show(run: Id = None) -> None:
     columns = ("phase", "step", "state", "begun", "seconds", "what")
     why = last.data.get("why")
     words = f"run {found.id}: {found.operation}, {found.status.value}{f': {why}' if why else ''}"
-    said = [*held, *carry.clients_words(loaded, found)]
-    emit(data, Table(columns, rows), Text(words), *map(Text, said))
+    emit(data, Table(columns, rows), Text(words), *map(Text, held))
+    for line in carry.clients_words(loaded, found):  # also where only the table is wanted
+        news(line)
 
 
 @app.command(cls=OpsCommand)
@@ -116,9 +117,10 @@ def watch(
     found = runs.find(loaded, run)
     follow(found, once=once, titles=current().operations.titles())
     found = runs.find(loaded, found.id)
-    words = [f"run {found.id}: {found.status.value}", *carry.clients_words(loaded, found)]
     data = {"run": found.id, "status": found.status, "clients_stopped": found.clients_stopped}
-    emit(data, *map(Text, words))
+    emit(data, Text(f"run {found.id}: {found.status.value}"))
+    for line in carry.clients_words(loaded, found):
+        news(line)
     failed = found.status in (runs.Status.FAILED, runs.Status.RETURNED)
     return Exit.STEP_FAILED if failed and not once else Exit.OK
 
