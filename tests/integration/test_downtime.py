@@ -15,6 +15,7 @@ import pytest
 
 from kafkaops.lab.layout import Layout
 from tests.integration.pair import ROOT, Pair
+from tests.integration.sample import one_of
 
 pytestmark = pytest.mark.lab
 
@@ -58,6 +59,7 @@ def judged(pair: Pair) -> dict[str, Any]:
     return total
 
 
+@one_of(2, 0)
 def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     line = pair.line("upgrade", "--strategy", "downtime", "--to", NEW, "--yes", "--reason", "test")
     carried = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -82,6 +84,7 @@ def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     assert total["acknowledged"] > 1000
 
 
+@one_of(2, 1)
 def test_without_the_last_replica_another_is_elected_by_name_and_no_write_is_lost(
     pair: Pair,
 ) -> None:

@@ -9,7 +9,6 @@ KAFKAOPS_SEED; `make soak` takes all.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -22,6 +21,7 @@ import pytest
 
 from tests.integration.journey import Journey, Process
 from tests.integration.pair import lab_under_load
+from tests.integration.sample import SEED
 
 VICTIMS = ("kafkaops", "mirror", "blue", "green")
 THERE, BACK, END = "upgrade", "rollback", "finalize"
@@ -159,9 +159,6 @@ def judge(journey: Journey, serves: str) -> dict[str, int]:
 
 def words(cells: Cells) -> str:
     return ",".join(f"{command}/{point}:{victim}" for (command, point), victim in cells.items())
-
-
-SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 
 
 @pytest.mark.lab

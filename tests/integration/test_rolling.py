@@ -5,7 +5,6 @@ of the ISRs that is not kafkaops."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,13 +18,13 @@ import pytest
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair
+from tests.integration.sample import one_of
 
 pytestmark = pytest.mark.lab
 
 OLD, NEW = "3.9.2", "4.3.1"
 OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"
 NODES = {f"blue-{n}": n for n in range(1, 10)} | {f"ctl-{n}": 100 + n for n in (1, 2, 3)}
-SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 LOAD = ("--producers", "p-1:librdkafka,p-2:kafka-python", "--groups", "g-1:librdkafka")
 
 
@@ -94,12 +93,7 @@ def judged(pair: Pair, *, errors: bool = False) -> dict[str, Any]:
     assert total["acknowledged"] > 1000
 
 
-def sampled(number: int) -> pytest.MarkDecorator:
-    """CI takes one of the two by its seed; `make soak` takes both."""
-    return pytest.mark.lab if number == SEED % 2 else pytest.mark.soak
-
-
-@sampled(1)
+@one_of(3, 1)
 def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         planned = subprocess.run(
@@ -132,7 +126,7 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
         judged(pair)
 
 
-@sampled(0)
+@one_of(3, 2)
 def test_to_the_new_version_and_back(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         before = starts(pair)
