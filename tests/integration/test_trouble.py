@@ -23,7 +23,7 @@ import pytest
 from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
 from tests.integration.journey import Journey, Process
-from tests.integration.pair import ROOT, Pair
+from tests.integration.pair import ROOT
 from tests.integration.sample import SEED, one_of
 from tests.integration.test_rolling import NEW, NODES, judged, rolling_lab, starts
 
@@ -37,6 +37,9 @@ UPGRADE = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--ma
 UPGRADE += ("--gate-timeout", "60", "--return-timeout", "60")
 RESUMES = 8
 DONE = re.compile(r"[✓·] \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
+PLANNED = re.compile(r"\s*batch (\d+), \w+: ([\w-]+) \(node")
+FROM, TO = "1,2,3", "7,8,9"
+"""The brokers that somebody moves a large partition between."""
 WRONG = "num.io.threads=0"
 """A setting that no broker starts with, and that nobody looks at before."""
 PAUSE = 75.0
@@ -56,12 +59,12 @@ def journeys() -> list[Cells]:
 
 @dataclass
 class Trouble(Journey):
-    """`order` are the hosts in the order of their batches; `extra` starts that are not kafkaops'
-    second; `cures` what to do before the next resume, and with which flags; `wanted` exit codes of
-    which one has to come."""
+    """`order` is the host of each batch, as the run's own plan says; `extra` starts that are not
+    kafkaops' second; `cures` what to do before the next resume, and with which flags; `wanted`
+    exit codes of which one has to come."""
 
     cells: dict[int, tuple[str, str]] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
+    order: dict[int, str] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
     cures: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
@@ -86,14 +89,16 @@ class Trouble(Journey):
         self.cure()
 
     def see(self, line: str, process: Process) -> None:
-        found = DONE.match(line)
+        planned, found = PLANNED.match(line), DONE.match(line)
+        if planned is not None:
+            self.order[int(planned[1])] = planned[2]
         if found is None:
             return
         phase, batch = found[1], int(found[2])
         if self.cells.get(batch, ("",))[0] == phase:
             _, what = self.cells.pop(batch)
             self.tell(f"*** {what} after {phase} of {found[3]}")
-            getattr(self, what)(phase, found[3], self.order[batch], process)
+            getattr(self, what)(phase, found[3], self.order[batch + 1], process)
 
     # the troubles: after which phase of which host, and the host of the batch after
 
@@ -107,7 +112,7 @@ class Trouble(Journey):
 
     def moved(self, phase: str, host: str, later: str, process: Process) -> None:
         """A reassignment by somebody else that takes its time."""
-        self.meddle("move", "big", self.away(), "2000000")
+        self.meddle("move", "big", TO, "2000000")
         self.cures.append("moved")
 
     def lonely(self, phase: str, host: str, later: str, process: Process) -> None:
@@ -165,7 +170,7 @@ class Trouble(Journey):
             self.tell(f"*** {cure}")
             what, _, host = cure.partition(" ")
             if what == "moved":
-                self.meddle("moved", "big", self.away())
+                self.meddle("moved", "big", TO)
             elif what == "thaw":
                 self.pair.control("kill", f"{host}/kafka", signal="CONT")
             elif what == "mend":
@@ -174,10 +179,6 @@ class Trouble(Journey):
             elif what == "start":
                 self.pair.control("start", f"{host}/kafka")
         self.cures, self.wanted = [], set()
-
-    def away(self) -> str:
-        """Where `big` goes: to the last hosts of the order, from the first ones."""
-        return ",".join(str(NODES[h]) for h in self.order[-3:])
 
     def properties(self, host: str) -> Path:
         return Layout.of(self.pair.lab).host_root(host) / "etc/kafka/server.properties"
@@ -193,20 +194,10 @@ class Trouble(Journey):
         assert done.returncode == 0, f"{argv}: {said!r}"
 
 
-def planned(pair: Pair) -> tuple[str, ...]:
-    """The host of each batch, in order."""
-    told = pair.kafkaops(*UPGRADE, "--plan", "-o", "json")
-    gates = [s for s in json.loads(told)["plan"]["specs"] if s["kind"] == "gate-open"]
-    return tuple(host for gate in gates for host in gate["args"]["mates"])
-
-
 def travel(directory: Path, cells: Cells) -> None:
     with rolling_lab(directory) as pair:
-        order = planned(pair)
-        assert len(order) == len(NODES)
-        journey = Trouble(pair, directory / "story.txt", cells=dict(cells), order=order)
-        first = [str(NODES[host]) for host in order if host.startswith("blue")][:3]
-        journey.meddle("fill", "big", ",".join(first), "24")
+        journey = Trouble(pair, directory / "story.txt", cells=dict(cells))
+        journey.meddle("fill", "big", FROM, "24")
         before = starts(pair)
         journey.go()
         after = starts(pair)
