@@ -85,7 +85,7 @@ def order(pair: Pair) -> list[str]:
 def controller(pair: Pair) -> str:
     shown = json.loads(pair.kafkaops("cluster", "show", "blue", "-o", "json"))
     [cluster] = shown["clusters"]
-    return f"blue-{cluster['controller']}"
+    return f"blue-{cluster['state']['controller']}"
 
 
 def killed_after_a_start(pair: Pair, line: list[str]) -> None:
