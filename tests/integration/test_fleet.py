@@ -105,7 +105,7 @@ def test_every_group_is_suspended_while_its_broker_is_down_and_then_as_before(
 
 
 def started(line: list[str], until: str) -> tuple[subprocess.Popen[str], str]:
-    """A command, once it has told that this is done for a broker; and that broker's group."""
+    """A command, once it has told that this is done for a broker, and that broker's group."""
     carried = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert carried.stderr is not None
     lines = []
