@@ -151,9 +151,9 @@ def test_killed_it_is_named_and_the_resume_gives_it_back(fleet: Fleet) -> None:
     assert "Terminate" in fleet.scaling("show", group)[group]
     shown = json.loads(fleet.kafkaops("run", "show", "-o", "json"))
     assert any(f"Auto Scaling group {group} is suspended by kafkaops" in h for h in shown["held"])
-    health = fleet.kafkaops("health", expect=5)
-    assert f"Auto Scaling group {group} is suspended by kafkaops" in health
-    assert "kafkaops run resume" in health
+    [left] = json.loads(fleet.kafkaops("health", "-o", "json", expect=5))["held"]
+    assert (left["run"], left["working"]) == (shown["run"], False)
+    assert left["held"] == shown["held"]
     fleet.kafkaops("run", "resume", "--yes")
     assert fleet.scaling("show", *GROUPS) == BEFORE
     assert json.loads(fleet.kafkaops("health", "-o", "json"))["held"] == []

@@ -322,8 +322,10 @@ def test_killed_the_host_starts_its_agents_by_itself_and_a_resume_holds_them_ane
     assert one(host, AGENTS) == dict.fromkeys(AGENTS, "inactive")
     shown = fleet.kafkaops("ssh", "run", "show")
     assert any(host.name in line and "agent.service" in line for line in shown["held"])
+    deadline = time.monotonic() + 120
     while one(host, AGENTS) != BEFORE:
-        assert time.monotonic() < deadline, "its timer did not bring them back"
+        timers = host.run(("systemctl", "list-timers", "--all", "kafkaops-agents-*")).out
+        assert time.monotonic() < deadline, f"{host.agents(AGENTS)} {one(host, AGENTS)} {timers}"
         time.sleep(0.5)
     with watched(fleet) as seen:
         fleet.kafkaops("ssh", "run", "resume", "--yes")

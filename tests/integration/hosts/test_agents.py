@@ -79,6 +79,17 @@ def test_the_host_brings_them_back_by_itself(agents: CommandHost) -> None:
     assert (found.held, found.armed) == ((), False)
 
 
+def test_a_reload_of_systemd_in_between_does_not_lose_the_timer(agents: CommandHost) -> None:
+    """As a stop of the node does. Before systemd 254 the time begins anew with it."""
+    agents.agents_hold(AGENTS, seconds=4)
+    agents.units_reload()
+    assert agents.agents(AGENTS).armed
+    deadline = time.monotonic() + 20
+    while dict(agents.agents(AGENTS).states) != BEFORE:
+        assert time.monotonic() < deadline, agents.agents(AGENTS)
+        time.sleep(0.3)
+
+
 def test_a_timer_that_is_begun_anew_does_not_come_at_the_old_time(agents: CommandHost) -> None:
     agents.agents_hold(AGENTS, seconds=3)
     agents.agents_arm(seconds=600)
