@@ -91,6 +91,7 @@ def judged(pair: Pair, *, errors: bool = False) -> dict[str, Any]:
     zero = ["lost", "altered", "skipped", "duplicated_in_log", *(() if errors else ("errors",))]
     assert {name: total[name] for name in zero} == dict.fromkeys(zero, 0), total
     assert total["acknowledged"] > 1000
+    return report
 
 
 @one_of(3, 1)
