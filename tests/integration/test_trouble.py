@@ -194,7 +194,8 @@ class Trouble(Journey):
         assert done.returncode == 0, f"{argv}: {said!r}"
 
 
-def travel(directory: Path, cells: Cells) -> None:
+def travel(directory: Path, cells: Cells) -> dict[str, float]:
+    """The whole journey; the producers that waited too long, and how many seconds."""
     with rolling_lab(directory) as pair:
         journey = Trouble(pair, directory / "story.txt", cells=dict(cells))
         journey.meddle("fill", "big", FROM, "24")
@@ -205,8 +206,10 @@ def travel(directory: Path, cells: Cells) -> None:
         assert {n: after[n] - before[n] for n in NODES} == once, journey.words()
         again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", NEW, "-o", "json")
         assert json.loads(again)["outcome"] == "nothing-to-do"
-        for name, client in judged(pair, errors=True)["producers"].items():
-            assert client["longest_pause_s"] < PAUSE, (name, client, journey.words())
+        producers = judged(pair, errors=True)["producers"]
+        waits = {name: float(client["longest_pause_s"]) for name, client in producers.items()}
+        journey.tell(f"longest waits: {waits}")
+        return {name: wait for name, wait in waits.items() if wait > PAUSE}
 
 
 def words(cells: Cells) -> str:
@@ -216,11 +219,11 @@ def words(cells: Cells) -> str:
 @pytest.mark.lab
 @one_of(3, 0)
 def test_no_trouble_stops_an_upgrade_for_good(tmp_path: Path) -> None:
-    travel(tmp_path, journeys()[SEED % len(PHASES)])
+    assert travel(tmp_path, journeys()[SEED % len(PHASES)]) == {}
 
 
 @pytest.mark.lab
 @pytest.mark.soak
 @pytest.mark.parametrize("cells", journeys(), ids=words)
 def test_every_trouble_at_every_phase(cells: Cells, tmp_path: Path) -> None:
-    travel(tmp_path, cells)
+    assert travel(tmp_path, cells) == {}
