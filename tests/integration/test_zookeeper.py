@@ -5,6 +5,7 @@ the ISRs that is not kafkaops."""
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from kafkaops.lab.control import listener_pid
 from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
 from tests.integration.pair import ROOT, Pair
@@ -171,6 +173,34 @@ def second_roll(pair: Pair) -> None:
     }
     assert properties(pair) == raised
     assert runs(pair) == dict.fromkeys(NODES, NEW)
+
+
+@pytest.mark.soak
+def test_back_from_the_first_roll_and_the_lab_takes_zookeeper_along(tmp_path: Path) -> None:
+    with zookeeper_lab(tmp_path) as pair:
+        with observed(pair) as seen:
+            before = starts(pair)
+            roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0")
+            assert json.loads(pair.kafkaops(*roll, "--yes", "-o", "json"))["outcome"] == "done"
+            assert runs(pair) == dict.fromkeys(NODES, NEW)
+            last = controller(pair)
+            told = json.loads(pair.kafkaops("run", "rollback", "--yes", "-o", "json"))
+        assert told["status"] == "rolled-back"
+        assert order(pair)[-1] == last, "the controller of plan time was not the last"
+        assert runs(pair) == dict.fromkeys(NODES, OLD)
+        after = starts(pair)
+        assert {n: after[n] - before[n] for n in NODES} == dict.fromkeys(NODES, 2)
+        assert (seen["below"], seen["smallest"]) == ([], 2), seen
+        judged(pair)
+        zookeeper = pair.control("service", "zk-1/zookeeper")["pid"]
+        assert Path(f"/proc/{zookeeper}").exists()
+        supervisor = listener_pid(Layout.of(pair.lab).socket)
+        assert supervisor is not None
+        os.kill(supervisor, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{zookeeper}").exists():
+            assert time.monotonic() < deadline, "ZooKeeper outlived its lab"
+            time.sleep(0.2)
 
 
 def no_way_back(pair: Pair) -> None:
