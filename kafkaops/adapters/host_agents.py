@@ -31,7 +31,7 @@ class CommandAgents:
                     states[unit] = active if load in {"loaded", "masked"} else "not-found"
                 case ["held", unit]:
                     held.append(unit)
-                case ["timer", "active"]:
+                case ["sleeper", "active"]:
                     armed = True
         return AgentsState(states, tuple(held), armed)
 

@@ -99,11 +99,13 @@ printf '[Unit]\\nAfter=%s\\n' "$1" > "$r/multi-user.target.d/kafkaops-$1.conf"
 systemctl daemon-reload
 """
 
-# Agents that are held. The host remembers in HELD what it is to start again, and a transient timer
-# does so by itself. Each timer has a name of its own: the new one is armed before the old one goes.
-# A command line of systemd-run is free of $ and %, which systemd would expand.
+# Agents that are held. The host remembers in HELD what it is to start again, and a transient service
+# does so after a sleep, unless it is stopped before. No transient timer: after a reload of systemd,
+# which each stop of a node brings, one of systemd 252 elapsed and started nothing. Each has a name of
+# its own: the new one is armed before the old one goes. Its command line is free of $ and %, which
+# systemd would expand; a sleep that is ended starts and forgets nothing.
 HELD = "/run/kafkaops-agents"
-TIMERS = "kafkaops-agents-*.timer"
+SLEEPERS = "kafkaops-agents-*.service"
 # units
 AGENTS = f"""\
 for u; do
@@ -111,14 +113,14 @@ for u; do
 $(systemctl show -p ActiveState "$u" | cut -d= -f2)"
 done
 [ ! -e {HELD} ] || sed 's/^/held /' {HELD}
-systemctl show -p ActiveState '{TIMERS}' | sed -n 's/^ActiveState=/timer /p'
+systemctl show -p ActiveState '{SLEEPERS}' | sed -n 's/^ActiveState=/sleeper /p'
 """
 # seconds
 _ARM = f"""\
 mine=kafkaops-agents-$(date +%s%N)-$$
-systemd-run --quiet --unit="$mine" --on-active="$1" --timer-property=AccuracySec=1s \
-  sh -c 'xargs -r systemctl start --no-block -- < {HELD}; rm -f {HELD}'
-systemctl show -p Id '{TIMERS}' | sed -n 's/^Id=//p' | grep -vxF "$mine.timer" \
+systemd-run --quiet --unit="$mine" sh -c \
+  "sleep $1 && {{ xargs -r systemctl start --no-block -- < {HELD}; rm -f {HELD}; }}"
+systemctl show -p Id '{SLEEPERS}' | sed -n 's/^Id=//p' | grep -vxF "$mine.service" \
   | xargs -r systemctl stop -- || true
 """
 AGENTS_ARM = f"set -e; [ -e {HELD} ] || exit 0\n{_ARM}"
@@ -144,7 +146,7 @@ n=0; while [ $n -lt 25 ]; do
   n=$((n + 1)); sleep 0.2
 done
 rm -f {HELD}
-systemctl stop '{TIMERS}'
+systemctl stop '{SLEEPERS}'
 """
 
 # Over SSM: the command runs once however often it is delivered, its output stays on the host,
