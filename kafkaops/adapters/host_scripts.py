@@ -99,11 +99,11 @@ printf '[Unit]\\nAfter=%s\\n' "$1" > "$r/multi-user.target.d/kafkaops-$1.conf"
 systemctl daemon-reload
 """
 
-# Agents that are held. The host remembers in HELD what it is to start again, and a transient service
-# does so after a sleep, unless it is stopped before. No transient timer: after a reload of systemd,
-# which each stop of a node brings, one of systemd 252 elapsed and started nothing. Each has a name of
-# its own: the new one is armed before the old one goes. Its command line is free of $ and %, which
-# systemd would expand; a sleep that is ended starts and forgets nothing.
+# Agents that are held. The host remembers in HELD what it is to start again, and a transient
+# service does so after a sleep, unless it is stopped before. No transient timer: after a reload of
+# systemd, which each stop of a node brings, one of systemd 252 elapsed and started nothing. Each
+# has a name of its own: the new one is armed before the old one goes. Its command line is free of
+# $ and %, which systemd would expand; a sleep that is ended starts and forgets nothing.
 HELD = "/run/kafkaops-agents"
 SLEEPERS = "kafkaops-agents-*.service"
 # units
