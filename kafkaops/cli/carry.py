@@ -28,6 +28,7 @@ from kafkaops.engine.store import RunDirectory
 from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.fleet.leaving import left, restored
+from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -38,13 +39,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Orders:
     """What the operator said. `yes` and `confirm` also answer the plan's go/no-go questions;
-    `until` is the phase to stop after; `wishes` are kept with the run from here on, by fact."""
+    `until` is the phase to stop after; `wishes` are kept with the run from here on, by fact;
+    `anew`: hosts that were left out, and elections that were allowed, before are so no more."""
 
     yes: bool = False
     confirm: str | None = None
     until: str | None = None
     reason: str = ""
     wishes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    anew: bool = False
 
 
 def config_flag(loaded: Loaded) -> str:
@@ -118,6 +121,8 @@ def carry(
                 write()
                 if orders.reason:
                     directory.facts().put("run.reason", orders.reason)
+                for fact in (WITHOUT, UNCLEAN) if orders.anew else ():
+                    directory.facts().put(fact, None)
                 for fact, wished in orders.wishes.items():
                     known = directory.facts().get(fact) or []
                     directory.facts().put(fact, [*dict.fromkeys((*known, *wished))])

@@ -40,6 +40,8 @@ FLAGS = {
     UNCLEAN: "--elect-unclean",
 }
 """The flag of `run resume` that adds to a fact."""
+STOPPING = frozenset({*NOUNS, "rolling-back", "downtime-back", "protocol"})
+"""Operations that stop nodes, and so may have to go on without one."""
 VERBS = {
     RESTART: "restarts",
     ROLLING: "upgrades, one batch after the other,",
@@ -105,7 +107,7 @@ def wishes(
     flags = {ACCEPTED: accept, WITHOUT: without, UNCLEAN: unclean}
     flag = next((FLAGS[fact] for fact, given in flags.items() if given), None)
     outage = run.last.plan.operation.startswith(OUTAGE)
-    if flag and (run.operation not in NOUNS or (unclean and not outage)):
+    if flag and (run.operation not in STOPPING or (unclean and not outage)):
         flag = FLAGS[UNCLEAN] if unclean else flag
         raise UsageFault(
             "KO-USAGE",

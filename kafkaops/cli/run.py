@@ -162,7 +162,13 @@ def resume(
 
 
 @app.command(cls=OpsCommand)
-def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: Reason = "") -> int:
+def rollback(
+    run: Id = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    reason: Reason = "",
+    without: Without = None,
+) -> int:
     """Go back: by undoing, by moving the clients back once green was opened, by a roll or an
     outage to the versions of before.
 
@@ -170,12 +176,14 @@ def rollback(run: Id = None, yes: Yes = False, confirm: Confirm = None, reason: 
     Examples:
       kafkaops run rollback
       kafkaops run rollback orders-20261124-101500 --yes --reason "CHG-1234 failed"
+      kafkaops run rollback --without blue-3
     """
-    from kafkaops.cli import carry, runs
+    from kafkaops.cli import carry, rolls, runs
 
     loaded = current().load()
     found = _idle(loaded, run)
-    orders = carry.Orders(yes, confirm, None, reason)
+    wishes = rolls.wishes(found, (), tuple(without or ()), ())
+    orders = carry.Orders(yes, confirm, None, reason, wishes, anew=True)
     if found.status is runs.Status.ROLLED_BACK:
         words = f"nothing to do: run {found.id} was rolled back"
         return _given_back(loaded, found, orders, words)

@@ -23,8 +23,9 @@ RESTARTS, WITHIN = 5, 3600
 """Starts within so many seconds, after which systemd leaves it failed."""
 AFTER_LEASE = 15
 """Seconds past the end of a dead process's lease: one that is held (6) is not tried again."""
-STOP = 390
-"""Seconds for the longest single act that a stop waits for: a broker's own stop has 330."""
+STOP = 900
+"""Seconds for the longest single act that a stop waits for (a node's own stop may take 600), and
+for giving back what is held of its host."""
 
 
 def command(loaded: Loaded, run: str, agreed: str) -> list[str]:

@@ -9,10 +9,11 @@ import pytest
 
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.run import Runner, RunResult
-from kafkaops.engine.step import Plan
+from kafkaops.engine.step import Plan, State
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime import operation, planner
+from kafkaops.upgrade.downtime.opening import Led
 from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
@@ -202,6 +203,43 @@ def test_a_partition_whose_last_replica_does_not_come_back_keeps_clients_out() -
     assert world.cluster.serving()
     assert all(part.leader >= 0 for part in world.cluster.parts.values())
     assert sum("unclean election" in line for line in world.said) == 1
+
+
+def test_a_host_that_is_gone_with_its_machine_is_left_out_too() -> None:
+    world = Outage(options=Options(outage=36000.0))
+    _, scene, host = without_the_last(world)
+    world.hosts[host].away = True
+    world.facts.put(WITHOUT, [host])
+    world.facts.put(UNCLEAN, ["orders"])
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.cluster.serving()
+
+
+def test_once_clients_were_let_in_nobody_is_elected_by_what_was_proven_before() -> None:
+    world = Outage(options=Options(outage=36000.0))
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    world.facts.put(UNCLEAN, ["*"])
+    part = world.cluster.parts[TopicPartition("orders", 0)]
+    part.leader, part.isr = -1, [99]
+    led = Led(next(s for s in plan.specs if s.kind == "outage-led"))
+    assert led.check(world.world) is State.DONE
+
+
+def test_when_the_timer_has_let_clients_in_nobody_is_elected() -> None:
+    world = Outage(options=Options(outage=7200.0))
+    plan, _, host = without_the_last(world)
+    world.clock.sleep(7200)
+    world.facts.put(WITHOUT, [host])
+    world.facts.put(UNCLEAN, ["*"])
+    led = Led(next(s for s in plan.specs if s.kind == "outage-led"))
+    assert led.check(world.world) is State.TODO
+    blocked = led.safe(world.world)
+    assert blocked is not None
+    assert (blocked.code, blocked.transient) == ("KO-OUTAGE-OVER", False)
+    with pytest.raises(StepFailed, match="opened"):
+        led.act(world.world)
 
 
 def test_nobody_is_elected_who_was_not_in_sync_before_the_outage() -> None:

@@ -20,6 +20,8 @@ from kafkaops.upgrade.downtime.steps import OutageStep
 from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.phases import UNCLEAN
 
+CLOSED = frozenset({"timed", "permanent"})
+"""Kinds of a fence that lets nobody in."""
 ELECTION = 30.0
 """Seconds that an election may take to be seen."""
 
@@ -42,6 +44,9 @@ class Led(OpeningStep):
     """Every partition is led again, by itself or as the operator agreed to."""
 
     def check(self, world: World) -> State:
+        """Once clients were let in nothing that was proven before holds any more."""
+        if self.noted(world, "outage-over") is not None:
+            return State.DONE
         return State.TODO if self.away(world) else State.DONE
 
     def safe(self, world: World) -> Blocked | None:
@@ -54,8 +59,11 @@ class Led(OpeningStep):
                 f"{len(waiting)} partitions have no leader: {named(waiting)}; their last replica is"
                 " not back",
                 "bring that broker back, and resume; or elect another replica, which was in sync"
-                f" when the end offsets stood still: run resume --elect-unclean {waiting[0].topic}",
+                " when the end offsets stood still: kafkaops run resume --elect-unclean"
+                f" {waiting[0].topic} --confirm {world.config.name}",
             )
+        if agreed and (loose := self._loose(world)):
+            return loose
         up = set(self.cluster(world).brokers_up())
         proven = in_sync_then(self.proven(world, "isr") or {})
         loses = sorted(tp for tp in agreed if not electable(away[tp], up, proven.get(tp, ())))
@@ -71,8 +79,26 @@ class Led(OpeningStep):
 
     def act(self, world: World) -> None:
         agreed = self._agreed(world, self.away(world))
-        if agreed:
-            self._elect(world, agreed)
+        if not agreed:
+            return
+        loose = self._loose(world)
+        if loose is not None:
+            raise StepFailed(loose.code, loose.reason, hint=loose.hint)
+        self._elect(world, agreed)
+
+    def _loose(self, world: World) -> Blocked | None:
+        """Why the ends that were proven may be the ends no more: somebody could have written."""
+        states = fence.states(self.hosts(world))
+        names = [name for name, state in states.items() if state.kind not in CLOSED]
+        if not names:
+            return None
+        return Blocked(
+            "KO-OUTAGE-OVER",
+            f"the timer has opened the CLIENT listener again on {named(names)}: who was in sync"
+            " before may lack what was written since",
+            "bring the last replica back, and resume",
+            transient=False,
+        )
 
     def _elect(self, world: World, agreed: Collection[TopicPartition]) -> None:
         cluster, clock = self.cluster(world), world.clock

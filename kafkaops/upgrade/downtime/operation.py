@@ -18,6 +18,7 @@ from kafkaops.upgrade.install.removed import settings
 from kafkaops.upgrade.protocol.setting import told as told_protocol
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import WITHOUT
 
 __all__ = ["BACK", "OPERATION", "begin", "finalize", "plan", "resume", "rollback"]
 
@@ -63,11 +64,15 @@ def rollback(conduct: Conduct) -> RunResult:
     touched = [host for host in hosts if world.facts.get(told(host, "mark")) is not None]
     if not touched:
         return conduct.undo(REGISTRY)
+    without = world.facts.get(WITHOUT) or ()
+    touched = [host for host in touched if host not in without]
     _features_as_before(world, there)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
     spec = survey.cluster_spec(world, Options.of(there.snapshot["options"]))
-    files = [settings(world.hosts[host].read(spec.properties) or b"") for host in touched]
-    upgrading.protocol_as_before(there, map(told_protocol, files), [ran[host] for host in touched])
+    if not there.snapshot.get("voters"):  # only ZooKeeper mode has a protocol in its files
+        files = [settings(world.hosts[host].read(spec.properties) or b"") for host in touched]
+        before_it = [ran[host] for host in touched]
+        upgrading.protocol_as_before(there, map(told_protocol, files), before_it)
     place = upgrading.place_of(spec)
 
     def before(host: str) -> tuple[str, str]:

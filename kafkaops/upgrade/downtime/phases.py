@@ -22,9 +22,9 @@ class Phase(Enum):
     LED = "led"
     SYNC = Roll.SYNC.value
     LEADERS = Roll.LEADERS.value
-    RELEASE = Roll.RELEASE.value
     OPEN = "reopen"
     RETURN = "return"
+    RELEASE = Roll.RELEASE.value
 
 
 TITLES = {

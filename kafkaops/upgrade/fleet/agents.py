@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kafkaops.engine.errors import OpsError
+from kafkaops.engine.errors import OpsError, Unreachable
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
@@ -49,11 +49,22 @@ def _stamp(world: World, host: str, units: list[str], seconds: float) -> None:
     world.facts.put(PREFIX + host, {"units": units, "seconds": seconds, "renewed": now})
 
 
-def give(world: World, host: str) -> None:
-    """Start again what the host remembers, and forget it."""
+def give(world: World, host: str, *, forget: bool = False) -> None:
+    """Start again what the host remembers, and forget it. `forget` it also where the host does not
+    answer: its own timer starts them, should it ever come back."""
     kept = held(world.facts).get(host)
     if kept is None:
         return
+    try:
+        _give(world, host, kept)
+    except Unreachable as error:
+        if not forget:
+            raise
+        world.say(f"{host} does not answer ({error.message}): it starts its agents itself")
+    world.facts.put(PREFIX + host, None)
+
+
+def _give(world: World, host: str, kept: dict[str, Any]) -> None:
     there = world.hosts[host]
     before = there.agents(kept["units"]).held
     there.agents_back()
@@ -61,4 +72,3 @@ def give(world: World, host: str) -> None:
     failed = [unit for unit, state in states.items() if state in ("failed", "not-found")]
     if failed:
         world.say(f"{host}: started again, and failed by itself: {', '.join(failed)}")
-    world.facts.put(PREFIX + host, None)

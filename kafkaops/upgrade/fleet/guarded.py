@@ -30,7 +30,7 @@ STEPS: Mapping[str, Make] = {
     "agents-held": AgentsHeld,
     "agents-back": AgentsBack,
 }
-STOPPING = {"node-stopped", "node-rested", "outage-down"}
+STOPPING = {"node-stopped", "node-rested", "protocol-rested", "outage-down"}
 """Kinds that stop a node."""
 
 
@@ -79,6 +79,7 @@ class Guarded:
         return (
             self._spec.kind in STOPPING
             and self._node.get(world, "ended") is None
+            and self._node.unit(world).pid > 0
             and self._inner.check(world) is State.TODO
         )
 

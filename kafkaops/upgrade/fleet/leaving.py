@@ -13,6 +13,7 @@ from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet import agents, groups
+from kafkaops.upgrade.rolling.phases import WITHOUT
 
 
 def left(facts: Facts) -> list[str]:
@@ -43,9 +44,10 @@ def restore(world: World) -> list[str]:
         except Exception as error:  # whatever it is, the others are given back too
             command = groups.by_hand(name, one)
             failed.append(f"Auto Scaling group {name}: {_words(error)}; by hand: {command}")
+    without = world.facts.get(WITHOUT) or ()
     for host in agents.held(world.facts):
         try:
-            agents.give(world, host)
+            agents.give(world, host, forget=host in without)
         except Exception as error:
             failed.append(f"the agents of {host}: {_words(error)}; the host starts them itself")
     for words in failed:

@@ -49,7 +49,9 @@ def woven(specs: Sequence[Spec], cluster: ClusterSpec, hosts: Mapping[int, HostS
             continue
         begins = [s for s in part if s.kind == "clients-stopped"] or stops
         first = part.index(begins[0])
-        last = 1 + max(i for i, s in enumerate(part) if s.kind in FOLLOWED)
+        # an outage is not to last for what AWS or an agent takes
+        outage = begins[0].kind == "clients-stopped"
+        last = len(part) if outage else 1 + max(i for i, s in enumerate(part) if s.kind in FOLLOWED)
         held, back = _both(stops, instances if fleet.auto_scaling else {}, bool(fleet.agents))
         found += [*part[:first], *held, *part[first:last], *back, *part[last:]]
     return found

@@ -44,13 +44,19 @@ class FleetStep(NodeStep):
     back."""
 
     def waiting(self, world: World) -> list[str]:
-        """Hosts whose node is still to be stopped, or not back."""
+        """Hosts whose node is still to be stopped, or not back; without those that the run goes on
+        without."""
         until = self.spec.args["until"]
-        return [h for h in self.mates if self.of(h).get(world, until[h]) is None]
+        mates = [self.of(h) for h in self.mates]
+        return [
+            m.name for m in mates if m.get(world, until[m.name]) is None and not m.left_out(world)
+        ]
 
     def down(self, world: World) -> bool:
-        """Whether a node of the batch was told to stop and is not back."""
-        return any(self.of(h).get(world, "mark") is not None for h in self.waiting(world))
+        """Whether a node of the batch is down: told to stop and not back, or, on a way back, from
+        before."""
+        waiting = [self.of(h) for h in self.waiting(world)]
+        return any(m.get(world, "mark") is not None or not m.unit(world).pid for m in waiting)
 
 
 class ScalingHeld(FleetStep):
@@ -153,7 +159,7 @@ class AgentsBack(AgentsHeld):
         return State.TODO if self.name in agents.held(world.facts) else State.DONE
 
     def act(self, world: World) -> None:
-        agents.give(world, self.name)
+        agents.give(world, self.name, forget=self.left_out(world))
 
     def undo(self, world: World) -> None:
         """What was given back stays so: who goes back takes it anew."""

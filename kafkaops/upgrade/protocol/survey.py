@@ -15,6 +15,7 @@ from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.upgrade import refusals as upgrade_refusals
+from kafkaops.upgrade.fleet import survey as fleet
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.protocol import planner, refusals
 from kafkaops.upgrade.protocol.refusals import Look
@@ -36,6 +37,7 @@ def plan(world: World, options: Options, run: str) -> Plan:
     found = list(accept(found, world.config.accept))
     upgrade_refusals.refuse(found)
     left = [*chosen.left, *map(str, found), *(w for one in looks if (w := _left(one, to)))]
+    left += fleet.look(world, spec, [chosen.hosts[n.node] for n in looks if not n.speaks(to)])
     return planner.plan(
         world.config,
         state,

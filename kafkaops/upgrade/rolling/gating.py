@@ -35,7 +35,7 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     accepted = (*step.spec.args["accept"], *(world.facts.get(ACCEPTED) or ()))
     rules = gate.Rules(accepted)
     verdict = gate.judge(state, [s.node for s in running], rules)
-    blocked = [*_fallen(step, world, state), *verdict.blocked]
+    blocked = sorted([*_fallen(step, world, state), *verdict.blocked], key=lambda b: b.transient)
     if not blocked:
         return None
     why = blocked[0]
@@ -68,7 +68,7 @@ def _fallen(step: NodeStep, world: World, state: ClusterState) -> Iterator[Block
             "KO-GATE-FALLEN",
             f"{named(gone)} came back in this run, and is down again",
             f"see its log before another is restarted: kafkaops health; once it is up the run goes"
-            f" on, or without it: run resume --without {gone[0]}",
+            f" on, or without it: kafkaops run resume --without {gone[0]}",
         )
 
 

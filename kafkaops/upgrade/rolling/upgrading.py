@@ -23,6 +23,7 @@ from kafkaops.upgrade.refusals_codes import Finding, accept
 from kafkaops.upgrade.rolling import planner
 from kafkaops.upgrade.rolling.choosing import Options, choose
 from kafkaops.upgrade.rolling.node import named
+from kafkaops.upgrade.rolling.phases import WITHOUT
 from kafkaops.upgrade.rolling.planner import Change
 from kafkaops.upgrade.rolling.survey import AT_ONCE, cluster_spec
 
@@ -105,10 +106,13 @@ def way_back(world: World, there: Plan) -> Plan:
     features_as_before(there, state)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
     noted = f"{NOTES[UPGRADE]}.{{}}.{{}}".format
+    without = world.facts.get(WITHOUT) or ()
     touched = {
         host.node_id: host
         for host in spec.hosts
-        if host.node_id is not None and world.facts.get(noted(host.name, "mark")) is not None
+        if host.node_id is not None
+        and world.facts.get(noted(host.name, "mark")) is not None
+        and host.name not in without
     }
     looks = look_at(world, spec, touched, str(options.to))
     changes: dict[int, Change] = {}

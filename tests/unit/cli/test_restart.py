@@ -12,10 +12,11 @@ import yaml
 
 from kafkaops.cli.operations import CONDUCT, conducted
 from kafkaops.cli.restart import moment
-from kafkaops.cli.rolls import in_order, lines, summary
+from kafkaops.cli.rolls import in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
+from kafkaops.engine.facts import FileFacts
 from kafkaops.upgrade.rolling.choosing import Options
-from kafkaops.upgrade.rolling.phases import ACCEPTED
+from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
 from tests.crash.restart_scene import Restart
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
@@ -88,6 +89,35 @@ def test_a_resume_accepts_by_name_where_nodes_are_stopped(
     kafkaops("upgrade", "--strategy", "blue-green", "--until", "one", "--yes")
     code, document, _ = kafkaops("run", "resume", *accept)
     assert (code, document["error"]["code"]) == (2, "KO-USAGE")
+
+
+def test_going_back_forgets_who_was_left_out_on_the_way_there(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    operations.broken.add("start")
+    run = kafkaops("restart", "--yes")[1]["error"]["resume"].split()[3]
+    facts = FileFacts(next(config.parent.rglob(run)) / "facts")
+    facts.put(WITHOUT, ["blue-3"])
+    facts.put(UNCLEAN, ["*"])
+    facts.put(ACCEPTED, ["lonely"])
+    assert kafkaops("run", "rollback", run, "--yes")[0] == 0
+    assert (facts.get(WITHOUT), facts.get(UNCLEAN)) == (None, None)
+    assert facts.get(ACCEPTED) == ["lonely"]
+
+
+@pytest.mark.parametrize("operation", ["restart", "rolling-back", "downtime-back", "protocol"])
+def test_whatever_stops_nodes_may_go_on_without_one(operation: str) -> None:
+    spec = SimpleNamespace(args={"host": "blue-3"})
+    plan = SimpleNamespace(operation=operation, specs=[spec])
+    run = cast(Any, SimpleNamespace(id="r", operation=operation, last=SimpleNamespace(plan=plan)))
+    assert wishes(run, (), ("blue-3",), ()) == {WITHOUT: ("blue-3",)}
+    if operation == "downtime-back":
+        assert wishes(run, (), (), ("*",)) == {UNCLEAN: ("*",)}
+    else:
+        with pytest.raises(UsageFault, match="elect-unclean"):
+            wishes(run, (), (), ("*",))
+    with pytest.raises(UsageFault, match="blue-9"):
+        wishes(run, (), ("blue-9",), ())
 
 
 def test_a_restart_that_is_over_does_not_hide_an_upgrade(
