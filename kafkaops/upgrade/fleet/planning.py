@@ -29,7 +29,7 @@ def woven(specs: Sequence[Spec], cluster: ClusterSpec, hosts: Mapping[int, HostS
     """In a roll each batch is held between its gate and its first stop, and given back at its end:
     held before the gate, a group could not replace the very broker that the gate waits for. In an
     outage all hosts are held before it begins, for what is under way in a group is waited for, and
-    given back once the nodes lead again."""
+    given back once clients are in again."""
     fleet = cluster.fleet
     if not fleet.auto_scaling and not fleet.agents:
         return list(specs)
