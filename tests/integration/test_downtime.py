@@ -108,7 +108,7 @@ def test_without_the_last_replica_another_is_elected_by_name_and_no_write_is_los
     before = acknowledged(pair)
     resume = ("run", "resume", "--without", last, "--elect-unclean", "*")
     refused = pair.refused(*resume, "--yes", changes=())
-    assert refused["error"]["code"] == "KO-CONSENT-NAME", refused
+    assert refused["error"]["code"] == "KO-CONSENT-MISSING", refused
     told = json.loads(pair.kafkaops(*resume, "--confirm", "rolling", "-o", "json"))
     assert told["outcome"] == "done"
     deadline = time.monotonic() + 60
