@@ -38,7 +38,8 @@ unit: $(STAMP) ## the tests that need no lab
 	@$(BIN)/python -m pytest -q -n auto -m "not lab and not soak and not bench" tests
 
 lab-test: $(STAMP) ## the tests on real clusters (minutes)
-	@$(BIN)/python -m pytest -q -m "lab and not soak and not bench" tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=30 --durations-min=20 \
+		-m "lab and not soak and not bench" tests
 
 test: $(STAMP) ## all tests, unit first
 	@$(MAKE) --no-print-directory unit

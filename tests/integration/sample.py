@@ -1,4 +1,4 @@
-"""What CI takes of tests that need minutes: by its seed, one of several; `make soak` takes all."""
+"""What CI takes of tests that need minutes: by its seed, one of each row; `make soak` takes all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import pytest
 
 SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 
+TURNS = (
+    ("outage", "alias-only", "cannot-forward", "secured", "serve", "leader-epochs"),
+    ("trouble", "rolling-finalised", "rolling-back"),
+    ("restart", "zookeeper", "fleet", "downtime", "downtime-elected"),
+)
 
-def one_of(count: int, number: int) -> pytest.MarkDecorator:
-    """The mark of number `number` of `count` tests that take turns."""
-    return pytest.mark.lab if SEED % count == number else pytest.mark.soak
+
+def turn(name: str) -> pytest.MarkDecorator:
+    """The mark of a test that takes turns with the others of its row."""
+    [row] = [row for row in TURNS if name in row]
+    return pytest.mark.lab if row[SEED % len(row)] == name else pytest.mark.soak

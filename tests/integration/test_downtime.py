@@ -16,7 +16,7 @@ import pytest
 from kafkaops.lab.layout import Layout
 from kafkaops.lab.load.ledger_reader import tally
 from tests.integration.pair import ROOT, Pair
-from tests.integration.sample import one_of
+from tests.integration.sample import turn
 
 pytestmark = pytest.mark.lab
 
@@ -65,7 +65,7 @@ def judged(pair: Pair) -> dict[str, Any]:
     return total
 
 
-@one_of(2, 1)
+@turn("downtime")
 def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     line = pair.line("upgrade", "--strategy", "downtime", "--to", NEW, "--yes", "--reason", "test")
     carried = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -90,7 +90,7 @@ def test_one_outage_there_and_one_back_and_no_write_is_lost(pair: Pair) -> None:
     assert total["acknowledged"] > 1000
 
 
-@one_of(2, 0)
+@turn("downtime-elected")
 def test_without_the_last_replica_another_is_elected_by_name_and_no_write_is_lost(
     pair: Pair,
 ) -> None:

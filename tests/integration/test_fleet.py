@@ -17,8 +17,9 @@ import pytest
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair
+from tests.integration.sample import turn
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("fleet")]
 
 HERE = ROOT / "tests" / "integration"
 NODES = {"blue-1": 1, "blue-2": 2, "blue-3": 3, "ctl-1": 101}

@@ -11,8 +11,9 @@ import pytest
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, lab_under_load
+from tests.integration.sample import turn
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("leader-epochs")]
 
 ELECTOR = ROOT / "tests" / "integration" / "elector.py"
 ROUNDS = 13  # not a multiple of the replicas: the leaders differ from green's afterwards

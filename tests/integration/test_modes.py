@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.changed_lab import KAFKAOPS, Lab, hook, judge, lab_of
-from tests.integration.sample import one_of
+from tests.integration.sample import turn
 
 KNOCK_MEMORY = 60
 """How long (seconds) a client that knocked at blue counts as still knocking."""
@@ -27,7 +27,7 @@ raise SystemExit("blue took the connection")
 pytestmark = pytest.mark.lab
 
 
-@one_of(3, 1)
+@turn("alias-only")
 def test_only_the_alias_moves_and_what_cannot_follow_is_stopped_by_hooks(tmp_path: Path) -> None:
     """Also: one run at a time, a topic that came late, and the end of the move."""
     stopped = ("p-java3", "orders-python")
@@ -118,7 +118,7 @@ def finalized(lab: Lab) -> None:
     assert lab.shown("run", "finalize", "--confirm", "demo")["outcome"] == "nothing-to-do"
 
 
-@one_of(3, 2)
+@turn("cannot-forward")
 def test_green_that_cannot_forward_refuses_until_the_cut(tmp_path: Path) -> None:
     with lab_of(tmp_path, {"cutover.forward": "refuse"}) as lab:
         lab.kafkaops(

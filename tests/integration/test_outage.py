@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.changed_lab import Lab, hook, judge, lab_of
-from tests.integration.sample import one_of
+from tests.integration.sample import turn
 
 pytestmark = pytest.mark.lab
 
@@ -28,7 +28,7 @@ def declared(name: str, lab: Path, clients: tuple[str, ...], groups: list[str]) 
     }
 
 
-@one_of(3, 0)
+@turn("outage")
 def test_without_a_firewall_there_and_back_and_never_past_a_writer_without_a_hook(
     tmp_path: Path,
 ) -> None:

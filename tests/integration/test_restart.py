@@ -14,8 +14,9 @@ import pytest
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair, lab_under_load
+from tests.integration.sample import turn
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("restart")]
 
 BLUE = ("blue-1", "blue-2", "blue-3")
 OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"

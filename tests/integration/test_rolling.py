@@ -18,7 +18,7 @@ import pytest
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair
-from tests.integration.sample import one_of
+from tests.integration.sample import turn
 
 pytestmark = pytest.mark.lab
 
@@ -94,7 +94,7 @@ def judged(pair: Pair, *, errors: bool = False) -> dict[str, Any]:
     return report
 
 
-@one_of(3, 1)
+@turn("rolling-finalised")
 def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         planned = subprocess.run(
@@ -127,7 +127,7 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
         judged(pair)
 
 
-@one_of(3, 2)
+@turn("rolling-back")
 def test_to_the_new_version_and_back(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         before = starts(pair)

@@ -17,8 +17,9 @@ import yaml
 
 from kafkaops.lab.enter import run_inside
 from tests.integration.pair import ROOT, Pair
+from tests.integration.sample import turn
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("secured")]
 
 TOOL = "kafkaops"
 GREEN_REPL = "127.0.2.1:9094"

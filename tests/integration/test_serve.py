@@ -15,9 +15,10 @@ import pytest
 from kafkaops.engine.history import History, Status
 from tests.integration import served_run
 from tests.integration.real_hosts import ContainerHost, machines
+from tests.integration.sample import turn
 from tests.integration.served_run import RUN, UNIT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("serve")]
 
 TTL = 120
 """Seconds that the run has to wait: longer than a restart after a kill."""

@@ -24,7 +24,7 @@ from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
 from tests.integration.journey import Journey, Process
 from tests.integration.pair import ROOT
-from tests.integration.sample import SEED, one_of
+from tests.integration.sample import SEED, turn
 from tests.integration.test_rolling import NEW, NODES, judged, rolling_lab, starts
 
 MEDDLER = ROOT / "tests" / "integration" / "meddler.py"
@@ -217,7 +217,7 @@ def words(cells: Cells) -> str:
 
 
 @pytest.mark.lab
-@one_of(3, 0)
+@turn("trouble")
 def test_no_trouble_stops_an_upgrade_for_good(tmp_path: Path) -> None:
     assert travel(tmp_path, journeys()[SEED % len(PHASES)]) == {}
 

@@ -21,8 +21,9 @@ from kafkaops.lab.control import listener_pid
 from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
 from tests.integration.pair import ROOT, Pair
+from tests.integration.sample import turn
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, turn("zookeeper")]
 
 OLD, NEW, NEVER = "3.8.1", "3.9.2", "4.3.1"
 OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"
