@@ -27,6 +27,7 @@ def pytest_runtest_makereport(
 HOSTS = ("tests/integration/hosts/", "tests/integration/test_rolling_hosts.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # the lane's name is read by the plugin's own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         lane = "hosts" if item.nodeid.startswith(HOSTS) else "brokers"

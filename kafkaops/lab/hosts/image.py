@@ -6,6 +6,7 @@ image instead, and the same Dockerfile starts from that.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -53,11 +54,18 @@ def build(engine: Engine, cache: Path, say: Say) -> str:
 
 
 def bootstrap(cache: Path, say: Say) -> Path:
-    """The base system's tarball in `cache`, made by debootstrap if it is not there."""
+    """The base system's tarball in `cache`, made by debootstrap if it is not there; by one process
+    at a time, for they would write to the same root."""
     cache.mkdir(parents=True, exist_ok=True)
     tarball = cache / f"base-{_digest('')}.tar"
-    if tarball.exists():
-        return tarball
+    with open(cache / "bootstrap.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tarball.exists():
+            _bootstrap(cache, tarball, say)
+    return tarball
+
+
+def _bootstrap(cache: Path, tarball: Path, say: Say) -> None:
     root, part = cache / "root", cache / "base.part"
     shutil.rmtree(root, ignore_errors=True)
     say(f"debootstrap {SUITE} (a minute or two)")
@@ -74,7 +82,6 @@ def bootstrap(cache: Path, say: Say) -> Path:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     os.replace(part, tarball)
-    return tarball
 
 
 def _mirror() -> list[str]:
