@@ -4,12 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD := build
-LANE := $(BIN)/python -m pytest -q --durations=30 --durations-min=20 \
-	-m "lab and not soak and not bench"
-HOSTS := tests/integration/hosts tests/integration/test_rolling_hosts.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-rollback test unit lab-test brokers-test hosts-test lint types bench soak lock clean
+.PHONY: help install demo demo-rollback test unit lab-test lint types bench soak lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,14 +37,9 @@ types: $(STAMP) ## strict types
 unit: $(STAMP) ## the tests that need no lab
 	@$(BIN)/python -m pytest -q -n auto -m "not lab and not soak and not bench" tests
 
-lab-test: $(STAMP) ## the tests on real clusters and hosts (minutes), in two lanes side by side
-	@$(MAKE) --no-print-directory -j2 brokers-test hosts-test
-
-brokers-test: $(STAMP) ## those on the lab's brokers: one after another, for they want every core
-	@$(LANE) $(HOSTS:%=--ignore=%) tests
-
-hosts-test: $(STAMP) ## those on hosts with systemd, which mostly wait
-	@$(LANE) $(HOSTS)
+lab-test: $(STAMP) ## the tests on real clusters and hosts (minutes)
+	@$(BIN)/python -m pytest -q --durations=30 --durations-min=20 \
+		-m "lab and not soak and not bench" tests
 
 test: $(STAMP) ## all tests, unit first
 	@$(MAKE) --no-print-directory unit

@@ -73,7 +73,7 @@ class Pair:
 
 @contextmanager
 def lab_under_load(
-    directory: Path, *, rate: float = 100, settings: tuple[str, ...] = ()
+    directory: Path, *, rate: float = 40, settings: tuple[str, ...] = ()
 ) -> Iterator[Pair]:
     """A lab in this directory, down again at the end. `rate` is records/s of each producer."""
     made = Pair(directory, settings)

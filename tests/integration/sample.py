@@ -11,6 +11,7 @@ SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 TURNS = (
     ("outage", "alias-only", "cannot-forward", "secured", "serve", "leader-epochs"),
     ("trouble", "rolling-finalised", "rolling-back"),
+    ("ssh", "ssm", "local"),
     ("restart", "zookeeper", "fleet", "downtime", "downtime-elected"),
 )
 

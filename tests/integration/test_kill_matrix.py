@@ -124,7 +124,7 @@ class Killing(Journey):
 def travel(directory: Path, cells: Cells, seed: int) -> dict[str, int]:
     """The whole journey; what the ledger has against its end, nothing if all is well."""
     settings = ("gates.hold=2",)
-    with lab_under_load(directory, rate=50, settings=settings) as pair:
+    with lab_under_load(directory, rate=30, settings=settings) as pair:
         broker = random.Random(seed).choice((1, 2, 3))
         journey = Killing(pair, directory / "story.txt", cells=dict(cells), broker=broker)
         journey.go(THERE, "upgrade", "--strategy", "blue-green", "--yes")
@@ -179,7 +179,7 @@ def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
     """kafkaops dies inside the pause and stays dead: the kernels' timers end the fence."""
     budget, back_off = 12, 8
     settings = ("gates.hold=2", f"cutover.max_write_pause={budget}")
-    with lab_under_load(tmp_path, rate=50, settings=settings) as pair:
+    with lab_under_load(tmp_path, rate=30, settings=settings) as pair:
         cells = {(THERE, "pause"): "kafkaops"}
         journey = Killing(pair, tmp_path / "story.txt", cells=cells)
         code = journey.carry(THERE, "upgrade", "--strategy", "blue-green", "--yes")

@@ -8,6 +8,9 @@ import pytest
 
 from kafkaops.adapters.host_command import CommandHost
 from tests.integration.real_hosts import Machines, machines
+from tests.integration.sample import turn
+
+WAYS = [pytest.param(way, marks=turn(way)) for way in ("ssh", "ssm", "local")]
 
 
 @pytest.fixture(scope="package")
@@ -16,7 +19,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield up
 
 
-@pytest.fixture(scope="package", params=["ssh", "ssm", "local"])
+@pytest.fixture(scope="package", params=WAYS)
 def host(request: pytest.FixtureRequest, found: Machines) -> CommandHost:
     made = {"ssh": found.ssh, "ssm": found.ssm, "local": found.local}[request.param]
     return made()
