@@ -70,4 +70,4 @@ class MemoryFacts:
         self._held[name] = canonical(value)
 
     def names(self) -> tuple[str, ...]:
-        return tuple(sorted(name for name in self._held if self.get(name) is not None))
+        return tuple(sorted(name for name, held in self._held.items() if held != "null"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Firewall:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.tables: dict[str, Table] = {}
+        self.soonest = math.inf  # no element ends before this moment
 
     def load(self, script: str) -> Ran:
         self.expire()
@@ -49,10 +51,14 @@ class Firewall:
 
     def expire(self) -> None:
         now = self.clock.monotonic()
+        if now < self.soonest:
+            return
+        self.soonest = math.inf
         for table in self.tables.values():
             for elements in table.sets.values():
                 for gone in [e for e, end in elements.items() if end is not None and end <= now]:
                     del elements[gone]
+                self.soonest = min([self.soonest, *(e for e in elements.values() if e is not None)])
 
     def _command(self, line: str) -> None:
         words = line.split()
@@ -97,6 +103,8 @@ class Firewall:
         else:
             end = None if timeout is None else self.clock.monotonic() + int(timeout) / 1000
             elements.setdefault(value, end)
+            if end is not None:
+                self.soonest = min(self.soonest, end)
 
     def listing(self, name: str) -> str | None:
         self.expire()
@@ -126,7 +134,8 @@ class Firewall:
         table = self.tables.get(name)
         if table is None or not table.chains.get("input"):
             return False
-        return any(str(port) in table.sets.get(kind, {}) for kind in ("fence", "hold", "quiet"))
+        sets, closed = table.sets, str(port)
+        return any(kind in sets and closed in sets[kind] for kind in ("fence", "hold", "quiet"))
 
     def forward(self, name: str) -> str | None:
         table = self.tables.get(name)

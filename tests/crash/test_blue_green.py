@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.proof import MoveProof, moves_of
 from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
 from tests.crash.engine_harness import (
+    SOAK,
     Point,
     Scene,
     points_of,
@@ -18,8 +17,8 @@ from tests.crash.engine_harness import (
     uncrashed,
 )
 
-SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.2
-"""Of the points outside the cutover; those inside are always all tried."""
+SHARE, PAIRS = (1.0, 0.25) if SOAK else (1 / 3, 0.004)
+"""Of the points, and of their pairs."""
 
 
 def there() -> Scene[World]:
@@ -66,11 +65,11 @@ def _moves(world: BlueGreen) -> tuple[MoveProof, ...]:
 
 
 def test_killed_anywhere_it_resumes_to_the_same_end() -> None:
-    assert sweep(there, reads=False, share=SHARE).verdict().killed > 50
+    assert sweep(there, reads=SOAK, share=SHARE).verdict().killed > 50
 
 
 def test_killed_twice_it_resumes_to_the_same_end() -> None:
-    swept = sweep_pairs(there, within=20, share=0.002 * (SHARE * 5) ** 3, seed=7)
+    swept = sweep_pairs(there, within=20, share=PAIRS)
     assert swept.verdict().scenarios > 5
 
 
@@ -95,7 +94,7 @@ def test_the_way_back_after_the_cut_loses_nothing() -> None:
 
     end = uncrashed(back)[0]
     assert (end["serves"], end["lost"], end["duplicated"]) == ("blue", [], 0)
-    assert sweep(back, reads=False, share=SHARE / 2).verdict().killed > 20
+    assert sweep(back, reads=SOAK, share=SHARE / 2).verdict().killed > 20
 
 
 def test_a_task_of_the_mirror_back_that_failed_meanwhile_does_not_bar_the_way_back() -> None:

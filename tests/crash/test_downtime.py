@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -18,11 +17,11 @@ from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
-from tests.crash.engine_harness import sweep
+from tests.crash.engine_harness import SOAK, sweep
 from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
-SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.1
+SHARE = 1.0 if SOAK else 1 / 8
 NODES = (*RACKS, *VOTERS)
 
 
@@ -105,7 +104,7 @@ def test_combined_nodes_keep_a_majority_to_the_last_stage() -> None:
 
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
-    assert sweep(lambda: Outage().scene(), reads=False, share=SHARE).verdict().killed > 10
+    assert sweep(lambda: Outage().scene(), reads=SOAK, share=SHARE).verdict().killed > 10
 
 
 def back_of(world: Outage, there: Plan) -> Plan:

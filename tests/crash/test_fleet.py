@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +19,22 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet import leaving
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import JOURNAL, NoLease, Point, Scene, sweep, sweep_pairs, uncrashed
+from tests.crash.engine_harness import (
+    JOURNAL,
+    SOAK,
+    NoLease,
+    Point,
+    Scene,
+    sweep,
+    sweep_pairs,
+    uncrashed,
+)
 from tests.crash.fleet_scene import FleetRestart, as_before
 from tests.crash.restart_scene import VOTERS
 from tests.crash.test_downtime import Outage
 from tests.crash.upgrade_scene import OLD, Upgrade
 
-SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.1
+SHARE, PAIRS = (1.0, 0.05) if SOAK else (1 / 30, 0.01)
 APART = ((1, 2, 3), (4, 5, 6))
 ONCE = dict.fromkeys((1, 2, 3, 4, 5, 6, *VOTERS), 1)
 
@@ -53,11 +61,11 @@ def test_undisturbed_nothing_acts_while_a_node_is_down_and_all_is_as_before() ->
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     gates = [len(s.args["mates"]) for s in three().plan.specs if s.kind == "gate-open"]
     assert sorted(gates) == [1, 2]
-    assert sweep(three, reads=False, share=SHARE).verdict().killed > 20
+    assert sweep(three, reads=SOAK).verdict().killed > 20
 
 
 def test_killed_twice_it_resumes_to_the_same_end() -> None:
-    swept = sweep_pairs(three, within=12, share=0.05 * SHARE, seed=5)
+    swept = sweep_pairs(three, within=12, share=PAIRS)
     assert swept.verdict().scenarios > 10
 
 
@@ -79,7 +87,7 @@ def test_an_outage_holds_everything_and_killed_at_every_change_it_gives_it_back(
     assert scene.outcomes == ["done"]
     assert world.cluster.faults == []
     as_before(world)
-    swept = sweep(outage, reads=False, share=0.12 * SHARE).verdict()
+    swept = sweep(outage, reads=SOAK, share=SHARE).verdict()
     assert swept.killed > 5
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from kafkaops.engine.errors import GuardRefused, StepFailed
@@ -11,11 +9,11 @@ from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
 from kafkaops.upgrade.protocol.raising import crossed
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Point, Scene, forward, sweep, uncrashed
+from tests.crash.engine_harness import SOAK, Point, Scene, forward, sweep, uncrashed
 from tests.crash.protocol_scene import CONTROLLER, Raise, file
 from tests.crash.restart_scene import RACKS
 
-SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.05
+SHARE = 1.0 if SOAK else 0.5
 ONCE = dict.fromkeys(RACKS, 1)
 
 
@@ -65,7 +63,7 @@ def test_the_controller_goes_in_the_last_batch_and_only_then_moves() -> None:
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     assert uncrashed(there)[0]["starts"] == ONCE
-    assert sweep(there, reads=False, share=SHARE).verdict().killed > 20
+    assert sweep(there, reads=SOAK, share=SHARE).verdict().killed > 20
 
 
 def test_before_the_first_start_the_way_back_restores_the_file_and_starts_what_is_down() -> None:
@@ -93,7 +91,7 @@ def test_killed_on_the_way_back_it_goes_on() -> None:
 
     put = calls(Raise(), "].put")[0]
 
-    assert sweep(way_back, reads=False, share=0.5).verdict().killed > 5
+    assert sweep(way_back, reads=SOAK, share=SHARE).verdict().killed > 5
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

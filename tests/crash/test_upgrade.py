@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -11,11 +10,11 @@ from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Point, Scene, sweep, uncrashed
+from tests.crash.engine_harness import SOAK, Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade, in_zookeeper_mode
 
-SHARE = 1.0 if os.environ.get("KAFKAOPS_SOAK") else 0.04
+SHARE = 1.0 if SOAK else 0.1
 NODES = (1, 2, 3, 4, 5, 6, *VOTERS)
 ONCE = dict.fromkeys(NODES, 1)
 
@@ -51,7 +50,7 @@ def test_everything_is_brought_and_tried_before_the_first_stop() -> None:
 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     assert uncrashed(there)[0]["starts"] == ONCE
-    assert sweep(there, reads=False, share=SHARE).verdict().killed > 30
+    assert sweep(there, reads=SOAK, share=SHARE).verdict().killed > 30
 
 
 def test_a_trial_that_fails_stops_nobody() -> None:
@@ -123,7 +122,7 @@ def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
         world.scene(plan=plan).play()
         return world.scene(plan=upgrading.way_back(world.world, plan))
 
-    assert sweep(back, reads=False, share=SHARE / 2).verdict().killed > 10
+    assert sweep(back, reads=SOAK, share=SHARE / 2).verdict().killed > 10
 
 
 def test_killed_between_the_stop_and_the_link_it_can_go_back() -> None:
