@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kafkaops.cli import consent
 from kafkaops.cli.interrupt import stoppable
@@ -25,6 +25,7 @@ from kafkaops.engine.history import History
 from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
+from kafkaops.ports.facts import Facts
 from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.fleet.leaving import left, restored
@@ -48,6 +49,31 @@ class Orders:
     reason: str = ""
     wishes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     anew: bool = False
+
+    def keep(self, facts: Facts) -> Wished:
+        """Write down what was said with the run."""
+        said: dict[str, Any] = {"run.reason": self.reason} if self.reason else {}
+        said |= dict.fromkeys((WITHOUT, UNCLEAN), None) if self.anew else {}
+        for fact, wished in self.wishes.items():
+            known = said[fact] if fact in said else facts.get(fact)
+            said[fact] = [*dict.fromkeys((*(known or ()), *wished))]
+        before = {name: facts.get(name) for name in said}
+        for name, value in said.items():
+            facts.put(name, value)
+        return Wished(facts, before)
+
+
+@dataclass(frozen=True)
+class Wished:
+    """What the operator said, kept with the run; `before`, what the facts said then. A command that
+    was refused before the run went on takes it back."""
+
+    facts: Facts
+    before: Mapping[str, Any]
+
+    def take_back(self) -> None:
+        for name, value in self.before.items():
+            self.facts.put(name, value)
 
 
 def config_flag(loaded: Loaded) -> str:
@@ -117,15 +143,10 @@ def carry(
     try:
         with directory.lock():
             lease = operations.lease(loaded.config, directory.id)
+            wished = Wished(directory.facts(), {})
             try:
                 write()
-                if orders.reason:
-                    directory.facts().put("run.reason", orders.reason)
-                for fact in (WITHOUT, UNCLEAN) if orders.anew else ():
-                    directory.facts().put(fact, None)
-                for fact, wished in orders.wishes.items():
-                    known = directory.facts().get(fact) or []
-                    directory.facts().put(fact, [*dict.fromkeys((*known, *wished))])
+                wished = orders.keep(directory.facts())
                 conduct = Conduct(
                     operations.world(loaded.config, run_dir=directory.path, say=board.say),
                     directory,
@@ -145,6 +166,10 @@ def carry(
                     restored(conduct.world),
                 ):
                     result = work(conduct)
+            except BaseException:
+                if not stop.begun:
+                    wished.take_back()
+                raise
             finally:
                 lease.release()
     except OpsError as error:
@@ -166,6 +191,11 @@ class Stop:
     """A request to stop reaches the runner, once there is one; before that nothing was begun."""
 
     runner: Runner[World] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run went on: this process has written into its journal."""
+        return self.runner is not None and bool(self.runner.history.here)
 
     def ask(self) -> None:
         if self.runner is None:

@@ -54,10 +54,16 @@ class ToyStep:
 
 
 class ToyLease:
+    """Ours, unless it is `lost`."""
+
     released = False
 
+    def __init__(self, lost: LeaseHeld | None = None) -> None:
+        self.lost = lost
+
     def verify(self) -> None:
-        """Always ours."""
+        if self.lost is not None:
+            raise self.lost
 
     def release(self) -> None:
         self.released = True
@@ -81,6 +87,7 @@ class FakeOperations(Operations):
     broken: set[str] = field(default_factory=set)
     on_act: list[Callable[[str], None]] = field(default_factory=list)
     held: LeaseHeld | None = None
+    lost: LeaseHeld | None = None
     asked_to: list[str | None] = field(default_factory=list)
     snapshots: dict[str, ClusterState] = field(default_factory=dict)
     comparison: FakeVerification = field(default_factory=FakeVerification)
@@ -116,7 +123,7 @@ class FakeOperations(Operations):
     def lease(self, config: Config, run: str) -> Lease:
         if self.held is not None:
             raise self.held
-        return ToyLease()
+        return ToyLease(self.lost)
 
     def plan(self, world: World, run: str, to: str | None) -> Plan:
         self.asked_to.append(to)

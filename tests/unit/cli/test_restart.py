@@ -15,6 +15,7 @@ from kafkaops.cli.restart import moment
 from kafkaops.cli.rolls import in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.engine.facts import FileFacts
+from kafkaops.engine.lease import lost
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
 from tests.crash.restart_scene import Restart
@@ -103,6 +104,23 @@ def test_going_back_forgets_who_was_left_out_on_the_way_there(
     assert kafkaops("run", "rollback", run, "--yes")[0] == 0
     assert (facts.get(WITHOUT), facts.get(UNCLEAN)) == (None, None)
     assert facts.get(ACCEPTED) == ["lonely"]
+
+
+def test_a_resume_that_is_refused_leaves_nothing_of_its_wishes(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    operations.broken.add("start")
+    run = kafkaops("restart", "--yes", "--reason", "CHG-1")[1]["error"]["resume"].split()[3]
+    facts = FileFacts(next(config.parent.rglob(run)) / "facts")
+    facts.put(ACCEPTED, ["lonely"])
+    before = {name: facts.get(name) for name in facts.names()}
+    wish = ("--accept-unavailable", "*", "--reason", "CHG-2", "--yes")
+    code, document, _ = kafkaops("run", "resume", run, "--until", "nowhere", *wish)
+    assert (code, document["error"]["code"]) == (2, "KO-PHASE-UNKNOWN")
+    assert {name: facts.get(name) for name in facts.names()} == before
+    operations.lost = lost("demo", "another took it")
+    assert kafkaops("run", "resume", run, *wish)[0] == 6
+    assert {name: facts.get(name) for name in facts.names()} == before
 
 
 @pytest.mark.parametrize("operation", ["restart", "rolling-back", "downtime-back", "protocol"])
