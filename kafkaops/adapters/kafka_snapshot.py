@@ -10,16 +10,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from kafka import __version__ as library_version
-from kafka.protocol.admin import (
-    DescribeLogDirsRequest,
-    DescribeQuorumRequest,
-    ListPartitionReassignmentsRequest,
-)
+from kafka.protocol.admin import DescribeQuorumRequest, ListPartitionReassignmentsRequest
 from kafka.protocol.broker_version_data import infer_broker_version_from_api_versions
 from kafka.protocol.metadata import ApiVersionsRequest
 
-from kafkaops.adapters import kafka_acls, kafka_groups, kafka_producers, kafka_topics, kafka_users
-from kafkaops.adapters.kafka_errors import FEATURE_OFF, KafkaAnswer, check
+from kafkaops.adapters import (
+    kafka_acls,
+    kafka_groups,
+    kafka_log_dirs,
+    kafka_producers,
+    kafka_topics,
+    kafka_users,
+)
+from kafkaops.adapters.kafka_errors import FEATURE_OFF, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
 from kafkaops.model.partition import TopicPartition
@@ -49,14 +52,16 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
             "users": lambda: kafka_users.users(wire),
             "groups": lambda: kafka_groups.groups(wire, offsets=True),
             "transactions": lambda: kafka_producers.transactions(wire),
-            "dirs": lambda: _log_dirs(wire, ids),
+            "dirs": lambda: kafka_log_dirs.log_dirs(wire, ids),
         }
     got = await wire.together(work)
     versions = got["versions"]
     configs = got.get("brokers", {})
     quorum: Quorum | None = got["quorum"]
     acls = got.get("acls", ())
+    topics = kafka_topics.topics_of(metadata, got.get("configs", {}))
     dirs = got.get("dirs", {})
+    sizes = kafka_log_dirs.largest(dirs)
     return ClusterState(
         cluster_id=metadata.cluster_id or "",
         taken=taken,
@@ -68,7 +73,7 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
             )
             for b in sorted(metadata.brokers, key=lambda b: b.node_id)
         ),
-        topics=kafka_topics.topics_of(metadata, got.get("configs", {})),
+        topics=topics,
         acls=acls or (),
         quotas=got.get("quotas", ()),
         scram_users=got.get("users", ()),
@@ -80,8 +85,10 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
         removing=removing_of(got["reassigning"], metadata.topics),
         broker_config=configs,
         acls_enabled=acls is not None,
-        log_dir_bytes={broker: used for broker, (used, _) in dirs.items()},
-        log_dir_free={broker: free for broker, (_, free) in dirs.items() if free >= 0},
+        log_dir_bytes=kafka_log_dirs.held(dirs, sizes, topics),
+        log_dir_free=kafka_log_dirs.free(dirs),
+        replica_bytes=sizes,
+        log_dirs=dirs,
     )  # fmt: skip
 
 
@@ -194,20 +201,3 @@ async def _reassigning(
         for topic in answer.topics
         for p in topic.partitions
     }
-
-
-async def _log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[int, int]]:
-    """Bytes of replicas and usable bytes (-1 unknown) by broker, over its log directories."""
-    answers = await wire.everywhere(lambda: DescribeLogDirsRequest(topics=None), ids)
-    found: dict[int, tuple[int, int]] = {}
-    for broker, answer in answers.items():
-        check(answer.error_code, f"log dirs of broker {broker}")
-        used, free = 0, 0
-        for row in answer.results:
-            if row.error_code:
-                raise KafkaAnswer(row.error_code, f"{row.log_dir} of broker {broker}")
-            used += sum(p.partition_size for topic in row.topics for p in topic.partitions)
-            free += max(0, row.usable_bytes)
-        known = any(row.usable_bytes >= 0 for row in answer.results)
-        found[broker] = (used, free if known else -1)
-    return found

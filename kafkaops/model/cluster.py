@@ -125,11 +125,30 @@ class Quorum:
 
 
 @dataclass(frozen=True)
+class LogDir:
+    """One log directory of a broker. `total` and `usable` are bytes of its volume, -1 where the
+    broker is too old to tell (before KIP-827). `replicas` maps a partition to the bytes of its
+    segments here, `arriving` the same of copies on their way from another directory (KIP-113).
+    `error` is Kafka's word where the directory cannot be read, and then nothing in it is known.
+    A cordoned directory gets no new replica (KIP-1066)."""
+
+    path: str
+    total: int = -1
+    usable: int = -1
+    replicas: Mapping[TopicPartition, int] = field(default_factory=dict)
+    error: str = ""
+    arriving: Mapping[TopicPartition, int] = field(default_factory=dict)
+    cordoned: bool = False
+
+
+@dataclass(frozen=True)
 class ClusterState:
     """Everything that planners read of one cluster, at one moment. `taken` is epoch seconds.
     `features` maps a finalized feature to its level. `reassigning` lists partitions on the move,
     `removing` the replicas that each of them is about to lose: it lacks those whose replicas were
-    read as they were before the move."""
+    read as they were before the move. `replica_bytes` is the size of a partition's largest replica.
+    `log_dir_bytes` counts replicas of an unreadable directory at that size, so that it tells what
+    the broker is to hold."""
 
     cluster_id: str
     taken: float
@@ -149,3 +168,5 @@ class ClusterState:
     log_dir_bytes: Mapping[int, int] = field(default_factory=dict)  # broker -> bytes of replicas
     log_dir_free: Mapping[int, int] = field(default_factory=dict)  # broker -> usable bytes
     removing: Mapping[TopicPartition, tuple[int, ...]] = field(default_factory=dict)
+    replica_bytes: Mapping[TopicPartition, int] = field(default_factory=dict)
+    log_dirs: Mapping[int, tuple[LogDir, ...]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from kafkaops.model.cluster import (
     ClusterState,
     Group,
     Listener,
+    LogDir,
     Member,
     Quorum,
     Quota,
@@ -49,6 +50,8 @@ STATE = ClusterState(
     acls_enabled=False,
     log_dir_bytes={1: 5},
     log_dir_free={1: 6},
+    replica_bytes={TP: 11},
+    log_dirs={1: (LogDir("/d", 9, 8, {TP: 11}, "", {TP: 2}, True), LogDir("/e", error="gone"))},
 )
 
 
@@ -73,6 +76,10 @@ def broken(change: Any) -> Any:
         (lambda d: d["state"].update(reassigning=["t"]), r"reassigning\[0\]: 't' is not"),
         (lambda d: d["state"].update(topics=[]), r"state\.topics: a mapping"),
         (lambda d: d["state"]["log_dir_bytes"].update(x=1), r"'x' is not a number"),
+        (
+            lambda d: d["state"]["log_dirs"]["1"][0]["replicas"].update({"a-": 1}),
+            r"log_dirs\.1\[0\]\.replicas\.a-: 'a-' is not TOPIC-PARTITION",
+        ),
     ],
 )
 def test_a_broken_document_names_the_place(change: Any, words: str) -> None:

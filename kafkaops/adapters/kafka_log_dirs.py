@@ -1,0 +1,99 @@
+"""Log directories of brokers: what lies where and how large it is (DescribeLogDirs, KIP-113).
+
+Invariant: a directory that a broker cannot read is an answer about that directory, with Kafka's
+word for it; it never hides the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kafka.protocol.admin import DescribeLogDirsRequest
+
+from kafkaops.adapters.kafka_errors import KafkaAnswer, check
+from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.model.cluster import LogDir
+from kafkaops.model.partition import Topic, TopicPartition
+
+Dirs = Mapping[int, tuple[LogDir, ...]]
+
+
+async def log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[LogDir, ...]]:
+    """The directories of these brokers, by path."""
+    answers = await wire.everywhere(lambda: DescribeLogDirsRequest(topics=None), ids)
+    return {broker: dirs_of(answer, broker) for broker, answer in sorted(answers.items())}
+
+
+def dirs_of(answer: Any, broker: int) -> tuple[LogDir, ...]:
+    """One broker's answer. KafkaAnswer where the broker answers nothing at all."""
+    check(answer.error_code, f"log dirs of broker {broker}")
+    return tuple(_dir(row) for row in sorted(answer.results, key=lambda row: str(row.log_dir)))
+
+
+def _dir(row: Any) -> LogDir:
+    if row.error_code:
+        return LogDir(row.log_dir, error=KafkaAnswer(row.error_code).name)
+    replicas: dict[TopicPartition, int] = {}
+    arriving: dict[TopicPartition, int] = {}
+    for topic in row.topics:
+        for p in topic.partitions:
+            into = arriving if p.is_future_key else replicas
+            into[TopicPartition(topic.name, p.partition_index)] = p.partition_size
+    return LogDir(
+        row.log_dir,
+        _known(row, "total_bytes"),
+        _known(row, "usable_bytes"),
+        dict(sorted(replicas.items())),
+        arriving=dict(sorted(arriving.items())),
+        cordoned=bool(getattr(row, "is_cordoned", None)),
+    )
+
+
+def _known(row: Any, name: str) -> int:
+    value = getattr(row, name, None)
+    return -1 if value is None else int(value)
+
+
+def largest(dirs: Dirs) -> dict[TopicPartition, int]:
+    """The bytes of each partition's largest replica: a follower may lag, a leader may not have
+    deleted yet what a follower has."""
+    found: dict[TopicPartition, int] = {}
+    for of_broker in dirs.values():
+        for one in of_broker:
+            for tp, size in one.replicas.items():
+                if size > found.get(tp, -1):
+                    found[tp] = size
+    return dict(sorted(found.items()))
+
+
+def held(
+    dirs: Dirs, sizes: Mapping[TopicPartition, int], topics: Mapping[str, Topic]
+) -> dict[int, int]:
+    """Bytes of replicas by broker. What an unreadable directory holds cannot be read: what the
+    broker is to hold and shows nowhere counts at the size that it has elsewhere."""
+    used = {
+        broker: sum(sum(d.replicas.values()) + sum(d.arriving.values()) for d in of_broker)
+        for broker, of_broker in dirs.items()
+    }
+    hurt = {broker for broker, of_broker in dirs.items() if any(d.error for d in of_broker)}
+    if not hurt:
+        return used
+    seen = {broker: {tp for d in dirs[broker] for tp in d.replicas} for broker in hurt}
+    for topic in topics.values():
+        for p in topic.partitions:
+            for broker in hurt.intersection(p.replicas):
+                if p.tp not in seen[broker]:
+                    used[broker] += sizes.get(p.tp, 0)
+    return used
+
+
+def free(dirs: Dirs) -> dict[int, int]:
+    """Usable bytes by broker, over its directories that can be read; without those that no broker
+    tells (before KIP-827)."""
+    found: dict[int, int] = {}
+    for broker, of_broker in dirs.items():
+        told = [d.usable for d in of_broker if d.usable >= 0 and not d.error]
+        if told:
+            found[broker] = sum(told)
+    return found
