@@ -1,0 +1,132 @@
+"""From a cluster and goals to a `Placement`: the fewest moves, proven where that is possible.
+
+Invariant: the same state and goals give the same plan to the byte, and a plan's own result has
+nothing left to do for the same goals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kafkaops.model.cluster import ClusterState
+from kafkaops.placement import layout as layouts
+from kafkaops.placement import leaders, problem, table
+from kafkaops.placement.goals import Balance, Goals, Objective
+from kafkaops.placement.layout import After, Layout
+from kafkaops.placement.moves import Move
+from kafkaops.placement.plan import BrokerLoad, Load, Placement, Violations
+from kafkaops.placement.problem import Problem
+from kafkaops.placement.search import search
+from kafkaops.placement.spread import over_racks
+from kafkaops.placement.table import Bools, Ints, Table
+from kafkaops.placement.witness import some
+
+DEFAULT = Goals(repair=True, balance=(Balance.REPLICAS, Balance.LEADERS))
+"""What is planned where nothing is asked for."""
+
+
+def plan(state: ClusterState, goals: Goals) -> Placement:
+    """The plan for a cluster. UsageFault: unknown names in the goals. GuardRefused (`Infeasible`
+    with a witness): no placement reaches them."""
+    return of_table(table.of_state(state), goals)
+
+
+def of_table(t: Table, goals: Goals) -> Placement:
+    """The same for arrays, without log directories."""
+    asked = problem.build(t, goals)
+    found = search(asked)
+    after = layouts.changed(asked, found.decision)
+    laid = layouts.laid_out(t, after)
+    if goals.evens(Balance.LEADERS):
+        after = _with_leaders(t, asked, after, laid)
+        laid = layouts.laid_out(t, after)
+    moves = _moves(t, after)
+    copied = sum(len(m.adding) for m in moves)
+    size = sum(m.copied for m in moves)
+    assert found.cost == (size if goals.objective is Objective.BYTES else copied)
+    return Placement(
+        t.cluster_id, goals, moves, (), found.cost, found.bound, found.closed, found.proof,
+        copied, size, leaders.changed(t, laid), _loads(t, asked, laid),
+        violations(t, layouts.now(t), t.rack, t.live),
+        violations(t, laid, asked.rack, asked.usable),
+        tuple(asked.notes + _notes(t, asked, laid)),
+    )  # fmt: skip
+
+
+def _with_leaders(t: Table, asked: Problem, after: After, laid: Layout) -> After:
+    ordered = leaders.even(t, laid, asked.active, asked.usable)
+    merged = {**after, **ordered}
+    return {p: merged[p] for p in sorted(merged)}
+
+
+def _moves(t: Table, after: After) -> tuple[Move, ...]:
+    ids = t.brokers.tolist()
+    found = []
+    for p in sorted(after):
+        before, then = t.replicas(p), tuple(ids[b] for b in after[p])
+        if before != then:
+            found.append(Move(t.tp(p), before, then, int(t.size[p])))
+    return tuple(found)
+
+
+def _loads(t: Table, asked: Problem, laid: Layout) -> tuple[BrokerLoad, ...]:
+    then = _load(t, laid)
+    now = _load(t, layouts.now(t))
+    return tuple(
+        BrokerLoad(
+            int(t.brokers[b]), t.rack_name(b), bool(t.live[b]),
+            bool(t.live[b] and not asked.usable[b]), now[b], then[b],
+        )
+        for b in range(len(t.brokers))
+    )  # fmt: skip
+
+
+def _load(t: Table, laid: Layout) -> list[Load]:
+    count = len(t.brokers)
+    replicas = np.bincount(laid.holder, minlength=count)
+    first = laid.holder[laid.start[:-1][np.diff(laid.start) > 0]]
+    led = np.bincount(first, minlength=count)
+    held = np.zeros(count, np.int64)
+    np.add.at(held, laid.holder, t.size[laid.owner])
+    triples = zip(replicas.tolist(), led.tolist(), held.tolist(), strict=True)
+    return [Load(*three) for three in triples]
+
+
+def violations(t: Table, laid: Layout, rack: Ints, usable: Bools) -> Violations:
+    """Partitions that are not spread over the racks of usable brokers as evenly as can be. Where
+    no broker names a rack there is nothing to judge."""
+    k = int(rack.max(initial=-1)) + 1
+    if not k:
+        return Violations(0)
+    placed = np.flatnonzero(rack[laid.holder] >= 0)
+    at = laid.owner[placed] * k + rack[laid.holder[placed]]
+    spread = np.bincount(at, minlength=t.partitions * k).reshape(t.partitions, k)
+    in_rack = np.bincount(rack[usable & (rack >= 0)], minlength=k).tolist()
+    total = spread.sum(axis=1)
+    bad = np.zeros(t.partitions, np.bool_)
+    for count in np.unique(total).tolist():
+        low, high = over_racks(count, in_rack)
+        rows = total == count
+        bad[rows] = ((spread[rows] < low) | (spread[rows] > high)).any(axis=1)
+    rows = np.flatnonzero(bad)
+    return Violations(len(rows), tuple(str(t.tp(p)) for p in rows[:5].tolist()))
+
+
+def _notes(t: Table, asked: Problem, laid: Layout) -> list[str]:
+    found = []
+    if t.busy.any():
+        found.append(f"{int(t.busy.sum())} partitions are on the move already and left alone")
+    ghosts = np.unique(t.owner[asked.ghosts])
+    if len(ghosts):
+        ids = np.unique(t.brokers[t.holder[asked.ghosts]]).tolist()
+        found.append(
+            f"{len(ghosts)} partitions have replicas on brokers that are not up ({some(ids)}), and"
+            " these stay; --drain such a broker to replace them"
+        )
+    racks = len(np.unique(asked.rack[asked.usable]))
+    tight = int((np.diff(laid.start)[asked.active] > racks).sum())
+    if tight:
+        found.append(
+            f"{tight} partitions have more replicas than there are racks ({racks}): some share one"
+        )
+    return found
