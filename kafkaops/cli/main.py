@@ -31,6 +31,9 @@ class Root(OpsGroup):
         "features": Lazy(
             "kafkaops.cli.features", "Feature levels: show, plan, finalize, downgrade."
         ),
+        "placement": Lazy(
+            "kafkaops.cli.placement", "Place partitions; new topics; size a cluster."
+        ),
         "verify": Lazy("kafkaops.cli.verify", "Prove that two clusters hold the same records."),
         "offsets": Lazy("kafkaops.cli.offsets", "Exact offsets of one cluster on the other."),
         "cutover": Lazy("kafkaops.cli.cutover", "The names that clients follow: show, flip, back."),
