@@ -13,6 +13,7 @@ HELP = """Where partitions are, and where they should be.
 
 \b
 Examples:
+  kafkaops placement plan --add 7 --add 8 --out moves.json
   kafkaops placement size --instance-type r6i.2xlarge --write-rate 200MiB/s
   kafkaops placement topic create payments --partitions 12 --plan
   kafkaops placement partitions add payments --to 24 --plan
@@ -21,6 +22,11 @@ Examples:
 
 class Placement(OpsGroup):
     lazy: ClassVar[Mapping[str, Lazy]] = {
+        "plan": Lazy("kafkaops.cli.placement_plan", "The fewest moves to a goal.", "plan_app"),
+        "show": Lazy("kafkaops.cli.placement_plan", "Brokers by rack, now and after.", "show_app"),
+        "leaders": Lazy(
+            "kafkaops.cli.placement_plan", "Even leaders, moving no bytes.", "leaders_app"
+        ),
         "topic": Lazy("kafkaops.cli.placement_topics", "New topics, even from the start.", "topic"),
         "partitions": Lazy(
             "kafkaops.cli.placement_topics",

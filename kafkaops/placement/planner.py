@@ -6,6 +6,8 @@ nothing left to do for the same goals.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kafkaops.model.cluster import ClusterState
@@ -23,6 +25,13 @@ from kafkaops.placement.witness import some
 
 DEFAULT = Goals(repair=True, balance=(Balance.REPLICAS, Balance.LEADERS))
 """What is planned where nothing is asked for."""
+
+
+def completed(goals: Goals) -> Goals:
+    """The goals, and where they are to reach nothing, what is planned then."""
+    if not goals.none:
+        return goals
+    return replace(goals, repair=DEFAULT.repair, balance=DEFAULT.balance)
 
 
 def plan(state: ClusterState, goals: Goals) -> Placement:
