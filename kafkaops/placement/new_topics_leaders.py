@@ -1,10 +1,11 @@
 """Who leads each new partition, and in which order the others follow. Pure.
 
-Leaders are chosen after replicas. Leadership is then moved along chains of partitions (u hands one
-to w, w another one to v) until no chain makes it more even: over the brokers, then over racks, then
-over what brokers lead of all topics. The counts of leaders that given replicas allow are the bases
-of a matroid, and the measure is convex over nested groups, so that where no single chain helps
-nothing does (Murota, Discrete Convex Analysis, 2003).
+Leaders are chosen after replicas. Leadership is moved along chains of partitions (u hands one to w,
+w another one to v) until no chain makes it more even: over the brokers, then over racks, then over
+what brokers lead of all topics. For the brokers alone that is the optimum: the counts of leaders
+that given replicas allow are the bases of a matroid (Murota, Discrete Convex Analysis, 2003). With
+racks it need not be; where racks differ by more than one a min-cost flow has the last word, whose
+costs are convex in the leaders of each broker and of each rack.
 """
 
 from __future__ import annotations
@@ -29,10 +30,15 @@ class Led(Protocol):
 
 
 class Leadership:
-    """Leaders of `sets`, by position, and how many each broker and rack leads of the topic."""
+    """Leaders of `sets`, by position, and how many each broker and rack leads of the topic. They
+    begin as `given`, or each with the replica that leads the least so far."""
 
     def __init__(
-        self, ring: Sequence[Led], sets: Sequence[Sequence[int]], there: Mapping[int, Replicas]
+        self,
+        ring: Sequence[Led],
+        sets: Sequence[Sequence[int]],
+        there: Mapping[int, Replicas],
+        given: Sequence[int] | None = None,
     ) -> None:
         self.sets = sets
         self.order = {p.id: i for i, p in enumerate(ring)}
@@ -46,7 +52,7 @@ class Leadership:
         self.leader: list[int] = []
         self.leads: dict[int, set[int]] = {b: set() for b in self.order}
         for i, brokers in enumerate(sets):
-            best = min(brokers, key=self._burden)
+            best = min(brokers, key=self._burden) if given is None else given[i]
             self.leader.append(best)
             self.leads[best].add(i)
             self._count(best, 1)
@@ -59,6 +65,12 @@ class Leadership:
         self.count[broker] += by
         self.of_rack[self.rack[broker]] += by
         self.of_all[broker] += by
+
+    @property
+    def unevenness(self) -> tuple[int, int]:
+        """Sums of squares of what brokers, and racks, lead of the topic."""
+        brokers, racks = self.count.values(), self.of_rack.values()
+        return sum(c * c for c in brokers), sum(c * c for c in racks)
 
     def gain(self, giver: int, taker: int) -> tuple[int, int, int]:
         """Change of the sums of squares, halved, if one more is led by `taker` and one less by
@@ -116,7 +128,49 @@ def lead(
     found = Leadership(ring, sets, there)
     while found.improve():
         pass
+    if max(found.of_rack.values()) - min(found.of_rack.values()) > 1:
+        exact = Leadership(ring, sets, there, _exact(ring, sets, there))
+        if exact.unevenness < found.unevenness:
+            found = exact
+            while found.improve():
+                pass
     return found.leader
+
+
+def _exact(
+    ring: Sequence[Led], sets: Sequence[Sequence[int]], there: Mapping[int, Replicas]
+) -> list[int]:
+    """Leaders with the least sum of squares over brokers and, of those, over racks."""
+    from ortools.graph.python import min_cost_flow
+
+    empty = Leadership(ring, (), there)
+    racks = list(empty.of_rack)
+    broker_node = {b: len(sets) + i for i, b in enumerate(empty.order)}
+    rack_node = {rack: len(sets) + len(broker_node) + i for i, rack in enumerate(racks)}
+    sink = len(sets) + len(broker_node) + len(rack_node)
+    most = max(empty.of_rack.values()) + len(sets)
+    weight = len(sets) * (2 * most + 1) + 1  # one step of a broker outweighs all steps of racks
+    flow = min_cost_flow.SimpleMinCostFlow()
+    arcs: list[tuple[int, int, int]] = []
+    for i, brokers in enumerate(sets):
+        flow.set_node_supply(i, 1)
+        for b in brokers:
+            arc = flow.add_arc_with_capacity_and_unit_cost(i, broker_node[b], 1, 0)
+            arcs.append((arc, i, b))
+    flow.set_node_supply(sink, -len(sets))
+    wanted = Counter(b for brokers in sets for b in brokers)
+    for b, node in broker_node.items():
+        for more in range(wanted[b]):
+            cost = weight * (2 * (empty.count[b] + more) + 1)
+            flow.add_arc_with_capacity_and_unit_cost(node, rack_node[empty.rack[b]], 1, cost)
+    for rack, node in rack_node.items():
+        for more in range(len(sets)):
+            cost = 2 * (empty.of_rack[rack] + more) + 1
+            flow.add_arc_with_capacity_and_unit_cost(node, sink, 1, cost)
+    status = flow.solve()
+    assert status == flow.OPTIMAL, status
+    leaders = {i: b for arc, i, b in arcs if flow.flow(arc)}
+    return [leaders[i] for i in range(len(sets))]
 
 
 def in_turn(

@@ -154,6 +154,15 @@ def test_twelve_partitions_on_six_brokers_by_hand() -> None:
         assert len({row[1] for row in rows.values() if row[0] == broker}) == 2
 
 
+def test_leaders_are_even_over_racks_where_no_single_chain_helps() -> None:
+    """Six partitions of RF 2 on 24 brokers in 6 racks, found by chance: chains alone stop at a rack
+    that leads two and one that leads none; the flow finds one each."""
+    loads = [8, 5, 6, 9, 6, 4, 8, 9, 2, 0, 6, 3, 8, 5, 0, 9, 3, 2, 1, 6, 2, 8, 9, 4]
+    brokers = [Place(i, f"r{i % 6}", 0, load) for i, load in enumerate(loads)]
+    rows = assign(brokers, 6, 2)
+    assert sorted(row[0] % 6 for row in rows.values()) == [0, 1, 2, 3, 4, 5]
+
+
 def test_new_partitions_go_on_where_the_last_one_stopped() -> None:
     brokers = places(1, 1, 1)
     there = {0: (1, 2, 3), 1: (2, 3, 1), 2: (3, 1, 2), 3: (1, 3, 2)}
