@@ -155,10 +155,11 @@ def test_twelve_partitions_on_six_brokers_by_hand() -> None:
 
 
 def test_leaders_are_even_over_racks_where_no_single_chain_helps() -> None:
-    """Six partitions of RF 2 on 24 brokers in 6 racks, found by chance: chains alone stop at a rack
+    """Six partitions of RF 2 on 12 brokers in 6 racks, found by chance: chains alone stop at a rack
     that leads two and one that leads none; the flow finds one each."""
-    loads = [8, 5, 6, 9, 6, 4, 8, 9, 2, 0, 6, 3, 8, 5, 0, 9, 3, 2, 1, 6, 2, 8, 9, 4]
-    brokers = [Place(i, f"r{i % 6}", 0, load) for i, load in enumerate(loads)]
+    replicas = [4, 0, 0, 9, 1, 1, 3, 9, 2, 5, 7, 1]
+    leaders = [7, 4, 4, 6, 9, 9, 8, 5, 8, 8, 8, 1]
+    brokers = [Place(i, f"r{i % 6}", replicas[i], leaders[i]) for i in range(12)]
     rows = assign(brokers, 6, 2)
     assert sorted(row[0] % 6 for row in rows.values()) == [0, 1, 2, 3, 4, 5]
 
