@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,8 +30,8 @@ from tests.crash.engine_harness import (
     uncrashed,
 )
 from tests.crash.fleet_scene import FleetRestart, as_before
-from tests.crash.restart_scene import VOTERS
-from tests.crash.test_downtime import Outage
+from tests.crash.restart_scene import RACKS, VOTERS
+from tests.crash.test_downtime import Outage, back_of
 from tests.crash.upgrade_scene import OLD, Upgrade
 
 SHARE, PAIRS = (1.0, 0.05) if SOAK else (1 / 30, 0.01)
@@ -89,6 +89,30 @@ def test_an_outage_holds_everything_and_killed_at_every_change_it_gives_it_back(
     as_before(world)
     swept = sweep(outage, reads=SOAK, share=SHARE).verdict()
     assert swept.killed > 5
+
+
+def test_back_from_an_outage_no_group_is_suspended_for_who_was_never_touched() -> None:
+    first = next(n for n, (name, _) in enumerate(uncrashed(outage)[1].calls, 1) if "_stop" in name)
+    world = FleetOutage()
+    scene = Outage.scene(world)
+    scene.process(Point(first, "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if not n.pid]
+    world.loud = True
+    leaving.restore(world.world)
+    asked: list[str] = []
+    suspend = world.scaling.suspend
+
+    def seen(group: str, processes: Sequence[str]) -> None:
+        asked.append(group)
+        suspend(group, processes)
+
+    world.scaling.suspend = seen  # type: ignore[method-assign]
+    back = Outage.scene(world, plan=back_of(world, scene.plan))
+    with leaving.restored(world.world):
+        back.play()
+    assert back.outcomes == ["done"]
+    assert set(asked) == {f"asg-{RACKS[down]}"}
+    as_before(world)
 
 
 class FleetUpgrade(FleetRestart, Upgrade):

@@ -161,6 +161,9 @@ def way_back(
         if spec.kind in left_out or (host and host not in touched):
             continue
         args = {**spec.args, "notes": BACK, "proof": BACK if over else OPERATION}
+        if spec.kind == "scaling-held":  # not for the others: what is given back covers them too
+            for name in ("until", "mates", "instances"):
+                args[name] = {h: value for h, value in args[name].items() if h in touched}
         if host:
             release, link = version(host)
             args |= {"version": release, "link": link, "before": spec.args["version"]}
