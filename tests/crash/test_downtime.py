@@ -215,6 +215,26 @@ def test_a_host_that_is_gone_with_its_machine_is_left_out_too() -> None:
     assert world.cluster.serving()
 
 
+def test_a_broker_that_is_up_cannot_be_left_out_before_the_ends_stand_still() -> None:
+    """It would be neither closed nor stopped, and take writes while the others are away."""
+    world = Outage()
+    world.facts.put(WITHOUT, ["blue-4"])
+    scene = world.scene()
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    assert (caught.value.code, int(caught.value.exit)) == ("KO-WITHOUT-ALIVE", 8)
+    assert "blue-4" in caught.value.message
+    assert world.cluster.serving()
+    assert set(world.starts().values()) == {0}
+    assert not any(host.closed for host in world.brokers)
+    world.cluster.die(4)
+    world.hosts["blue-4"].away = True
+    world.brokers.remove(world.hosts["blue-4"])  # nobody can write to it any more
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.versions() == {**dict.fromkeys(NODES, NEW), 4: OLD}
+
+
 def test_once_clients_were_let_in_nobody_is_elected_by_what_was_proven_before() -> None:
     world = Outage(options=Options(outage=36000.0))
     plan = world.plan()

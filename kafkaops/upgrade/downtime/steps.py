@@ -42,6 +42,27 @@ class OutageStep(NodeStep):
         without = world.facts.get(WITHOUT) or ()
         return [world.hosts[name] for name in self.brokers if name not in without]
 
+    def safe(self, world: World) -> Blocked | None:
+        """Until the ends stand still only a broker that is gone may be left out: one that runs
+        would be neither closed nor stopped, and take writes while the others are away."""
+        without = world.facts.get(WITHOUT) or ()
+        left_out = [name for name in self.brokers if name in without]
+        if not left_out or self.proven(world, "still") is not None:
+            return None
+        up = set(self.cluster(world).brokers_up())
+        nodes = {h.name: h.node_id for h in self.cluster_spec(world).hosts}
+        alive = [name for name in left_out if nodes.get(name) in up]
+        if not alive:
+            return None
+        return Blocked(
+            "KO-WITHOUT-ALIVE",
+            f"{named(alive)} cannot be left out: its broker is registered, and would go on taking"
+            " writes",
+            "kafkaops run rollback; or stop that broker, or wait until its registration has ended,"
+            " and resume",
+            transient=False,
+        )
+
     def note(self, world: World, name: str, value: Any) -> None:
         world.facts.put(f"{self.notes}.{name}", value)
 
@@ -167,6 +188,8 @@ class Down(OutageStep):
             world.say(f"{self.name} did not end by itself: its logs will be recovered at the start")
 
     def undo(self, world: World) -> None:
+        if self.left_out(world):
+            return
         if self.mark(world) is not None and not self.unit(world).running:
             self.host(world).unit_start(self.service(world))
 
