@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from kafkaops.engine.errors import GuardRefused, StepFailed
+from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
+from kafkaops.upgrade.conduct import Conduct
+from kafkaops.upgrade.protocol.operation import rollback
 from kafkaops.upgrade.protocol.raising import crossed
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import SOAK, Point, Scene, forward, sweep, uncrashed
+from kafkaops.upgrade.rolling.phases import WITHOUT
+from tests.crash.engine_harness import (
+    JOURNAL,
+    SOAK,
+    NoLease,
+    Point,
+    Scene,
+    forward,
+    sweep,
+    uncrashed,
+)
 from tests.crash.protocol_scene import CONTROLLER, Raise, file
 from tests.crash.restart_scene import RACKS
 
@@ -121,6 +137,29 @@ def test_started_by_somebody_else_with_the_new_file_there_is_no_way_back_either(
     world.clock.sleep(10)
     scene.play()
     assert scene.state()["starts"] == ONCE
+
+
+def rolled_back(world: Raise, scene: Scene[World]) -> RunResult:
+    """As the command does it."""
+    journal = Journal.open(JOURNAL, world.clock, scene.files)
+    directory = SimpleNamespace(look=lambda: journal, current=lambda: journal, id="run-1")
+    return rollback(Conduct(world.world, cast(Any, directory), NoLease()))
+
+
+def test_a_host_that_died_after_its_stop_bars_the_way_back_in_words_and_can_be_left_out() -> None:
+    world = Raise()
+    scene = world.scene()
+    scene.process(Point(calls(world, "].put")[0], "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if not n.pid]
+    world.hosts[f"blue-{down}"].away = True
+    with pytest.raises(GuardRefused) as caught:
+        rolled_back(world, scene)
+    assert (caught.value.code, caught.value.where) == ("KO-HOST-AWAY", f"blue-{down}")
+    assert "whether its broker was started with the new protocol" in caught.value.message
+    assert f"kafkaops run rollback run-1 --without blue-{down}" in caught.value.hint
+    world.facts.put(WITHOUT, [f"blue-{down}"])
+    assert rolled_back(world, scene).outcome == "rolled-back"
+    assert world.starts() == dict.fromkeys(RACKS, 0)
 
 
 def test_a_unit_that_starts_with_another_file_is_found_out_at_the_first_broker() -> None:

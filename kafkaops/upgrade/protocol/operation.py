@@ -6,7 +6,7 @@ protocol; until then it restores the files and starts what is down.
 
 from __future__ import annotations
 
-from kafkaops.engine.errors import GuardRefused
+from kafkaops.engine.errors import GuardRefused, Unreachable
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.upgrade.conduct import Conduct
@@ -31,9 +31,19 @@ def resume(conduct: Conduct) -> RunResult:
 
 
 def rollback(conduct: Conduct) -> RunResult:
-    """Restore the files and start what is down, and end the run."""
+    """Restore the files and start what is down, and end the run. GuardRefused where a broker was
+    started with the new protocol, or cannot be asked whether it was."""
     plan = conduct.run.look().plan
-    host = raising.crossed(conduct.world, plan)
+    try:
+        host = raising.crossed(conduct.world, plan)
+    except Unreachable as error:
+        raise GuardRefused(
+            "KO-HOST-AWAY",
+            f"{error.message}: whether its broker was started with the new protocol cannot be told",
+            where=error.where,
+            hint=f"bring it back, then kafkaops run rollback {conduct.run.id}; without it, if its"
+            f" broker stays down: kafkaops run rollback {conduct.run.id} --without {error.where}",
+        ) from error
     if host:
         boundary = next(s.irreversible for s in plan.specs if s.irreversible)
         raise GuardRefused(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 
-from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.engine.step import Blocked, Plan, State, Step
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
@@ -44,6 +44,8 @@ class Written(NodeStep):
 
     def undo(self, world: World) -> None:
         """Restore what it said, unless a process runs with it."""
+        if self.left_out(world):
+            return
         before = self.get(world, "protocol-before")
         if before is not None and not self.unit(world).running and self._said(world) != before:
             self._write(world, str(before))
@@ -128,10 +130,16 @@ class RestedWith(Rested):
 
 
 def crossed(world: World, plan: Plan) -> str:
-    """The first host whose broker was started with the new protocol in this run; "" for none."""
+    """The first host whose broker was started with the new protocol in this run; "" for none. One
+    that is left out is not asked. Unreachable, with the host as where, for one that does not
+    answer."""
     for spec in plan.specs:
-        if spec.kind == "protocol-written" and _runs_with(Written(spec), world):
-            return str(spec.args["host"])
+        host = str(spec.args.get("host", ""))
+        try:
+            if spec.kind == "protocol-written" and _runs_with(Written(spec), world):
+                return host
+        except Unreachable as error:
+            raise Unreachable(error.code, error.message, where=host, hint=error.hint) from error
     return ""
 
 
@@ -140,7 +148,7 @@ def _runs_with(step: Written, world: World) -> bool:
     if step.get(world, "starting") is not None:
         return True
     mark = step.mark(world)
-    if mark is None or not mark.replaced_by(step.unit(world)):
+    if mark is None or step.left_out(world) or not mark.replaced_by(step.unit(world)):
         return False
     return step.check(world) is State.DONE
 

@@ -114,5 +114,5 @@ class Switched(InstallStep):
 
     def undo(self, world: World) -> None:
         before = self.get(world, "link-before")
-        if before is not None and not self.unit(world).running:
+        if before is not None and not self.left_out(world) and not self.unit(world).running:
             self.host(world).switch(self.place(world).link, str(before))

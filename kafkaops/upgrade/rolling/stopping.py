@@ -41,6 +41,8 @@ class Stopped(NodeStep):
 
     def undo(self, world: World) -> None:
         """Start it again if it is down for us. A restart itself cannot be taken back."""
+        if self.left_out(world):
+            return
         if self.mark(world) is not None and not self.unit(world).running:
             self.host(world).unit_start(self.service(world))
 
