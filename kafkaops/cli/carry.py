@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kafkaops.cli import consent
 from kafkaops.cli.interrupt import stoppable
 from kafkaops.cli.output import news
-from kafkaops.cli.parting import Parting
+from kafkaops.cli.parting import Parting, clients_stopped
 from kafkaops.cli.progress import Board
 from kafkaops.cli.session import current
 from kafkaops.engine.audit import Audit
@@ -26,7 +26,6 @@ from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
 from kafkaops.ports.facts import Facts
-from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.fleet.leaving import left, restored
 from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
@@ -90,18 +89,10 @@ def clients_words(loaded: Loaded, run: Run) -> list[str]:
     """That clients are stopped, and what starts them; nothing where none is, or a process is at
     work on them."""
     return (
-        [] if run.directory.running() else _stopped(run.directory, resume_command(loaded, run.id))
+        []
+        if run.directory.running()
+        else clients_stopped(run.directory.facts(), resume_command(loaded, run.id))
     )
-
-
-def _stopped(directory: RunDirectory, resume: str) -> list[str]:
-    names = stopped(directory.facts())
-    if not names:
-        return []
-    return [
-        f"clients are STOPPED by hooks: {', '.join(names)}; what starts them, there or back:"
-        f" {resume}"
-    ]
 
 
 def busy(run: Run) -> OpsError:
@@ -159,6 +150,7 @@ def carry(
                 parting = Parting(
                     conduct.world.facts,
                     lambda say: operations.world(loaded.config, run_dir=directory.path, say=say),
+                    resume=resume,
                 )
                 with (
                     board.shown(),
@@ -177,7 +169,7 @@ def carry(
             error.resume = resume  # type: ignore[attr-defined]
         if stop.runner is not None:
             write(outcome=error.code, exit=int(error.exit))
-        for line in _stopped(directory, resume):
+        for line in clients_stopped(directory.facts(), resume):
             news(line)
         _forget_empty(directory)
         raise

@@ -1,5 +1,5 @@
-"""A second Ctrl-C: what the run holds is given back first, then the process exits; a third exits at
-once.
+"""A second Ctrl-C: who is stopped is told and what the run holds is given back first, then the
+process exits; a third exits at once.
 
 Invariant: it works beside whatever the interrupted thread was doing, by ports of its own, and never
 waits for longer than `PATIENCE`.
@@ -13,15 +13,27 @@ from collections.abc import Callable
 
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.fleet import leaving
 
 PATIENCE = 90.0
 """Seconds: AWS shows within a minute what it was asked for."""
 
 
+def clients_stopped(facts: Facts, resume: str) -> list[str]:
+    """That clients are stopped, and the command that starts them; nothing where none is."""
+    names = stopped(facts)
+    if not names:
+        return []
+    return [
+        f"clients are STOPPED by hooks: {', '.join(names)}; what starts them, there or back:"
+        f" {resume}"
+    ]
+
+
 class Parting:
     """Called with the exit code, from a signal handler. `world` builds a world that tells what it
-    says to the function it is given."""
+    says to the function it is given; `resume` is the command that goes on."""
 
     def __init__(
         self,
@@ -29,13 +41,18 @@ class Parting:
         world: Callable[[Callable[[str], None]], World],
         leave: Callable[[int], None] = os._exit,
         patience: float = PATIENCE,
+        resume: str = "",
     ) -> None:
         self._facts, self._world = facts, world
-        self._leave, self._patience = leave, patience
+        self._leave, self._patience, self._resume = leave, patience, resume
         self._parted = False
 
     def __call__(self, code: int) -> None:
-        held = [] if self._parted else leaving.left(self._facts)
+        held: list[str] = []
+        if not self._parted:
+            for line in clients_stopped(self._facts, self._resume):
+                _tell(line)
+            held = leaving.left(self._facts)
         self._parted = True
         if held:
             _tell("giving back what is held first; Ctrl-C once more leaves it as it is")

@@ -15,6 +15,7 @@ from kafkaops.config.schema import Config
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.hooking import BEGUN
 from kafkaops.upgrade.fleet import groups
 from tests.crash.fake_scaling import FakeScaling
 from tests.unit.cli.conftest import Kafkaops
@@ -55,6 +56,26 @@ def test_with_nothing_held_it_leaves_at_once(capfd: pytest.CaptureFixture[str]) 
 
     Parting(MemoryFacts(), world, left.append)(130)
     assert left == [130]
+    assert capfd.readouterr().err == ""
+
+
+def test_who_is_stopped_by_hooks_is_told_with_what_starts_them(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """No timer starts clients again: whoever leaves must know who stands still."""
+    facts, left = MemoryFacts(), list[int]()
+    facts.put(f"forward.{BEGUN}", ["readers", "writers"])
+
+    def world(say: Callable[[str], None]) -> World:
+        raise AssertionError("there is nothing to give back")
+
+    parting = Parting(facts, world, left.append, resume="kafkaops run resume demo-1")
+    parting(130)
+    assert left == [130]
+    told = capfd.readouterr().err
+    assert "clients are STOPPED by hooks: readers, writers" in told
+    assert told.endswith("kafkaops run resume demo-1\n")
+    parting(130)
     assert capfd.readouterr().err == ""
 
 
