@@ -10,7 +10,16 @@ import typer
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason
 from kafkaops.cli.job import Asked, Job, Wish, carried_out
-from kafkaops.cli.roll_flags import Accept, Cluster, MaxBatch, Soak, WholeRacks
+from kafkaops.cli.roll_flags import (
+    Accept,
+    Canary,
+    Cluster,
+    GateTimeout,
+    MaxBatch,
+    ReturnTimeout,
+    Soak,
+    WholeRacks,
+)
 from kafkaops.cli.session import current
 
 if TYPE_CHECKING:
@@ -28,8 +37,11 @@ def protocol(
     cluster: Cluster = "blue",
     max_batch: MaxBatch = None,
     whole_racks: WholeRacks = False,
+    canary: Canary = True,
     soak: Soak = 10.0,
     accept: Accept = None,
+    gate_timeout: GateTimeout = 1800.0,
+    return_timeout: ReturnTimeout = 3600.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
@@ -61,6 +73,9 @@ def protocol(
         soak=soak,
         accept=tuple(accept or ()),
         to=str(Protocol.wanted(to)),
+        canary=canary,
+        gate_timeout=gate_timeout,
+        return_timeout=return_timeout,
     )
     asked = Asked(
         cluster,

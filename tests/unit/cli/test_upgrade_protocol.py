@@ -117,6 +117,17 @@ def test_one_that_failed_is_gone_on_with_by_name_only(
     assert raised.starts() == ONCE
 
 
+def test_how_long_it_waits_and_whether_one_goes_first_is_chosen(kafkaops: Kafkaops) -> None:
+    more = ("--gate-timeout", "77", "--return-timeout", "99", "--no-canary")
+    code, document, _ = kafkaops(*TO, "--plan", *more)
+    assert code == 0
+    options = document["plan"]["snapshot"]["options"]
+    chosen = [options[name] for name in ("gate_timeout", "return_timeout", "canary")]
+    assert chosen == [77.0, 99.0, False]
+    deadlines = {s["kind"]: s["deadline"] for s in document["plan"]["specs"]}
+    assert (deadlines["gate-open"], deadlines["protocol-spoken"]) == (77.0, 99.0)
+
+
 @pytest.mark.parametrize("to", ["4.0", "new"])
 def test_what_makes_no_sense_is_said(kafkaops: Kafkaops, to: str) -> None:
     code, document, _ = kafkaops("upgrade", "protocol", "--to", to)
