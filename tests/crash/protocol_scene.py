@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
-from kafkaops.ports.world import World
 from kafkaops.upgrade.protocol import survey
 from kafkaops.upgrade.protocol.registry import REGISTRY
 from kafkaops.upgrade.rolling.choosing import Options
-from tests.crash.engine_harness import Scene
-from tests.crash.restart_scene import PROTOCOLS, Restart
+from tests.crash.restart_scene import Restart
 
 FILE = b"# by hand\r\nbroker.id=%d\n inter.broker.protocol.version = 3.8 \r\nlog.dirs=/a,\\\n  /b"
 CONTROLLER = 2
@@ -27,6 +23,8 @@ def file(node: int, protocol: bytes = b"3.8") -> bytes:
 class Raise(Restart):
     """Six brokers that run 3.9.2 and speak 3.8; broker 2 is the controller. `always` holds that no
     byte but the value's is changed, and that none ever starts twice."""
+
+    registry = REGISTRY
 
     def __init__(self, options: Options | None = None, **more: Any) -> None:
         options = replace(options or Options(), to=(options and options.to) or "3.9")
@@ -50,13 +48,13 @@ class Raise(Restart):
         host = self.hosts[f"blue-{node}"]
         return host.files[host.properties]
 
-    def protocols(self) -> dict[int, str]:
+    def spoken(self) -> dict[int, str]:
         """What each process speaks."""
         return {host.node.id: host.node.protocol for host in self.hosts.values()}
 
     def state(self) -> Any:
         return super().state() | {
-            "protocols": self.protocols(),
+            "protocols": self.spoken(),
             "files": {node: self.file(node).decode() for node in self.cluster.nodes},
         }
 
@@ -64,19 +62,3 @@ class Raise(Restart):
         super().always()
         for node in self.cluster.nodes:
             assert self.file(node) in (file(node), file(node, b"3.9"))
-
-    def scene(
-        self,
-        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
-        plan: Plan | None = None,
-    ) -> Scene[World]:
-        return Scene(
-            plan=plan or self.plan(),
-            registry=REGISTRY,
-            world=self.world,
-            clock=self.clock,
-            protocols=PROTOCOLS,
-            state=self.state,
-            always=self.always,
-            operate=operate,
-        )

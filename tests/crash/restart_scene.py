@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from kafkaops.config.schema import Config
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.engine.step import Plan
 from kafkaops.engine.store import MemoryFacts
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.facts import Facts
@@ -52,6 +53,7 @@ class Restart:
     """One fresh world. `options` are those of the command."""
 
     protocols = PROTOCOLS
+    registry = REGISTRY
 
     def __init__(
         self,
@@ -106,12 +108,17 @@ class Restart:
         self.cluster.watch()
         assert not self.cluster.faults, self.cluster.faults
 
+    def plan(self) -> Plan:
+        return survey.plan(self.world, self.options, "run-1")
+
     def scene(
-        self, operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run()
+        self,
+        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
+        plan: Plan | None = None,
     ) -> Scene[World]:
         return Scene(
-            plan=survey.plan(self.world, self.options, "run-1"),
-            registry=REGISTRY,
+            plan=plan or self.plan(),
+            registry=self.registry,
             world=self.world,
             clock=self.clock,
             protocols=self.protocols,

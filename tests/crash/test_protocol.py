@@ -93,7 +93,7 @@ def test_before_the_first_start_the_way_back_restores_the_file_and_starts_what_i
         assert scene.outcomes == ["killed", "rolled-back"]
         assert all(world.file(node) == file(node) for node in RACKS)
         assert all(node.pid for node in world.cluster.nodes.values())
-        assert world.protocols() == dict.fromkeys(RACKS, "3.8")
+        assert world.spoken() == dict.fromkeys(RACKS, "3.8")
         assert crossed(world.world, scene.plan) == ""  # so a way back that is killed can go on
 
 
@@ -196,7 +196,7 @@ def test_a_node_held_back_from_its_batch_goes_alone_with_its_file_written() -> N
     assert any(f"blue-{left}: held back" in line for line in world.said)
     assert scene.outcomes == ["killed", "done"]
     assert world.file(left) == file(left, b"3.9")
-    assert world.protocols()[left] == "3.9"
+    assert world.spoken()[left] == "3.9"
     assert world.starts()[left] == 1
 
 
@@ -211,4 +211,4 @@ def test_files_that_say_it_and_processes_that_started_since_are_left_alone() -> 
     assert "blue-1 speaks 3.9 already" in plan.notes
     world.scene(plan=plan).play()
     assert world.starts() == {**ONCE, 1: 0}
-    assert world.protocols() == dict.fromkeys(RACKS, "3.9")
+    assert world.spoken() == dict.fromkeys(RACKS, "3.9")

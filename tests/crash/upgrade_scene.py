@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.versions import Tarball
-from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
-from tests.crash.engine_harness import Scene
 from tests.crash.restart_scene import Restart
 
 OLD, NEW = "3.9.2", "4.3.1"
@@ -50,22 +46,6 @@ class Upgrade(Restart):
             "versions": self.versions(),
             "links": {host.name: host.links["/opt/kafka/current"] for host in self.hosts.values()},
         }
-
-    def scene(
-        self,
-        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
-        plan: Plan | None = None,
-    ) -> Scene[World]:
-        return Scene(
-            plan=plan or self.plan(),
-            registry=self.registry,
-            world=self.world,
-            clock=self.clock,
-            protocols=self.protocols,
-            state=self.state,
-            always=self.always,
-            operate=operate,
-        )
 
 
 def in_zookeeper_mode() -> Upgrade:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from typing import Any
 
 import pytest
 
-from kafkaops.lab.enter import run_inside
+from tests.integration.observing import observed
 from tests.integration.pair import ROOT, Pair
 from tests.integration.sample import turn
 
 pytestmark = pytest.mark.lab
 
 OLD, NEW = "3.9.2", "4.3.1"
-OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"
 NODES = {f"blue-{n}": n for n in range(1, 10)} | {f"ctl-{n}": 100 + n for n in (1, 2, 3)}
 LOAD = ("--producers", "p-1:librdkafka,p-2:kafka-python", "--groups", "g-1:librdkafka")
 
@@ -44,20 +42,6 @@ def rolling_lab(directory: Path) -> Iterator[Pair]:
         yield made
     finally:
         made.in_lab("lab", "down")
-
-
-@contextmanager
-def observed(pair: Pair) -> Iterator[dict[str, Any]]:
-    """What the observer saw, filled in at the end."""
-    servers = ",".join(f"127.0.1.{n}:9094" for n in range(1, 10))
-    argv = [sys.executable, str(OBSERVER), servers, "2"]
-    watching = run_inside(pair.lab, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    seen: dict[str, Any] = {}
-    try:
-        yield seen
-    finally:
-        told, _ = watching.communicate("\n", timeout=60)
-        seen.update(json.loads(told))
 
 
 def upgrade(pair: Pair, *more: str) -> list[str]:
@@ -105,7 +89,7 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
         # three controllers one by one, a canary, and of eight brokers three at a time
         assert len(batches) == 3 + 1 + 3
         before = starts(pair)
-        with observed(pair) as seen:
+        with observed(pair, range(1, 10)) as seen:
             killed_after(pair, upgrade(pair, "--yes"), 5)
             told = pair.kafkaops("run", "resume", "--yes", "-o", "json")
         assert json.loads(told)["outcome"] == "done"
@@ -131,7 +115,7 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
 def test_to_the_new_version_and_back(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         before = starts(pair)
-        with observed(pair) as seen:
+        with observed(pair, range(1, 10)) as seen:
             killed_after(pair, upgrade(pair, "--yes"), 7)
             back = json.loads(pair.kafkaops("run", "rollback", "--yes", "-o", "json"))
         assert back["status"] == "rolled-back"

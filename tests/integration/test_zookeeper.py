@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,15 +17,14 @@ from typing import Any
 import pytest
 
 from kafkaops.lab.control import listener_pid
-from kafkaops.lab.enter import run_inside
 from kafkaops.lab.layout import Layout
+from tests.integration.observing import observed
 from tests.integration.pair import ROOT, Pair
 from tests.integration.sample import turn
 
 pytestmark = [pytest.mark.lab, turn("zookeeper")]
 
 OLD, NEW, NEVER = "3.8.1", "3.9.2", "4.3.1"
-OBSERVER = ROOT / "tests" / "integration" / "isr_observer.py"
 NODES = {f"blue-{n}": n for n in (1, 2, 3)}
 KINDS = ("librdkafka", "kafka-python", "java-3.9.2", "java-4.3.1")
 LOAD = (
@@ -55,20 +53,6 @@ def zookeeper_lab(directory: Path) -> Iterator[Pair]:
         yield made
     finally:
         made.in_lab("lab", "down")
-
-
-@contextmanager
-def observed(pair: Pair) -> Iterator[dict[str, Any]]:
-    """What the observer saw, filled in at the end."""
-    servers = ",".join(f"127.0.1.{n}:9094" for n in NODES.values())
-    argv = [sys.executable, str(OBSERVER), servers, "2"]
-    watching = run_inside(pair.lab, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    seen: dict[str, Any] = {}
-    try:
-        yield seen
-    finally:
-        told, _ = watching.communicate("\n", timeout=60)
-        seen.update(json.loads(told))
 
 
 def services(pair: Pair) -> dict[str, dict[str, Any]]:
@@ -125,7 +109,7 @@ def test_both_rolls_and_no_way_back_after_the_second(tmp_path: Path) -> None:
         early = pair.refused(*PROTOCOL, "--confirm", "zookeeper", changes=())
         assert "KO-PROTOCOL-SOFTWARE" in json.dumps(early)
         assert f"--strategy rolling --to {NEW}" in json.dumps(early)
-        with observed(pair) as seen:
+        with observed(pair, NODES.values()) as seen:
             first_roll(pair)
             second_roll(pair)
         assert seen["below"] == [], seen
@@ -179,7 +163,7 @@ def second_roll(pair: Pair) -> None:
 @pytest.mark.soak
 def test_back_from_the_first_roll_and_the_lab_takes_zookeeper_along(tmp_path: Path) -> None:
     with zookeeper_lab(tmp_path) as pair:
-        with observed(pair) as seen:
+        with observed(pair, NODES.values()) as seen:
             before = starts(pair)
             roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0")
             assert json.loads(pair.kafkaops(*roll, "--yes", "-o", "json"))["outcome"] == "done"
