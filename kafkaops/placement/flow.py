@@ -75,13 +75,31 @@ def solve(problem: Problem, of: Classes, ranges: Ranges, *, spelled: bool = Fals
     return Flow(flow[built.keeps], new, pools, pairs)
 
 
-def blocked(problem: Problem, of: Classes, ranges: Ranges) -> tuple[Ints, Ints]:
-    """Where no flow gets through: the classes behind a minimum cut, and the brokers behind it."""
+@dataclass(frozen=True)
+class Block:
+    """Why there is no flow, by a minimum cut: the classes on its side that cannot get out, brokers
+    that are full there, brokers beyond it that must get more than comes, and the two numbers."""
+
+    classes: Ints
+    full: Ints
+    starved: Ints
+    need: int
+    room: int
+
+
+def blocked(problem: Problem, of: Classes, ranges: Ranges) -> Block:
+    """Where no flow gets through."""
     built = _build(problem, of, ranges, spelled=False)
-    side = built.net.cut()
-    c = np.flatnonzero(side[built.class_at : built.class_at + len(of.count)])
+    side, need, room = built.net.cut()
     brokers = len(problem.table.brokers)
-    return c, np.flatnonzero(side[built.broker_at : built.broker_at + brokers])
+    inside = side[built.broker_at : built.broker_at + brokers]
+    return Block(
+        np.flatnonzero(side[built.class_at : built.class_at + len(of.count)]),
+        np.flatnonzero(inside),
+        np.flatnonzero(~inside & (ranges.low > 0)),
+        need,
+        room,
+    )
 
 
 def _build(problem: Problem, of: Classes, ranges: Ranges, spelled: bool) -> _Built:

@@ -62,8 +62,9 @@ class Network:
             raise OverflowError(f"the flow solver ended with {status}")
         return np.asarray(solver.flows(np.arange(self.arcs)), np.int64) + low
 
-    def cut(self) -> Bools:
-        """Nodes on the supply's side of a minimum cut: what they send does not get out."""
+    def cut(self) -> tuple[Bools, int, int]:
+        """Nodes on the supply's side of a minimum cut, what they supply together, and what can get
+        out of them: less than that where there is no flow."""
         from ortools.graph.python import max_flow
 
         tail, head, low, high, _ = self._joined()
@@ -79,7 +80,9 @@ class Network:
         solver.solve(source, sink)
         mask = np.zeros(self.nodes + 2, np.bool_)
         mask[np.asarray(solver.get_source_side_min_cut(), np.int64)] = True
-        return mask[: self.nodes]
+        side = mask[: self.nodes]
+        leaves = side[tail] & ~side[head]
+        return side, int(balance[side].sum()), int((high - low)[leaves].sum())
 
     def _joined(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
         blocks = (self.tails, self.heads, self.lows, self.highs, self.costs)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kafkaops.placement.goals import Goals, Objective
+from kafkaops.placement.goals import Balance, Goals, Objective
 from kafkaops.placement.moves import DirMove, Move
 
 
@@ -71,7 +71,9 @@ class Placement:
 
     @property
     def objective(self) -> Objective:
-        return self.goals.objective
+        """The unit of cost and bound: bytes too where these are evened out."""
+        evened = Balance.BYTES in self.goals.balance
+        return Objective.BYTES if evened else self.goals.objective
 
     @property
     def empty(self) -> bool:

@@ -6,13 +6,15 @@ nothing left to do for the same goals.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from kafkaops.model.cluster import ClusterState
+from kafkaops.placement import bytes as sizes
+from kafkaops.placement import disks, leaders, problem, room, table
 from kafkaops.placement import layout as layouts
-from kafkaops.placement import leaders, problem, table
 from kafkaops.placement.goals import Balance, Goals, Objective
 from kafkaops.placement.layout import After, Layout
 from kafkaops.placement.moves import Move
@@ -37,35 +39,74 @@ def completed(goals: Goals) -> Goals:
 def plan(state: ClusterState, goals: Goals) -> Placement:
     """The plan for a cluster. UsageFault: unknown names in the goals. GuardRefused (`Infeasible`
     with a witness): no placement reaches them."""
-    return of_table(table.of_state(state), goals)
+    found = of_table(table.of_state(state), goals)
+    room.refuse_full(state, found)
+    if not goals.evens(Balance.DISKS):
+        return found
+    up = [b.id for b in found.brokers if b.live and not b.emptied]
+    evened = disks.even(state.log_dirs, found.moves, up, goals.tolerance)
+    notes = (*found.notes, *_disk_notes(evened)) if evened.moves or evened.over else found.notes
+    return replace(found, dir_moves=evened.moves, notes=notes)
 
 
 def of_table(t: Table, goals: Goals) -> Placement:
     """The same for arrays, without log directories."""
     asked = problem.build(t, goals)
+    if Balance.BYTES in goals.balance or goals.objective is Objective.BYTES:
+        sizes.refuse_without_sizes(asked)
     found = search(asked)
     after = layouts.changed(asked, found.decision)
     laid = layouts.laid_out(t, after)
+    evened = None
+    if goals.evens(Balance.BYTES):
+        evened = sizes.even(asked, laid, found.ranges if goals.evens(Balance.REPLICAS) else None)
+        after = _merged(after, evened.after)
+        laid = layouts.laid_out(t, after)
     if goals.evens(Balance.LEADERS):
-        after = _with_leaders(t, asked, after, laid)
+        after = _merged(after, leaders.even(t, laid, asked.active, asked.usable))
         laid = layouts.laid_out(t, after)
     moves = _moves(t, after)
     copied = sum(len(m.adding) for m in moves)
     size = sum(m.copied for m in moves)
-    assert found.cost == (size if goals.objective is Objective.BYTES else copied)
+    cost, bound, closed, proof = found.cost, found.bound, found.closed, found.proof
+    if evened is not None:  # what the flow proves holds for counts; bytes have a bound of their own
+        mandatory = found.bound if goals.objective is Objective.BYTES else 0
+        cost, proof = size, sizes.PROOF
+        bound = closed = min(size, max(mandatory, sizes.bound(asked, layouts.now(t), laid)))
+    else:
+        assert cost == (size if goals.objective is Objective.BYTES else copied)
+    over = {} if evened is None else evened.over
     return Placement(
-        t.cluster_id, goals, moves, (), found.cost, found.bound, found.closed, found.proof,
+        t.cluster_id, goals, moves, (), cost, bound, closed, proof,
         copied, size, leaders.changed(t, laid), _loads(t, asked, laid),
         violations(t, layouts.now(t), t.rack, t.live),
         violations(t, laid, asked.rack, asked.usable),
-        tuple(asked.notes + _notes(t, asked, laid)),
+        tuple(asked.notes + _notes(t, asked, laid) + _byte_notes(over)),
     )  # fmt: skip
 
 
-def _with_leaders(t: Table, asked: Problem, after: After, laid: Layout) -> After:
-    ordered = leaders.even(t, laid, asked.active, asked.usable)
-    merged = {**after, **ordered}
+def _merged(after: After, more: After) -> After:
+    merged = {**after, **more}
     return {p: merged[p] for p in sorted(merged)}
+
+
+def _byte_notes(over: Mapping[int, int]) -> list[str]:
+    if not over:
+        return []
+    ids = some(sorted(over))
+    return [
+        f"{len(over)} brokers stay above their share of bytes, as no replica fits elsewhere ({ids})"
+    ]
+
+
+def _disk_notes(evened: disks.Evened) -> list[str]:
+    found = [
+        f"disks: {evened.bytes} bytes to other disks, at least {evened.bound} (bytes above each"
+        f" disk's share; local search), gap {evened.bytes - evened.bound}"
+    ]
+    if evened.over:
+        found.append(f"disks that stay above their share: {some(evened.over)}")
+    return found
 
 
 def _moves(t: Table, after: After) -> tuple[Move, ...]:

@@ -21,7 +21,7 @@ def even(problem: Problem, *, by_topic: bool) -> Ranges:
     """Floor and ceil of each broker's share of everything, by weight, within what racks allow and
     widened by the tolerance; of replicas in question only, what is certain taken off."""
     held = _held(problem, problem.stays)
-    most = _most(problem, held, int(problem.active.sum()))
+    most = _most(problem, held)
     total = int(problem.certain.sum() + problem.need.sum())
     found = shares(
         _takers(problem, problem.certain, most), total, _racks(problem, problem.certain, None)
@@ -35,7 +35,7 @@ def gentle(problem: Problem, moves: int, slack: int) -> Ranges:
     `slack`; none has to give anything away that may stay."""
     held = _held(problem, problem.stays)
     now = problem.certain + held
-    most = _most(problem, held, int(problem.active.sum()))
+    most = _most(problem, held)
     racks = [
         (low, max(low, high))
         for low, high in zip(
@@ -55,8 +55,15 @@ def _held(problem: Problem, which: Bools) -> Ints:
     return np.bincount(t.holder[which], minlength=len(t.brokers))
 
 
-def _most(problem: Problem, held: Ints, partitions: int) -> Ints:
-    room = np.where(problem.receives, partitions, np.where(problem.usable, held, 0))
+def _most(problem: Problem, held: Ints) -> Ints:
+    """What each broker can hold at the most: what is certain, and one replica of every partition
+    that is not pinned to it and still needs some."""
+    pinned = np.zeros(len(held), np.int64)
+    for p, wanted in problem.forced.items():
+        if problem.need[p]:
+            pinned[list(wanted)] += 1
+    free = int((problem.need > 0).sum()) - pinned
+    room = np.where(problem.receives, free, np.where(problem.usable, held, 0))
     return problem.certain + room
 
 

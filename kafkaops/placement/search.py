@@ -17,7 +17,7 @@ from kafkaops.placement.flow import Ranges
 from kafkaops.placement.goals import Balance, Objective
 from kafkaops.placement.problem import Problem
 from kafkaops.placement.ranges import even, gentle
-from kafkaops.placement.table import Bools, Ints
+from kafkaops.placement.table import Bools
 from kafkaops.placement.witness import Infeasible, Witness
 
 CLOSED, FLOW = "closed form", "min-cost flow"
@@ -151,32 +151,26 @@ def _cost(problem: Problem, decision: Decision, by_bytes: bool) -> int:
 
 
 def _infeasible(problem: Problem, ranges: Ranges, chosen: Bools, by_topic: bool) -> Infeasible:
-    """Reads a minimum cut: partitions that may only lie on some brokers, and these take less."""
+    """Reads a minimum cut: partitions that may only lie on brokers that take less, or brokers that
+    must get more than may come to them."""
     t = problem.table
     of: Classes = classes(problem, chosen, by_topic=by_topic, by_bytes=False)
     left = _without(problem, ranges, problem.stays & ~chosen[t.owner]) or ranges
-    c, b = flow.blocked(problem, of, left)
-    parts: Ints = np.unique(
-        np.concatenate([of.member[of.first[i] : of.first[i + 1]] for i in c.tolist()] or [c])
-    )
-    need = int((of.count * of.need)[c].sum())
-    room = int(left.high[b].sum())
-    low = np.flatnonzero(left.low > 0)
-    if need > room and len(c):
-        return Infeasible(
-            "KO-PLACEMENT-INFEASIBLE",
-            f"{len(parts)} partitions need {need} replicas on brokers that may take {room}",
-            Witness(
-                "shares of brokers", need, room, ("--tolerance", "--exclude", "--pin"),
-                tuple(str(t.tp(p)) for p in parts.tolist()), tuple(t.brokers[b].tolist()),
-            ),
-        )  # fmt: skip
-    want = int(left.low[low].sum())
+    found = flow.blocked(problem, of, left)
+    members = [of.member[of.first[i] : of.first[i + 1]] for i in found.classes.tolist()]
+    parts = np.unique(np.concatenate([*members, np.zeros(0, np.int64)])).astype(np.int64)
+    brokers = found.full if len(found.full) else found.starved
+    ids = tuple(t.brokers[brokers].tolist())
     return Infeasible(
         "KO-PLACEMENT-INFEASIBLE",
-        "brokers cannot all get their share: what may move to them does not suffice",
+        f"no placement gives every broker its share: {len(parts)} partitions bring {found.need}"
+        f" replicas, and {found.room} can go where they must",
         Witness(
-            "shares of brokers", want, int((of.count * of.need).sum()) - 1,
-            ("--tolerance", "--exclude", "--no-receive"), (), tuple(t.brokers[low].tolist()),
+            "shares of brokers",
+            found.need,
+            found.room,
+            ("--tolerance", "--exclude", "--pin", "--no-receive"),
+            tuple(str(t.tp(p)) for p in parts.tolist()),
+            ids,
         ),
-    )  # fmt: skip
+    )
