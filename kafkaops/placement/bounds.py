@@ -17,7 +17,8 @@ def mandatory(problem: Problem) -> Ints:
     """New replicas [P] that each partition needs whatever the others do: exact for it alone."""
     kept = problem.kept
     inside = problem.need - np.minimum(kept, problem.most).sum(axis=1)
-    return np.maximum(inside, np.maximum(problem.least - kept, 0).sum(axis=1))
+    found: Ints = np.maximum(inside, np.maximum(problem.least - kept, 0).sum(axis=1))
+    return found
 
 
 def closed_form(problem: Problem, ranges: Ranges, *, by_bytes: bool) -> int:
@@ -44,7 +45,8 @@ def closed_form(problem: Problem, ranges: Ranges, *, by_bytes: bool) -> int:
 
 def separable(problem: Problem) -> Bools:
     """Partitions [P] whose racks each hold an exact number: their racks are apart."""
-    return (problem.least == problem.most).all(axis=1)
+    found: Bools = (problem.least == problem.most).all(axis=1)
+    return found
 
 
 def arriving_bytes(problem: Problem) -> int:

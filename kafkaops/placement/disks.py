@@ -77,7 +77,7 @@ class _Broker:
         return max(0, self.held[i] - self.top[i])
 
     def moves(self) -> list[DirMove]:
-        found = []
+        found: list[DirMove] = []
         while True:
             over = sorted((i for i in range(len(self.dirs)) if self.excess(i)), key=self._worst)
             step = next((s for s in map(self._step, over) if s is not None), None)

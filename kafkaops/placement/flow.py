@@ -9,6 +9,7 @@ an arc for every pair. Between plans of equal cost the one that keeps more prefe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from kafkaops.placement.network import Network
 from kafkaops.placement.problem import Problem
 from kafkaops.placement.table import Bools, Ints
 
+Nodes = Callable[[Ints, Ints], Ints]
 _SAFE = 1 << 60  # the solver multiplies costs by nodes, in 64 bits
 
 
@@ -180,7 +182,8 @@ def _costs(problem: Problem, of: Classes, units: Ints, net: Network) -> tuple[In
     return of.price * rest, marks
 
 
-def _slots(problem: Problem, of: Classes, ranges: Ranges, net: Network, broker_at: int):  # type: ignore[no-untyped-def]
+def _slots(problem: Problem, of: Classes, ranges: Ranges, net: Network, broker_at: int) -> Nodes:
+    """The node that a topic's replica on a broker goes to: the broker's, or one of both."""
     if ranges.by_topic is None:
         return lambda topic, broker: broker_at + broker
     brokers = len(problem.table.brokers)
@@ -193,7 +196,10 @@ def _slots(problem: Problem, of: Classes, ranges: Ranges, net: Network, broker_a
     return lambda topic, broker: base + np.searchsorted(topics, topic) * brokers + broker
 
 
-def _pools(problem: Problem, of: Classes, ranges: Ranges, net: Network):  # type: ignore[no-untyped-def]
+def _pools(
+    problem: Problem, of: Classes, ranges: Ranges, net: Network
+) -> tuple[Nodes, dict[tuple[int, int], int]]:
+    """The node of a rack's pool (of a topic's, where topics are evened out), and all there are."""
     k = len(problem.racks)
     racks = np.flatnonzero(_gets(problem)).tolist()
     topics = np.zeros(1, np.int64) if ranges.by_topic is None else np.unique(of.topic)
@@ -204,9 +210,9 @@ def _pools(problem: Problem, of: Classes, ranges: Ranges, net: Network):  # type
     return (lambda topic, rack: base + np.searchsorted(topics, topic) * k + rack), made
 
 
-def _spell(  # type: ignore[no-untyped-def]
-    problem: Problem, of: Classes, net: Network, slot, tail: Ints, c: Ints, r: Ints, low: Ints,
-    high: Ints, step: Ints,
+def _spell(
+    problem: Problem, of: Classes, net: Network, slot: Nodes, tail: Ints, c: Ints, r: Ints,
+    low: Ints, high: Ints, step: Ints,
 ) -> tuple[slice, Ints, Ints]:  # fmt: skip
     """A node for each class and rack, and an arc to every broker that the class does not hold."""
     mid = net.node(len(c)) + np.arange(len(c))
@@ -214,7 +220,7 @@ def _spell(  # type: ignore[no-untyped-def]
     b = np.flatnonzero(problem.receives)
     which, b_at = np.nonzero(r[:, None] == problem.rack[b][None, :])
     broker, cls = b[b_at], c[which]
-    banned = set()
+    banned: set[tuple[int, int]] = set()
     t = problem.table
     entries = np.repeat(np.arange(len(of.count)), np.diff(of.entry))
     banned.update(zip(entries.tolist(), of.keep.tolist(), strict=True))

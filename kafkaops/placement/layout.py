@@ -47,8 +47,7 @@ def changed(problem: Problem, decision: Decision) -> After:
         fresh.setdefault(p, []).append(b)
     stays = stays.copy()
     for p, wanted in problem.forced.items():
-        row = range(int(t.start[p]), int(t.start[p + 1]))
-        held = {int(t.holder[r]): r for r in row}
+        held = {int(t.holder[r]): r for r in range(int(t.start[p]), int(t.start[p + 1]))}
         for b in wanted:
             if b in held:
                 stays[held[b]] = True

@@ -94,7 +94,8 @@ def _price(table: Table, layout: Layout, r: Ints) -> Ints:
     first = table.holder[np.minimum(table.start[:-1], len(table.holder) - 1)]
     here = np.zeros(table.partitions, np.bool_)
     here[layout.owner[layout.holder == first[layout.owner]]] = True
-    return (here[owner] & (layout.holder[r] != first[owner])).astype(np.int64)
+    price: Ints = (here[owner] & (layout.holder[r] != first[owner])).astype(np.int64)
+    return price
 
 
 def changed(table: Table, layout: Layout) -> int:

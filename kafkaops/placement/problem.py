@@ -62,7 +62,8 @@ class Problem:
         """Partitions [P] that can stay exactly as they are."""
         kept = self.kept
         inside = ((kept >= self.least) & (kept <= self.most)).all(axis=1)
-        return inside & (kept.sum(axis=1) == self.need)
+        found: Bools = inside & (kept.sum(axis=1) == self.need)
+        return found
 
 
 def build(table: Table, goals: Goals) -> Problem:

@@ -81,7 +81,8 @@ class Table:
 def topics_named(table: Table, glob: str) -> Bools:
     """Partitions [P] of topics that this glob names."""
     named = np.fromiter((fnmatchcase(t, glob) for t in table.topics), np.bool_, len(table.topics))
-    return named[table.topic]
+    mask: Bools = named[table.topic]
+    return mask
 
 
 def matches(table: Table, glob: str) -> Bools:
@@ -91,7 +92,8 @@ def matches(table: Table, glob: str) -> Bools:
     stem, _, number = glob.rpartition("-")
     if mask.any() or not stem or not number.isdecimal():
         return mask
-    return topics_named(table, stem) & (table.number == int(number))
+    one: Bools = topics_named(table, stem) & (table.number == int(number))
+    return one
 
 
 Row = tuple[str, int, tuple[int, ...], tuple[int, ...]]

@@ -20,7 +20,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--out", default="build/bench.json")
     parser.add_argument(
-        "--only", default="", help="one noun: batches, help, health, verify, pause, roll"
+        "--only",
+        default="",
+        help="one noun: batches, help, health, placement, verify, pause, roll",
     )
     args = parser.parse_args()
     names = sorted(p.stem for p in HERE.glob("bench_*.py"))
