@@ -77,10 +77,13 @@ def _gentle(problem: Problem, *, by_bytes: bool) -> Found:
     while True:
         ranges = gentle(problem, moves, slack)
         decision = _solved(problem, ranges, chosen, by_bytes=by_bytes, by_topic=False)
-        if decision is not None and _cost(problem, decision, by_bytes) == closed:
+        cost = None if decision is None else _cost(problem, decision, by_bytes)
+        if decision is not None and cost == closed:
             return Found(decision, closed, closed, closed, CLOSED, ranges)
-        if slack > problem.table.partitions:
-            raise _infeasible(problem, ranges, chosen, False)
+        if slack > problem.table.partitions:  # nothing but the partitions themselves binds any more
+            if decision is None or cost is None:
+                raise _infeasible(problem, ranges, chosen, False)
+            return Found(decision, cost, cost, closed, FLOW, ranges)
         slack = 2 * slack + 1
 
 

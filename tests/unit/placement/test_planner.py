@@ -35,6 +35,15 @@ def test_replace_by_a_broker_that_holds_it_already_or_of_a_full_rack_goes_elsewh
         assert 1 not in row
 
 
+def test_a_drained_broker_is_spread_evenly_over_those_that_have_least() -> None:
+    t = made({**SIX, 7: "a"}, {"t": [(1, 2, 3)] * 8, "u": [(4, 5, 6)] * 2})
+    found = plan(t, drain=(1,))
+    load = counts(after(t, found).values())
+    assert (load[4], load[7]) == (5, 5)
+    assert [load[b] for b in (2, 3, 5, 6)] == [8, 8, 2, 2]
+    assert (found.cost, found.bound) == (8, 8)
+
+
 def test_more_replicas_go_last_into_racks_that_have_none() -> None:
     t = made(SIX, {"t": [(1, 2), (5, 4)], "u": [(1, 2)]})
     found = plan(t, rf=(("t", 3),))
