@@ -6,10 +6,10 @@ Invariant: a change returns only when the cluster shows it, or it is an error.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from kafka.protocol.admin import (
-    AlterPartitionReassignmentsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DeleteTopicsRequest,
@@ -152,6 +152,24 @@ async def alter_topic_configs(
     await wire.shown(f"configs of topic {', '.join(topics[:3])}", look)
 
 
+async def alter_broker_configs(wire: Wire, changes: Mapping[int, Mapping[str, str | None]]) -> None:
+    """Dynamic configs of brokers, each asked for at its own broker, all at once."""
+    await wire.together(
+        {
+            broker: partial(alter_broker_config, wire, broker, *sorted_out(values))
+            for broker, values in changes.items()
+        }
+    )
+
+
+def sorted_out(values: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
+    """What to set, and what to delete."""
+    return (
+        {name: value for name, value in values.items() if value is not None},
+        [name for name, value in values.items() if value is None],
+    )
+
+
 async def alter_broker_config(
     wire: Wire, broker: int | None, set: Mapping[str, str], delete: Collection[str]
 ) -> None:
@@ -238,25 +256,3 @@ async def elect(
         for p in topic.partition_result:
             if p.error_code != _NOT_NEEDED:
                 check(p.error_code, f"{topic.topic}-{p.partition_id}", p.error_message)
-
-
-async def reorder(wire: Wire, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
-    """A reassignment to the same replicas in another order, which is done at once (KIP-455)."""
-    topic = AlterPartitionReassignmentsRequest.ReassignableTopic
-    rows: dict[str, list[Any]] = {}
-    for tp in sorted(replicas):
-        row = topic.ReassignablePartition(partition_index=tp.partition, replicas=list(replicas[tp]))
-        rows.setdefault(tp.topic, []).append(row)
-    if not rows:
-        return
-    answer = await wire.to_controller(
-        lambda: AlterPartitionReassignmentsRequest(
-            timeout_ms=10_000,
-            topics=[topic(name=name, partitions=parts) for name, parts in rows.items()],
-        ),
-        lambda a: a.error_code,
-    )
-    check(answer.error_code, "reassignment", answer.error_message)
-    for found in answer.responses:
-        for p in found.partitions:
-            check(p.error_code, f"{found.name}-{p.partition_index}", p.error_message)

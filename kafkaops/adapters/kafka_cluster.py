@@ -15,7 +15,9 @@ from kafkaops.adapters import (
     kafka_data,
     kafka_features,
     kafka_groups,
+    kafka_log_dirs,
     kafka_producers,
+    kafka_reassign,
     kafka_rights,
     kafka_snapshot,
     kafka_topics,
@@ -30,6 +32,7 @@ from kafkaops.model.cluster import (
     Acl,
     ClusterState,
     Group,
+    LogDir,
     ProducerState,
     Quota,
     ScramUser,
@@ -37,6 +40,7 @@ from kafkaops.model.cluster import (
 )
 from kafkaops.model.features import FeatureChange, Features
 from kafkaops.model.partition import Ends, Topic, TopicPartition
+from kafkaops.model.reassignment import Reassignment
 
 _ATTEMPT = 3.0  # seconds for each question to a controller: its listener may be closed to us
 _IDS_A_SECOND = 500  # pessimistic: bounds the wait for producer ids
@@ -90,6 +94,30 @@ class KafkaCluster:
         metadata = await self._wire.metadata(None)
         names = [row.name for row in metadata.topics if row.partitions] if configs else []
         return kafka_topics.topics_of(metadata, await kafka_topics.topic_configs(self._wire, names))
+
+    def some_topics(self, names: Collection[str], *, configs: bool = False) -> Mapping[str, Topic]:
+        work = partial(kafka_topics.some, self._wire, names, configs=configs)
+        return self._wire.run("read topics", work)
+
+    def reassignments(self) -> Mapping[TopicPartition, Reassignment]:
+        work = partial(kafka_reassign.reassignments, self._wire)
+        return self._wire.run("list reassignments", work)
+
+    def log_dirs(self, brokers: Collection[int]) -> Mapping[int, tuple[LogDir, ...]]:
+        work = partial(kafka_log_dirs.of_those_up, self._wire, brokers)
+        return self._wire.run("read log directories", work, self._timeout * 2)
+
+    def own_broker_configs(
+        self, brokers: Collection[int], names: Collection[str]
+    ) -> Mapping[int, Mapping[str, str]]:
+        work = partial(kafka_topics.own_of_brokers, self._wire, brokers, names)
+        return self._wire.run("read what is set on brokers", work)
+
+    def own_topic_configs(
+        self, topics: Collection[str], names: Collection[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        work = partial(kafka_topics.own_of_topics, self._wire, topics, names)
+        return self._wire.run("read what is set on topics", work)
 
     def broker_config(self, broker: int) -> Mapping[str, str | None]:
         work = partial(kafka_topics.broker_config, self._wire, broker)
@@ -176,8 +204,15 @@ class KafkaCluster:
     ) -> None:
         self._alter(f"alter the config of topic {topic}", {topic: set}, {topic: delete})
 
-    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
-        self._alter("alter the configs of topics", changes, {})
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str | None]]) -> None:
+        values = {topic: kafka_alter.sorted_out(of) for topic, of in changes.items()}
+        set = {topic: pair[0] for topic, pair in values.items()}
+        delete = {topic: pair[1] for topic, pair in values.items()}
+        self._alter("alter the configs of topics", set, delete)
+
+    def alter_broker_configs(self, changes: Mapping[int, Mapping[str, str | None]]) -> None:
+        work = partial(kafka_alter.alter_broker_configs, self._wire, changes)
+        self._wire.run("alter the configs of brokers", work, self._timeout * 2)
 
     def _alter(
         self,
@@ -209,8 +244,18 @@ class KafkaCluster:
         self._wire.run("elect leaders that may not be in sync", work)
 
     def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
-        work = partial(kafka_alter.reorder, self._wire, replicas)
+        work = partial(kafka_reassign.reassign, self._wire, replicas)
         self._wire.run("give replicas another order", work)
+
+    def reassign(
+        self, targets: Mapping[TopicPartition, Sequence[int] | None]
+    ) -> tuple[TopicPartition, ...]:
+        work = partial(kafka_reassign.reassign, self._wire, targets)
+        return self._wire.run("reassign partitions", work, self._timeout * 2)
+
+    def move_log_dirs(self, dirs: Mapping[int, Mapping[TopicPartition, str]]) -> None:
+        work = partial(kafka_log_dirs.move, self._wire, dirs)
+        self._wire.run("move replicas between log directories", work)
 
     # -- access --------------------------------------------------------------
 

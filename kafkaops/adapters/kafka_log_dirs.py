@@ -6,10 +6,11 @@ word for it; it never hides the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
-from kafka.protocol.admin import DescribeLogDirsRequest
+from kafka.protocol.admin import AlterReplicaLogDirsRequest, DescribeLogDirsRequest
 
 from kafkaops.adapters.kafka_errors import KafkaAnswer, check
 from kafkaops.adapters.kafka_wire import Wire
@@ -23,6 +24,42 @@ async def log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[LogDir, ...]]:
     """The directories of these brokers, by path."""
     answers = await wire.everywhere(lambda: DescribeLogDirsRequest(topics=None), ids)
     return {broker: dirs_of(answer, broker) for broker, answer in sorted(answers.items())}
+
+
+async def of_those_up(wire: Wire, brokers: Collection[int]) -> dict[int, tuple[LogDir, ...]]:
+    """The same, without brokers that metadata does not list."""
+
+    async def look() -> dict[int, tuple[LogDir, ...]]:
+        up = {b.node_id for b in (await wire.metadata([])).brokers}
+        return await log_dirs(wire, sorted(up.intersection(brokers)))
+
+    return await wire.again(look)
+
+
+async def move(wire: Wire, dirs: Mapping[int, Mapping[TopicPartition, str]]) -> None:
+    """AlterReplicaLogDirs at each broker. KafkaAnswer names the replica that was refused."""
+    row = AlterReplicaLogDirsRequest.AlterReplicaLogDir
+    topic = row.AlterReplicaLogDirTopic
+
+    def make(wanted: Mapping[TopicPartition, str]) -> Any:
+        paths: dict[str, dict[str, list[int]]] = {}
+        for tp, path in sorted(wanted.items()):
+            paths.setdefault(path, {}).setdefault(tp.topic, []).append(tp.partition)
+        return AlterReplicaLogDirsRequest(
+            dirs=[
+                row(path=p, topics=[topic(name=n, partitions=ids) for n, ids in of.items()])
+                for p, of in paths.items()
+            ]
+        )
+
+    answers = await wire.together(
+        {b: partial(wire.send, partial(make, wanted), b) for b, wanted in dirs.items() if wanted}
+    )
+    for broker, answer in answers.items():
+        for found in answer.results:
+            for p in found.partitions:
+                where = f"{found.topic_name}-{p.partition_index} of broker {broker}"
+                check(p.error_code, where)
 
 
 def dirs_of(answer: Any, broker: int) -> tuple[LogDir, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from kafka import __version__ as library_version
-from kafka.protocol.admin import DescribeQuorumRequest, ListPartitionReassignmentsRequest
+from kafka.protocol.admin import DescribeQuorumRequest
 from kafka.protocol.broker_version_data import infer_broker_version_from_api_versions
 from kafka.protocol.metadata import ApiVersionsRequest
 
@@ -19,6 +19,7 @@ from kafkaops.adapters import (
     kafka_groups,
     kafka_log_dirs,
     kafka_producers,
+    kafka_reassign,
     kafka_topics,
     kafka_users,
 )
@@ -26,6 +27,7 @@ from kafkaops.adapters.kafka_errors import FEATURE_OFF, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
 from kafkaops.model.partition import TopicPartition
+from kafkaops.model.reassignment import Reassignment
 
 
 async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
@@ -41,7 +43,7 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
     work: dict[str, Callable[[], Awaitable[Any]]] = {
         "versions": lambda: wire.everywhere(_api_versions, ids),
         "quorum": lambda: _quorum(wire),
-        "reassigning": lambda: _reassigning(wire),
+        "reassigning": lambda: kafka_reassign.reassignments(wire),
     }
     if full:
         work |= {
@@ -167,7 +169,7 @@ def _caught_up(voters: Any) -> dict[int, int]:
 
 
 def removing_of(
-    moving: Mapping[TopicPartition, tuple[frozenset[int], tuple[int, ...]]], topics: Iterable[Any]
+    moving: Mapping[TopicPartition, Reassignment], topics: Iterable[Any]
 ) -> dict[TopicPartition, tuple[int, ...]]:
     """What each partition on the move is about to lose. The controller tells of the move, and a
     broker of the replicas, maybe as they were before it: then what stays cannot be told from what
@@ -178,26 +180,7 @@ def removing_of(
         for p in topic.partitions
     }
     return {
-        tp: removing
-        for tp, (adding, removing) in moving.items()
-        if adding.union(removing) <= replicas.get(tp, set())
-    }
-
-
-async def _reassigning(
-    wire: Wire,
-) -> dict[TopicPartition, tuple[frozenset[int], tuple[int, ...]]]:
-    """Partitions on the move: the replicas that each will get, and those that it will lose."""
-    answer = await wire.to_controller(
-        lambda: ListPartitionReassignmentsRequest(timeout_ms=10_000, topics=None),
-        lambda a: a.error_code,
-    )
-    check(answer.error_code, "reassignments", answer.error_message)
-    return {
-        TopicPartition(topic.name, p.partition_index): (
-            frozenset(p.adding_replicas or ()),
-            tuple(p.removing_replicas or ()),
-        )
-        for topic in answer.topics
-        for p in topic.partitions
+        tp: found.removing
+        for tp, found in moving.items()
+        if {*found.adding, *found.removing} <= replicas.get(tp, set())
     }

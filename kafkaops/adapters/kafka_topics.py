@@ -6,6 +6,8 @@ Invariant: metadata never creates a topic, and config sources are named as in `T
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kafka.protocol.admin import DescribeConfigsRequest
@@ -23,6 +25,7 @@ _SOURCES = {
     4: "static",
     5: "default",
 }
+_OWN = 2  # broker-dynamic
 _EARLIEST, _LATEST = -2, -1
 _READS = {"start": (_EARLIEST, 0), "high_watermark": (_LATEST, 0), "stable": (_LATEST, 1)}
 
@@ -54,6 +57,48 @@ def topics_of(metadata: Any, configs: Mapping[str, TopicConfig]) -> dict[str, To
             configs.get(row.name, TopicConfig({}, {})),
         )
     return topics
+
+
+async def some(wire: Wire, names: Collection[str], *, configs: bool) -> dict[str, Topic]:
+    """These topics, without those that do not exist."""
+    if not names:
+        return {}
+    found = topics_of(await wire.metadata(sorted(names)), {})
+    values = await topic_configs(wire, list(found)) if configs else {}
+    return {n: replace(t, config=values.get(n, t.config)) for n, t in found.items()}
+
+
+async def own_of_topics(
+    wire: Wire, names: Collection[str], keys: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """What is set on the topics themselves."""
+    found = await topic_configs(wire, names, None, sorted(keys))
+    return {
+        name: {k: v for k, v in of.values.items() if v is not None and of.sources[k] == "topic"}
+        for name, of in found.items()
+    }
+
+
+async def own_of_brokers(
+    wire: Wire, brokers: Collection[int], keys: Collection[str]
+) -> dict[int, dict[str, str]]:
+    """What is set at run time on the brokers for themselves, each asked itself. All of a broker's
+    configs are read: one that nothing set is an error to some brokers, where it is asked for."""
+
+    async def look() -> dict[int, dict[str, str]]:
+        up = {b.node_id for b in (await wire.metadata([])).brokers}
+        return await wire.together({b: partial(one, b) for b in sorted(up.intersection(brokers))})
+
+    async def one(broker: int) -> dict[str, str]:
+        [row] = await _describe_configs(wire, BROKER, [str(broker)], broker)
+        check(row.error_code, f"broker {broker}", row.error_message)
+        return {
+            c.name: c.value
+            for c in row.configs
+            if c.name in keys and c.value is not None and c.config_source == _OWN
+        }
+
+    return await wire.again(look)
 
 
 async def topic_configs(

@@ -9,6 +9,7 @@ from kafkaops.model.cluster import (
     Acl,
     ClusterState,
     Group,
+    LogDir,
     ProducerState,
     Quota,
     ScramUser,
@@ -16,6 +17,7 @@ from kafkaops.model.cluster import (
 )
 from kafkaops.model.features import FeatureChange, Features
 from kafkaops.model.partition import Ends, Topic, TopicPartition
+from kafkaops.model.reassignment import Reassignment
 from kafkaops.ports.marks import mutates
 
 
@@ -34,6 +36,27 @@ class Cluster(Protocol):
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         """Fresh metadata of every topic, internal ones included."""
+
+    def some_topics(self, names: Collection[str], *, configs: bool = False) -> Mapping[str, Topic]:
+        """Fresh metadata of these topics; those that do not exist are left out."""
+
+    def reassignments(self) -> Mapping[TopicPartition, Reassignment]:
+        """Every partition on its way, whoever sent it, as the controller tells."""
+
+    def log_dirs(self, brokers: Collection[int]) -> Mapping[int, tuple[LogDir, ...]]:
+        """What lies in the log directories of these brokers; those that are not up are left out."""
+
+    def own_broker_configs(
+        self, brokers: Collection[int], names: Collection[str]
+    ) -> Mapping[int, Mapping[str, str]]:
+        """What is set at run time on each of these brokers for itself, of these names; those that
+        are not up are left out."""
+
+    def own_topic_configs(
+        self, topics: Collection[str], names: Collection[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """What is set on each of these topics for itself, of these names; those that do not exist
+        are left out."""
 
     def broker_config(self, broker: int) -> Mapping[str, str | None]:
         """One broker's effective config, asked of itself; None for what is secret."""
@@ -87,8 +110,13 @@ class Cluster(Protocol):
         """Incremental; read back before returning."""
 
     @mutates
-    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str]]) -> None:
-        """Set configs of many topics at once (topic -> name -> value); read back."""
+    def alter_topic_configs(self, changes: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Configs of many topics at once (topic -> name -> value, None to delete); read back."""
+
+    @mutates
+    def alter_broker_configs(self, changes: Mapping[int, Mapping[str, str | None]]) -> None:
+        """Dynamic configs of many brokers at once (broker -> name -> value, None to delete); read
+        back."""
 
     @mutates
     def alter_broker_config(
@@ -161,5 +189,19 @@ class Cluster(Protocol):
     def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
         """Give partitions this order of the replicas that they have: the first one is the
         preferred leader. Nothing is copied, and nobody leads otherwise before an election."""
+
+    @mutates
+    def reassign(
+        self, targets: Mapping[TopicPartition, Sequence[int] | None]
+    ) -> tuple[TopicPartition, ...]:
+        """Send partitions to these replicas, in preferred order, in one request; None calls off
+        what is on its way, which brings back the brokers of before but not their order. Returns
+        those to call off of which nothing was on its way. StepFailed where the controller refuses
+        one of them: others may have been taken."""
+
+    @mutates
+    def move_log_dirs(self, dirs: Mapping[int, Mapping[TopicPartition, str]]) -> None:
+        """Copy replicas to other directories of their brokers (broker -> partition -> path); the
+        directory where one is calls off what is on its way."""
 
     def close(self) -> None: ...

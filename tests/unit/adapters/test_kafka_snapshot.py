@@ -9,6 +9,7 @@ import pytest
 
 from kafkaops.adapters.kafka_snapshot import removing_of
 from kafkaops.model.partition import TopicPartition
+from kafkaops.model.reassignment import Reassignment
 
 TP = TopicPartition("t", 0)
 
@@ -30,10 +31,10 @@ def topics(replicas: list[int]) -> list[Any]:
 def test_what_a_partition_loses_is_known_only_where_both_tell_of_the_move(
     replicas: list[int], known: bool
 ) -> None:
-    moving = {TP: (frozenset({7, 8, 9}), (1, 2, 3))}
+    moving = {TP: Reassignment((7, 8, 9, 1, 2, 3), (7, 8, 9), (1, 2, 3))}
     assert removing_of(moving, topics(replicas)) == ({TP: (1, 2, 3)} if known else {})
 
 
 def test_a_move_to_fewer_replicas_and_one_of_a_topic_that_is_not_seen() -> None:
-    assert removing_of({TP: (frozenset(), (3,))}, topics([1, 2, 3])) == {TP: (3,)}
-    assert removing_of({TP: (frozenset({4}), (3,))}, []) == {}
+    assert removing_of({TP: Reassignment((1, 2, 3), (), (3,))}, topics([1, 2, 3])) == {TP: (3,)}
+    assert removing_of({TP: Reassignment((4, 1, 2, 3), (4,), (3,))}, []) == {}
