@@ -179,6 +179,9 @@ class FusedFiles(MemoryFiles):
     def truncate(self, path: Path, size: int) -> None:
         self._fuse.pass_through("journal.truncate", lambda: self._under.truncate(path, size))
 
+    def names(self, directory: Path) -> tuple[str, ...]:
+        return self._under.names(directory)
+
 
 class NoLease:
     def verify(self) -> None: ...
