@@ -46,6 +46,12 @@ def protocol_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
     return job.begin(upgrade_protocol.job(), loaded, plan, orders)
 
 
+def placement_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import job, placement_apply
+
+    return job.begin(placement_apply.job(), loaded, plan, orders)
+
+
 BEGIN: Mapping[str, Begin] = {
     "blue-green": upgrade_begin,
     "restart": roll_begin,
@@ -53,6 +59,7 @@ BEGIN: Mapping[str, Begin] = {
     "downtime": roll_begin,
     "features": features_begin,
     "protocol": protocol_begin,
+    "placement": placement_begin,
 }
 """Who shows a plan of this operation, asks and runs it."""
 

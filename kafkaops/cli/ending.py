@@ -36,6 +36,12 @@ def _levels(run: Run) -> list[str]:
     return features.summary(run)
 
 
+def _placed(run: Run) -> list[str]:
+    from kafkaops.cli import placement_apply
+
+    return placement_apply.summary(run)
+
+
 ENDED: Mapping[str, Callable[[Run], list[str]]] = {
     "restart": _rolled,
     "rolling": _rolled,
@@ -44,6 +50,8 @@ ENDED: Mapping[str, Callable[[Run], list[str]]] = {
     "downtime-back": _rolled,
     "features": _levels,
     "protocol": _protocol,
+    "placement": _placed,
+    "placement-back": _placed,
 }
 """What more there is to say of how a run of this operation ended."""
 

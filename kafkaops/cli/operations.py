@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kafkaops.engine.run import RunResult
     from kafkaops.engine.step import Plan
     from kafkaops.features.asking import Asked
+    from kafkaops.placement.applying import Options as Placing
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.verification import Verification
@@ -63,6 +64,12 @@ def _features() -> ModuleType:
     return features_operation
 
 
+def _placement() -> ModuleType:
+    from kafkaops.upgrade import placement_operation
+
+    return placement_operation
+
+
 def _downtime() -> ModuleType:
     from kafkaops.upgrade.downtime import operation
 
@@ -95,6 +102,8 @@ CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
     "rolling-back": _upgrade,
     "downtime": _downtime,
     "downtime-back": _downtime,
+    "placement": _placement,
+    "placement-back": _placement,
 }
 """A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
 `rollback` and `finalize` of a conduct."""
@@ -207,6 +216,32 @@ class Operations:
 
         return survey.plan(only_reading(world), options, run)
 
+    def plan_placement(
+        self, world: World, run: str, options: Placing, document: Any = None
+    ) -> Plan:
+        """The plan that carries out the moves of a document, or those that reach the goals of
+        `options`; or GuardRefused. Nothing is changed: the ports refuse."""
+        from kafkaops.placement import survey
+
+        looking = only_reading(world)
+        state = looking.clusters[options.cluster].snapshot()
+        if document is not None:
+            from kafkaops.placement import moves_file
+
+            moves, dirs = moves_file.read(document, state)
+            return survey.plan(looking, moves, dirs, options, run)
+        from kafkaops.placement.goals import Goals
+        from kafkaops.placement.planner import plan
+
+        made = plan(state, Goals.of_json(options.goals))
+        return survey.plan(looking, made.moves, made.dir_moves, options, run, made.notes)
+
+    def cancel_placement(self, conduct: Conduct) -> RunResult:
+        """Call off what is on its way of a placement."""
+        from kafkaops.upgrade import placement_operation
+
+        return placement_operation.cancel(conduct)
+
     # -- runs of any operation -------------------------------------------------
 
     def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
@@ -261,12 +296,13 @@ class Operations:
     def titles(self) -> Mapping[str, str]:
         """What each phase of any operation does, in words."""
         from kafkaops.features import phases as features
+        from kafkaops.placement import phases as placement
         from kafkaops.upgrade.blue_green import phases as blue_green
         from kafkaops.upgrade.downtime import phases as downtime
         from kafkaops.upgrade.protocol import phases as protocol
         from kafkaops.upgrade.rolling import phases as rolling
 
-        every = (blue_green, downtime, rolling, features, protocol)
+        every = (blue_green, downtime, rolling, features, protocol, placement)
         return {phase.value: words for room in every for phase, words in room.TITLES.items()}
 
 

@@ -22,6 +22,9 @@ Examples:
 
 class Placement(OpsGroup):
     lazy: ClassVar[Mapping[str, Lazy]] = {
+        "apply": Lazy("kafkaops.cli.placement_apply", "Move replicas, wave by wave.", "apply_app"),
+        "cancel": Lazy("kafkaops.cli.placement_apply", "Call off what moves.", "cancel_app"),
+        "status": Lazy("kafkaops.cli.placement_status", "What moves, and which throttles are set."),
         "plan": Lazy("kafkaops.cli.placement_plan", "The fewest moves to a goal.", "plan_app"),
         "show": Lazy("kafkaops.cli.placement_plan", "Brokers by rack, now and after.", "show_app"),
         "leaders": Lazy(

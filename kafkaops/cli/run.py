@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WAYS = {
     "rolling": "rolls the nodes that it upgraded to what they ran before, batch by batch",
+    "placement": "calls off what is on its way and moves back what was finished",
     "downtime": "takes what it stopped to what it ran before, in an outage",
 }
 """What going back does, where that is not undoing."""

@@ -15,6 +15,8 @@ from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.features.planner import OPERATION as FEATURES
+from kafkaops.placement.applying import BACK as PLACEMENT_BACK
+from kafkaops.placement.applying import OPERATION as PLACEMENT
 from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK
@@ -31,6 +33,8 @@ __all__ = [
     "FEATURES",
     "FINALIZE",
     "FORWARD",
+    "PLACEMENT",
+    "PLACEMENT_BACK",
     "PROTOCOL",
     "RESTART",
     "ROLLING",
@@ -45,9 +49,11 @@ if TYPE_CHECKING:
 
 LARGE = (".proof", ".ends", ".groups", ".mark")
 """How the names of facts end that a report has no use for as they are."""
-BACKS = (BACK, ROLLING_BACK, DOWNTIME_BACK)
+BACKS = (BACK, ROLLING_BACK, DOWNTIME_BACK, PLACEMENT_BACK)
 THERE = (FORWARD, ROLLING, DOWNTIME)
 """Upgrades, which can be rolled back."""
+ALONE = (RESTART, FEATURES, PROTOCOL, PLACEMENT)
+"""Operations on one cluster that are no upgrade."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
 
 
@@ -118,7 +124,7 @@ def find(loaded: Loaded, run: str | None) -> Run:
     """The run of this id; or one that did not end; or the newest upgrade, for another operation
     that is over must not hide it; or the newest of those. UsageFault when there is none."""
     if run is None:
-        ups, others = _newest(loaded, THERE), _newest(loaded, (RESTART, FEATURES, PROTOCOL))
+        ups, others = _newest(loaded, THERE), _newest(loaded, ALONE)
         busy = [r for r in (*others, *ups) if r.status in UNFINISHED]
         newest = next(iter([*busy, *ups, *others]), None)
         if newest is None:
