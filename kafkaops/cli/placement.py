@@ -22,11 +22,11 @@ Examples:
 
 class Placement(OpsGroup):
     lazy: ClassVar[Mapping[str, Lazy]] = {
+        "plan": Lazy("kafkaops.cli.placement_plan", "The fewest moves to a goal.", "plan_app"),
+        "show": Lazy("kafkaops.cli.placement_plan", "Brokers by rack, now and after.", "show_app"),
         "apply": Lazy("kafkaops.cli.placement_apply", "Move replicas, wave by wave.", "apply_app"),
         "cancel": Lazy("kafkaops.cli.placement_apply", "Call off what moves.", "cancel_app"),
         "status": Lazy("kafkaops.cli.placement_status", "What moves, and which throttles are set."),
-        "plan": Lazy("kafkaops.cli.placement_plan", "The fewest moves to a goal.", "plan_app"),
-        "show": Lazy("kafkaops.cli.placement_plan", "Brokers by rack, now and after.", "show_app"),
         "leaders": Lazy(
             "kafkaops.cli.placement_plan", "Even leaders, moving no bytes.", "leaders_app"
         ),

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from kafkaops.placement.goals import Goals
 
 Add = Annotated[
-    list[int] | None,
-    typer.Option("--add", metavar="ID", help="A broker that is to take its share; repeatable."),
+    list[str] | None,
+    typer.Option(
+        "--add", metavar="ID", help="A broker that is to take its share; repeatable, or by commas."
+    ),
 ]
 Drain = Annotated[
-    list[int] | None, typer.Option("--drain", metavar="ID", help="A broker to empty; repeatable.")
+    list[str] | None,
+    typer.Option("--drain", metavar="ID", help="A broker to empty; repeatable, or by commas."),
 ]
 DrainRack = Annotated[
     list[str] | None,
@@ -58,7 +61,7 @@ Exclude = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Topics that are not touched.")
 ]
 NoReceive = Annotated[
-    list[int] | None,
+    list[str] | None,
     typer.Option("--no-receive", metavar="ID", help="A broker that keeps, and gets nothing."),
 ]
 Capacity = Annotated[
@@ -101,8 +104,8 @@ def goals(
     from kafkaops.placement.goals import Goals
 
     return Goals(
-        add=_unique(add),
-        drain=_unique(drain),
+        add=_ids("--add", add),
+        drain=_ids("--drain", drain),
         drain_racks=_unique(drain_rack),
         drain_absent=drain_absent,
         replace=tuple(
@@ -116,7 +119,7 @@ def goals(
             for glob, to in _pairs("--pin", pin)
         ),
         exclude=_unique(exclude),
-        no_receive=_unique(no_receive),
+        no_receive=_ids("--no-receive", no_receive),
         capacity=tuple(
             (_id("--capacity", b), _number("--capacity", w))
             for b, w in _pairs("--capacity", capacity)
@@ -157,6 +160,11 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 def _unique(values: Sequence[Any] | None) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values or ()))
+
+
+def _ids(flag: str, values: Sequence[str] | None) -> tuple[int, ...]:
+    """Ids as flags give them: one a flag, or some with commas between."""
+    return _unique([_id(flag, word) for value in values or () for word in value.split(",")])
 
 
 def _pairs(flag: str, values: Sequence[str] | None) -> list[tuple[str, str]]:
