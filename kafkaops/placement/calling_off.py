@@ -58,8 +58,8 @@ def call_off(cluster: Cluster, clock: Clock, moves: Sequence[Move]) -> CalledOff
     moving = [m for m in moves if standing[m.tp] is Stand.MOVING]
     kept = {m.tp: why for m in moving if (why := too_few(m, topics, found.get(m.tp)))}
     back = {m.tp for m in moving if m.tp not in kept}
-    for part in _parts(sorted(back)):
-        back.difference_update(cluster.reassign(dict.fromkeys(part)))
+    for some in _parts(sorted(back)):
+        back.difference_update(cluster.reassign(dict.fromkeys(some)))
     wanted = [m for m in moves if m.tp not in kept]
     _until(clock, "it is called off", lambda: _unsettled(wanted, look()[0]))
     standing, topics = look()
