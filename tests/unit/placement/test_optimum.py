@@ -67,6 +67,7 @@ def optimum(t: Table, *, by_topic: bool) -> float:
         (12, 4, 80, 2, False, 8),
         (10, 2, 60, 3, False, 10),
         (12, 4, 60, 3, True, 8),
+        (12, 3, 40, 4, False, 12),
         (6, 1, 40, 2, False, 4),
     ],
 )

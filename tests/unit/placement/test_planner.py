@@ -54,17 +54,24 @@ def test_more_replicas_go_last_into_racks_that_have_none() -> None:
 
 
 def test_fewer_replicas_drop_what_is_not_in_sync_and_keep_the_leader() -> None:
-    rows = [("t", 0, (1, 2, 3), (1, 3)), ("t", 1, (4, 5, 6), (4, 5, 6))]
+    both = (1, 2, 3)
+    rows = [("t", 0, both, (1, 3)), ("t", 1, both, (1, 2)), ("t", 2, (4, 5, 6), (4, 5, 6))]
     found = planner.of_table(table.of_rows(rows, SIX), Goals(rf=(("t", 2),)))
-    assert found.moves[0].after == (1, 3)
-    assert found.moves[1].after[0] == 4
+    assert [m.after for m in found.moves[:2]] == [(1, 3), (1, 2)]
+    assert found.moves[2].after[0] == 4
     assert (found.cost, found.leaders_changed) == (0, 0)
 
 
 def test_fewer_replicas_drop_the_one_that_crowds_a_rack() -> None:
-    t = made(SIX, {"t": [(1, 4, 2)]})
-    [move] = plan(t, rf=(("t", 2),)).moves
-    assert move.after == (1, 2)
+    crowded = [(1, 4, 2), (2, 1, 4), (4, 2, 1), (5, 6, 3), (6, 3, 5), (3, 5, 6)]
+    t = made(SIX, {"t": crowded})
+    for row in after(t, plan(t, rf=(("t", 2),))).values():
+        assert uneven(row, SIX) == 0
+
+
+def test_several_new_replicas_stand_where_those_of_their_racks_stood() -> None:
+    [move] = plan(made(SIX, {"t": [(1, 5, 3)]}), drain=(1, 5)).moves
+    assert move.after == (4, 2, 3)
 
 
 def test_pins_and_exclusions() -> None:
@@ -241,13 +248,13 @@ def test_disks_of_a_broker() -> None:
             LogDir("/2", 100, 99),
             LogDir("/x", error="e"),
         ),
-        2: (LogDir("/1", 100, 50, {a: 40}), LogDir("/2", 100, 99, {b: 30}, cordoned=True)),
+        2: (LogDir("/1", 100, 50, {a: 20, b: 20}), LogDir("/2", 100, 99, cordoned=True)),
     }
     found = planner.plan(state(log_dirs=dirs), Goals(balance=(Balance.DISKS,)))
     assert [(m.broker, str(m.tp), m.source, m.target, m.bytes) for m in found.dir_moves] == [
         (1, "t-0", "/1", "/2", 40)
     ]
-    assert "40 bytes to other disks, at least 38" in found.notes[0]
+    assert "40 bytes to other disks, at least 54" in found.notes[0]
     assert "2 /1" in found.notes[1]
 
 
