@@ -81,6 +81,10 @@ NoRack = Annotated[
     list[str] | None,
     typer.Option("--allow-no-rack", metavar="ID|all", help="Use a broker that names no rack."),
 ]
+SharedRacks = Annotated[
+    bool,
+    typer.Option("--allow-shared-racks", help="Though fewer racks than replicas are left."),
+]
 
 
 def goals(
@@ -99,6 +103,7 @@ def goals(
     tolerance: Tolerance = None,
     objective: Least = "replicas",
     allow_no_rack: NoRack = None,
+    allow_shared_racks: SharedRacks = False,
 ) -> Goals:
     """What the flags ask for. UsageFault names the flag that cannot be read."""
     from kafkaops.placement.goals import Goals
@@ -127,6 +132,7 @@ def goals(
         tolerance=None if tolerance is None else _number("--tolerance", tolerance),
         objective=_objective(objective),
         no_rack=_unique(allow_no_rack),
+        shared_racks=allow_shared_racks,
     )
 
 

@@ -42,7 +42,7 @@ class Goals:
     as they are; `no_receive` brokers keep what they have and get nothing. `capacity` weighs
     brokers, 1 where not named. `tolerance` widens each share by this part of it, and by itself is
     0 for counts and 0.05 for bytes. `no_rack` are brokers without rack that may be used, each id
-    or `all`."""
+    or `all`; `shared_racks` allows that fewer racks than replicas are left."""
 
     add: tuple[int, ...] = ()
     drain: tuple[int, ...] = ()
@@ -59,6 +59,7 @@ class Goals:
     tolerance: Decimal | None = None
     objective: Objective = Objective.REPLICAS
     no_rack: tuple[str, ...] = ()
+    shared_racks: bool = False
 
     def evens(self, what: Balance) -> bool:
         """Whether this is to be even: asked for, or what added brokers bring with them."""
@@ -137,4 +138,5 @@ _READERS: dict[str, Any] = {
     "tolerance": lambda v: None if v is None else Decimal(v),
     "objective": Objective,
     "no_rack": _words,
+    "shared_racks": _bool,
 }

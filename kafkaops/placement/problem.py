@@ -88,6 +88,7 @@ def build(table: Table, goals: Goals) -> Problem:
     refusals.left_behind(table, active, drained)
     rf = _wanted(table, goals, active)
     refusals.too_few_brokers(table, rf, active, usable)
+    refusals.too_few_racks(table, rf, active, usable, goals)
     ghosts = (absent & ~drained)[table.holder] & active[owner]
     ghosts = _without_dropped(table, ghosts, rf)
     forced = _forced(table, goals, at, active, usable, receives, rack)

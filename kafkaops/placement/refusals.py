@@ -153,6 +153,33 @@ def too_few_brokers(table: Table, rf: Ints, active: Bools, usable: Bools) -> Non
         )
 
 
+def too_few_racks(table: Table, rf: Ints, active: Bools, usable: Bools, goals: Goals) -> None:
+    """Goals that leave partitions fewer racks than replicas, where there are enough now: the loss
+    of one rack would then take two replicas of the same partition."""
+    before = int(np.unique(table.rack[table.live & (table.rack >= 0)]).size)
+    racks = np.unique(table.rack[usable & (table.rack >= 0)])
+    after = len(racks)
+    shorter = np.maximum(rf - after, 0) > np.maximum(table.rf - before, 0)
+    short = np.flatnonzero(active & shorter)
+    if goals.shared_racks or not before or not len(short):
+        return
+    most = int(rf[short].max())
+    raise Infeasible(
+        "KO-PLACEMENT-FEW-RACKS",
+        f"{len(short)} partitions want up to {most} replicas, and {after} racks are left: some"
+        " would lose two replicas with one rack",
+        Witness(
+            "racks",
+            most,
+            after,
+            ("--rf", "--drain or --drain-rack", "--allow-shared-racks"),
+            tuple(str(table.tp(int(p))) for p in short),
+            (),
+            tuple(table.racks[r] for r in racks.tolist()),
+        ),
+    )
+
+
 def pin_refused(table: Table, p: int, broker: int, usable: Bools, takes: Bools) -> None:
     """A pin to a broker that is emptied, or that must not receive."""
     if usable[broker] and takes[broker]:

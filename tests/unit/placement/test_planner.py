@@ -189,7 +189,10 @@ def test_more_replicas_than_racks() -> None:
 
 def test_losing_a_rack() -> None:
     t = made(SIX, {"t": EVEN})
-    found = plan(t, drain_racks=("c",))
+    with pytest.raises(Infeasible, match="want up to 3 replicas, and 2 racks are left") as refused:
+        plan(t, drain_racks=("c",))
+    assert refused.value.witness.racks == ("a", "b")
+    found = plan(t, drain_racks=("c",), shared_racks=True)
     for row in after(t, found).values():
         assert not {3, 6} & set(row)
         assert len(set(row)) == 3
@@ -272,6 +275,7 @@ BAD: dict[str, tuple[dict[str, Any], type[OpsError], str]] = {
     "both": ({"add": (1,), "drain": (1,)}, UsageFault, "to be filled and to be emptied"),
     "rf": ({"rf": (("t", 7),)}, Infeasible, "want up to 7 replicas, and 6 brokers are left"),
     "drained": ({"drain": (1, 2, 3, 4)}, Infeasible, "want up to 3 replicas, and 2 brokers"),
+    "racks": ({"rf": (("t", 4),)}, Infeasible, "up to 4 replicas, and 3 racks are left"),
     "excluded": ({"drain": (1,), "exclude": ("t",)}, Infeasible, "must not be touched"),
     "pinned": ({"drain": (1,), "pins": (("t", (1,)),)}, Infeasible, "pinned to broker 1, which is"),
     "pins": ({"pins": (("t-0", (1, 2, 3, 4)),)}, Infeasible, "pinned to 4 brokers and has 3"),

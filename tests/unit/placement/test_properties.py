@@ -62,7 +62,7 @@ def test_drain_moves_what_is_there_and_no_more(t: Table, data: st.DataObject) ->
     """P2, P3 and P4 where nothing is evened out: only what must move does."""
     racks = racks_of(t)
     gone = data.draw(st.sampled_from(sorted(racks)))
-    found = plan(t, drain=(gone,))
+    found = plan(t, drain=(gone,), shared_racks=True)
     then = after(t, found)
     assert counts(then.values())[gone] == 0
     assert found.cost == found.bound == counts(held(t).values())[gone]
@@ -192,7 +192,7 @@ def test_what_is_not_touched_keeps_its_order_and_what_stays_too(
     """P14: a new replica stands where the one was that it replaces."""
     gone = data.draw(st.sampled_from(sorted(racks_of(t))))
     assume(max(len(row) for row in held(t).values()) < len(racks_of(t)))
-    for move in plan(t, drain=(gone,)).moves:
+    for move in plan(t, drain=(gone,), shared_racks=True).moves:
         assert len(move.adding) == len(move.removing) == 1
         kept = tuple(b if b != gone else move.adding[0] for b in move.before)
         assert move.after == kept
@@ -221,7 +221,13 @@ def test_what_cannot_be_has_a_witness(t: Table, data: st.DataObject) -> None:
     gone = tuple(data.draw(st.sets(st.sampled_from(sorted(racks)), max_size=len(racks) - 1)))
     shut = tuple(data.draw(st.sets(st.sampled_from(sorted(racks)))))
     rf = data.draw(st.integers(1, 4))
-    asked = Goals(drain=gone, no_receive=shut, rf=(("t0", rf),), repair=data.draw(st.booleans()))
+    asked = Goals(
+        drain=gone,
+        no_receive=shut,
+        rf=(("t0", rf),),
+        repair=data.draw(st.booleans()),
+        shared_racks=True,
+    )
     left = set(racks) - set(gone)
     topic = {k: row for k, row in held(t).items() if k[0] == "t0"}
     wants = {k: rf if k in topic else len(row) for k, row in held(t).items()}
@@ -247,6 +253,6 @@ def test_what_cannot_be_has_a_witness(t: Table, data: st.DataObject) -> None:
 def test_goals_round_trip() -> None:
     asked = Goals(
         (1,), (2,), ("a",), True, ((3, 4),), (("t*", 3),), True, tuple(Balance), (("x-1", (5, 6)),),
-        ("__*",), (7,), ((8, Decimal("1.5")),), Decimal("0.1"), no_rack=("all",),
+        ("__*",), (7,), ((8, Decimal("1.5")),), Decimal("0.1"), no_rack=("all",), shared_racks=True,
     )  # fmt: skip
     assert Goals.of_json(json.loads(json.dumps(asked.to_json()))) == asked
