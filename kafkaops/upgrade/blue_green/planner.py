@@ -42,7 +42,14 @@ def forward(
     p = Phase
     waits = p.GATES if outage.planned(config) else p.NAMES
     specs = [
-        _spec("ttl", "ttl-lowered", f"lower the TTL to {config.cutover.cut_ttl} s", p.TTL, args),
+        _spec(
+            "ttl",
+            "ttl-lowered",
+            f"lower the TTL to {config.cutover.cut_ttl} s",
+            p.TTL,
+            args,
+            deadline=900.0,
+        ),
         _spec("closed", "closed-to-clients", "close green's CLIENT listener", p.GREEN, args),
         _spec("fence-ready", "fence-ready", "prepare blue's hosts for the fence", p.GREEN, args),
         _spec("parity", "parity", "make green equal to blue", p.PARITY, args),

@@ -16,12 +16,18 @@ LOST = "lost"
 
 
 class TtlLowered(Move):
-    """All our names have the short TTL of the cut; what they had before is remembered."""
+    """All our names have the short TTL of the cut, at every server of theirs: the old one begins to
+    pass here, while clusters are built and compared. What they had before is remembered."""
 
     def check(self, world: World) -> State:
         cut = world.config.cutover
         found = world.names.records(names.wanted_names(cut))
-        return State.DONE if all(r.ttl == cut.cut_ttl for r in found) else State.TODO
+        if not all(r.ttl == cut.cut_ttl for r in found):
+            return State.TODO
+        return State.DONE if _served(world) else State.PENDING
+
+    def progress(self, world: World) -> Progress | None:
+        return Progress(0, None, "", "waiting for INSYNC")
 
     def act(self, world: World) -> None:
         cut = world.config.cutover
@@ -51,17 +57,29 @@ def _changed(world: World) -> None:
     world.facts.put("ttl.changed", now)
 
 
+def _served(world: World) -> bool:
+    """Whether every server of the names has the lower TTL; noted when that is first seen. A change
+    whose id died with its process is given the time that Route 53 takes."""
+    change = world.facts.get("ttl.change")
+    if change is None:
+        return True
+    if change == LOST:
+        if since(world, world.facts.get("ttl.changed") or {}) < outage.INSYNC:
+            return False
+    elif not world.names.in_sync(change):
+        return False
+    _changed(world)
+    world.facts.put("ttl.change", None)
+    return True
+
+
 class TtlWaited(Move):
     """One old TTL has passed since every server of the names had the lower one, so no cache holds
     the old answer for longer."""
 
     def check(self, world: World) -> State:
-        change = world.facts.get("ttl.change")
-        if change is not None:
-            if not self._in_sync(world, change):
-                return State.PENDING
-            _changed(world)
-            world.facts.put("ttl.change", None)
+        if not _served(world):
+            return State.PENDING
         return State.DONE if self._left(world) <= 0 else State.PENDING
 
     def act(self, world: World) -> None:
@@ -72,12 +90,6 @@ class TtlWaited(Move):
             return Progress(0, None, "", "waiting for INSYNC")
         old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
         return Progress(old - self._left(world), old, "s waited")
-
-    def _in_sync(self, world: World, change: str) -> bool:
-        """A change whose id died with its process is given the time that Route 53 takes."""
-        if change != LOST:
-            return world.names.in_sync(change)
-        return since(world, world.facts.get("ttl.changed") or {}) >= outage.INSYNC
 
     def _left(self, world: World) -> float:
         changed = world.facts.get("ttl.changed")
