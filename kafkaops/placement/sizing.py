@@ -4,10 +4,10 @@
 rebuild.
 
 A worked example is the ST1 cluster of "Best Practices for Running Apache Kafka on AWS" (AWS Big
-Data Blog, 2018): 12 r3.xlarge, ST1 volumes, 12 partitions; 346.9 MB/s were measured over all
-brokers. An r3.xlarge has 62.5 MB/s to EBS, so with volumes of 2 TiB (80 MiB/s each) EBS binds:
-12 * 62.5 = 750 MB/s of replicas, which is 375 MB/s written at RF 2 and 250 MB/s at RF 3. With
-volumes of 1 TiB (40 MiB/s) the volumes bind instead, at 168 MB/s for RF 3.
+Data Blog, 2018): 12 r3.xlarge, ST1 volumes, 12 partitions. An r3.xlarge has 62.5 MB/s to EBS, so
+with volumes of 2 TiB (80 MiB/s each) EBS binds: 12 * 62.5 = 750 MB/s of replicas, which is 375 MB/s
+written at RF 2 and 250 MB/s at RF 3. With volumes of 1 TiB (40 MiB/s) the volumes bind instead, at
+168 MB/s for RF 3.
 """
 
 from __future__ import annotations

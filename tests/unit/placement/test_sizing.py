@@ -54,8 +54,8 @@ def by_name(found: Sizing) -> dict[str, Limit]:
 
 @pytest.mark.parametrize(("rf", "most"), [(1, 750 * MB), (2, 375 * MB), (3, 250 * MB)])
 def test_the_st1_example_is_bound_by_ebs(rf: int, most: float) -> None:
-    intuit = cluster("r3.xlarge", volumes=Volumes(ST1, size=2 * TIB))
-    found = judge(work(100 * MB, rf=rf, partitions=12, retention=HOUR), intuit, 12)
+    st1_example = cluster("r3.xlarge", volumes=Volumes(ST1, size=2 * TIB))
+    found = judge(work(100 * MB, rf=rf, partitions=12, retention=HOUR), st1_example, 12)
     assert found.throughput == pytest.approx(most)
     assert found.binding is not None
     assert found.binding.name == EBS
@@ -63,20 +63,20 @@ def test_the_st1_example_is_bound_by_ebs(rf: int, most: float) -> None:
     assert by_name(found)[NETWORK].capacity == pytest.approx(12 * 0.7 * GBIT / (1 + rf - 1))
 
 
-def test_what_was_measured_on_the_st1_example_is_within_the_bound_at_rf_2_and_not_at_3() -> None:
-    intuit = cluster("r3.xlarge", volumes=Volumes(ST1, size=2 * TIB))
-    measured = 346.9 * MB
-    two = judge(work(measured, rf=2, partitions=12, retention=HOUR), intuit, 12)
+def test_what_fits_the_st1_example_at_rf_2_does_not_at_3() -> None:
+    st1_example = cluster("r3.xlarge", volumes=Volumes(ST1, size=2 * TIB))
+    written = 346.9 * MB
+    two = judge(work(written, rf=2, partitions=12, retention=HOUR), st1_example, 12)
     assert two.fits is True
     assert by_name(two)[EBS].headroom == pytest.approx(1 - 346.9 / 375)
-    three = judge(work(measured, rf=3, partitions=12, retention=HOUR), intuit, 12)
+    three = judge(work(written, rf=3, partitions=12, retention=HOUR), st1_example, 12)
     assert three.fits is False
     assert by_name(three)[EBS].brokers == 17  # 346.9 * 3 / 62.5 = 16.65
 
 
 def test_smaller_st1_volumes_bind_before_ebs_does() -> None:
-    intuit = cluster("r3.xlarge", volumes=Volumes(ST1, size=TIB))
-    found = judge(work(100 * MB, partitions=12, retention=HOUR), intuit, 12)
+    st1_example = cluster("r3.xlarge", volumes=Volumes(ST1, size=TIB))
+    found = judge(work(100 * MB, partitions=12, retention=HOUR), st1_example, 12)
     assert found.binding is not None
     assert (found.binding.name, round(found.throughput or 0)) == (STORAGE, 12 * 40 * MIB // 3)
 
@@ -164,7 +164,7 @@ def test_the_speed_of_instance_store_is_not_known_and_not_guessed() -> None:
     assert by_name(found)[DISK].capacity == 3 * 5000 * GB
 
 
-def test_a_measured_speed_makes_it_known() -> None:
+def test_a_written_speed_makes_it_known() -> None:
     disks = Volumes(None, rate=500 * MB)  # of one of two disks
     found = judge(work(), cluster("i3en.2xlarge", volumes=disks), 3)
     assert by_name(found)[STORAGE].capacity == pytest.approx(2 * 500 * MB)
