@@ -72,6 +72,7 @@ def up(
     zookeeper: Annotated[
         bool, typer.Option("--zookeeper", help="With --single: in ZooKeeper mode, up to 3.9.")
     ] = False,
+    disks: Annotated[int, typer.Option(min=1, max=4, help="Log directories a broker (JBOD).")] = 1,
 ) -> None:
     """Start the lab and wait until all of it is healthy. The first time, Kafka is fetched.
 
@@ -96,8 +97,9 @@ def up(
     if zookeeper:
         _with_zookeeper(blue_version, security, single, controllers)
     settings = Settings(
-        blue_version, green_version, brokers, green_names, security, single, controllers, zookeeper
-    )
+        blue_version, green_version, brokers, green_names, security, single, controllers, zookeeper,
+        disks,
+    )  # fmt: skip
     status = start(lab_dir(dir), settings, news)
     _show(status)
 

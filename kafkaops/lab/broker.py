@@ -67,7 +67,7 @@ def properties(
         "listener.security.protocol.map": "CLIENT:PLAINTEXT,REPL:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "REPL",
         "controller.listener.names": "CONTROLLER",
-        "log.dirs": data,
+        "log.dirs": ",".join(map(str, disks(host, settings, data))),
         "default.replication.factor": rf,
         "min.insync.replicas": min_isr,
         "num.partitions": 3,
@@ -105,6 +105,12 @@ def properties(
     return "".join(f"{key}={value}\n" for key, value in (values | dict(extra or {})).items())
 
 
+def disks(host: LabHostSpec, settings: Settings, data: Path) -> tuple[Path, ...]:
+    """The log directories of a node: `data`, and beside it those of further disks."""
+    more = range(2, settings.disks + 1) if host.serves else ()
+    return (data, *(data.with_name(f"{data.name}-{number}") for number in more))
+
+
 def homes(layout: Layout, settings: Settings, say: kit.Say) -> None:
     """`bin/java` and, per colour, a directory shaped like an unpacked Kafka: `libs/`, `config/`."""
     layout.java.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +134,8 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
     """The host's directory: server.properties and storage formatted by Kafka's own tool."""
     home = layout.host(host.name)
     data = home / "data"
-    for directory in (data, home / "logs", layout.boot_rules(host.name)):
+    dirs = disks(host, settings, data)
+    for directory in (*dirs, home / "logs", layout.boot_rules(host.name)):
         directory.mkdir(parents=True, exist_ok=True)
     (home / "nft").symlink_to(layout.boot_rules(host.name))
     secured = access.broker_properties(layout, settings, host)
@@ -141,15 +148,15 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
         return  # its storage is made by the broker itself
     for file in formatted(layout, settings, host.colour).iterdir():
         shutil.copy(file, data / file.name)
-    meta = data / "meta.properties"
-    text = meta.read_text()
-    for key, value in (
-        ("cluster.id", cluster_id),
-        ("node.id", str(host.node_id)),
-        ("directory.id", kafka_id()),
-    ):
-        text = re.sub(rf"(?m)^{re.escape(key)}=.*$", f"{key}={value}", text)
-    meta.write_text(text)
+    text = (data / "meta.properties").read_text()
+    for directory in dirs:
+        for key, value in (
+            ("cluster.id", cluster_id),
+            ("node.id", str(host.node_id)),
+            ("directory.id", kafka_id()),
+        ):
+            text = re.sub(rf"(?m)^{re.escape(key)}=.*$", f"{key}={value}", text)
+        (directory / "meta.properties").write_text(text)
 
 
 def kafka_id() -> str:

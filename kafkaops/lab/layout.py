@@ -62,7 +62,7 @@ class Settings:
     or `alt` (green advertises g1, g2, ...: only the alias can move); `security` is `plaintext`
     or `sasl-ssl` (see `lab.access`). `single` is blue alone, with Kafka installed on its hosts
     (see `lab.installed`) and, by choice, `controllers` on hosts of their own, or in ZooKeeper mode
-    (see `lab.zookeeper`)."""
+    (see `lab.zookeeper`). `disks` is how many log directories a broker has."""
 
     blue_version: str = "3.9.2"
     green_version: str = "4.3.1"
@@ -72,6 +72,7 @@ class Settings:
     single: bool = False
     controllers: int = 0
     zookeeper: bool = False
+    disks: int = 1
 
     @property
     def colours(self) -> tuple[str, ...]:

@@ -43,6 +43,9 @@ PRIOR = {
     "topic bulk": {"leader.replication.throttled.replicas": "0:3"},
 }
 """Throttles of somebody else, which must be there in the end, and no others."""
+METADATA = "__cluster_metadata-0"
+GROWN = 1 << 20
+"""Bytes by which the load may fill a disk meanwhile."""
 FAST, SLOW = "100MiB/s", "1MiB/s"
 
 
@@ -141,7 +144,8 @@ def placing_lab(directory: Path) -> Iterator[Moves]:
     files.mkdir()
     settings = (f"blue.hosts=[{HOSTS}]",)
     made = Pair(directory, settings, ROOT / "configs" / "lab-rolling.yaml")
-    made.in_lab("lab", "up", "--single", "--brokers", "6", "--controllers", "1")
+    shape = ("--brokers", "6", "--controllers", "1", "--disks", "2")
+    made.in_lab("lab", "up", "--single", *shape)
     try:
         made.in_lab("lab", "load", "start", "--rate", "50", *LOAD)
         moves = Moves(made, files)
@@ -223,10 +227,39 @@ def more_replicas_mended_and_evacuated(moves: Moves) -> None:
     assert not {3, 6} & {b for rows in seen["assignment"].values() for row in rows for b in row}
 
 
+def evened_over_disks(moves: Moves) -> None:
+    """One disk of three brokers has a heavy replica; the files themselves say what moved."""
+    moves.client("make", json.dumps({"heavy": {"rows": [[1, 2, 3]], "mib": 48}}))
+    before, start = disks_of(moves), moves.look()
+    flags = ("--balance", "disks", "--throttle", FAST, "--reserve", "100MiB")
+    told = moves.pair.kafkaops("placement", "apply", *flags, "--yes", "-o", "json")
+    assert json.loads(told)["outcome"] == "done"
+    after = disks_of(moves)
+    assert same(moves.look()) == same(start)
+    for node, (one, two) in after.items():
+        held = sorted([*before[node][0], *before[node][1]])
+        assert sorted([*one, *two]) == held, f"{node}: each replica is there, once"
+        uneven = [abs(sum(a.values()) - sum(b.values())) for a, b in (before[node], (one, two))]
+        assert uneven[1] <= uneven[0] + GROWN, (node, uneven)
+    moved = {node for node in after if set(after[node][0]) != set(before[node][0])}
+    assert moved, (before, after)
+
+
+def disks_of(moves: Moves) -> dict[str, tuple[dict[str, int], dict[str, int]]]:
+    """Replicas and their bytes in each of the two log directories of each host."""
+
+    def held(directory: Path) -> dict[str, int]:
+        replicas = (d for d in directory.iterdir() if d.is_dir() and d.name != METADATA)
+        return {d.name: sum(f.stat().st_size for f in d.glob("*.log")) for d in replicas}
+
+    homes = {node: moves.pair.lab / "hosts" / node for node in NODES}
+    return {node: (held(h / "data"), held(h / "data-2")) for node, h in homes.items()}
+
+
 JOURNEYS: tuple[tuple[Callable[[Moves], None], ...], ...] = (
     (added_killed_and_drained,),
     (cancelled_in_the_middle,),
-    (more_replicas_mended_and_evacuated,),
+    (more_replicas_mended_and_evacuated, evened_over_disks),
 )
 
 

@@ -164,3 +164,13 @@ class TestControl:
         finally:
             server.close()
         assert control.listener_pid(path) is None
+
+
+def test_further_disks_are_of_brokers_alone() -> None:
+    settings = Settings(single=True, controllers=1, disks=2)
+    data = Path("home/data")
+    found = {
+        name: broker.disks(settings.host(name), settings, data) for name in ("blue-1", "ctl-1")
+    }
+    assert found == {"blue-1": (data, Path("home/data-2")), "ctl-1": (data,)}
+    assert parsed(settings, "blue-1")["log.dirs"].count(",") == 1
