@@ -44,6 +44,8 @@ PRIOR = {
 }
 """Throttles of somebody else, which must be there in the end, and no others."""
 METADATA = "__cluster_metadata-0"
+GOING = "-delete"
+"""The end of the name of what Kafka removes a minute later (file.delete.delay.ms)."""
 GROWN = 1 << 20
 """Bytes by which the load may fill a disk meanwhile."""
 FAST, SLOW = "100MiB/s", "1MiB/s"
@@ -249,7 +251,8 @@ def disks_of(moves: Moves) -> dict[str, tuple[dict[str, int], dict[str, int]]]:
     """Replicas and their bytes in each of the two log directories of each host."""
 
     def held(directory: Path) -> dict[str, int]:
-        replicas = (d for d in directory.iterdir() if d.is_dir() and d.name != METADATA)
+        found = (d for d in directory.iterdir() if d.is_dir() and d.name != METADATA)
+        replicas = [d for d in found if not d.name.endswith(GOING)]
         return {d.name: sum(f.stat().st_size for f in d.glob("*.log")) for d in replicas}
 
     homes = {node: moves.pair.lab / "hosts" / node for node in NODES}
