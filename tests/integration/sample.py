@@ -9,10 +9,16 @@ import pytest
 SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 
 TURNS = (
-    ("outage", "alias-only", "cannot-forward", "secured", "serve", "leader-epochs"),
-    ("trouble", "rolling-finalised", "rolling-back"),
+    ("kill-there-and-back", "kill-to-the-end"),
+    (
+        *("outage", "alias-only", "cannot-forward", "secured", "serve", "leader-epochs"),
+        "nobody-resumes",
+    ),
     ("ssh", "ssm", "local"),
-    ("restart", "zookeeper", "fleet", "downtime", "downtime-elected"),
+    (
+        *("trouble", "restart", "zookeeper", "downtime", "rolling-finalised", "fleet"),
+        *("rolling-back", "downtime-elected"),
+    ),
 )
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from tests.integration.journey import Journey, Process
 from tests.integration.pair import lab_under_load
-from tests.integration.sample import SEED
+from tests.integration.sample import SEED, turn
 
 VICTIMS = ("kafkaops", "mirror", "blue", "green")
 THERE, BACK, END = "upgrade", "rollback", "finalize"
@@ -162,7 +162,13 @@ def words(cells: Cells) -> str:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("cells", third(SEED), ids=("there-and-back", "to-the-end"))
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pytest.param(cells, marks=turn(f"kill-{way}"), id=way)
+        for cells, way in zip(third(SEED), ("there-and-back", "to-the-end"), strict=True)
+    ],
+)
 def test_a_third_of_the_matrix_loses_nothing(cells: Cells, tmp_path: Path) -> None:
     assert travel(tmp_path, cells, SEED) == {}
 
@@ -175,6 +181,7 @@ def test_the_whole_matrix_loses_nothing(cells: Cells, tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
+@turn("nobody-resumes")
 def test_blue_takes_writes_again_when_nobody_resumes(tmp_path: Path) -> None:
     """kafkaops dies inside the pause and stays dead: the kernels' timers end the fence."""
     budget, back_off = 12, 8
