@@ -25,8 +25,8 @@ from kafkaops.engine.history import History
 from kafkaops.engine.lease import Holder, held_by
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.store import RunDirectory
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.facts import Facts
-from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.fleet.leaving import left, restored
 from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
 

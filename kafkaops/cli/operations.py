@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from kafkaops.engine.run import RunResult
     from kafkaops.engine.step import Plan
     from kafkaops.features.asking import Asked
-    from kafkaops.placement.applying import Options as Placing
+    from kafkaops.placement.applying.planner import Options as Placing
     from kafkaops.ports.cluster import Cluster
+    from kafkaops.ports.conduct import Conduct
     from kafkaops.ports.facts import Facts
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
-    from kafkaops.upgrade.conduct import Conduct
     from kafkaops.upgrade.rolling.choosing import Options
     from kafkaops.upgrade.rolling.roster import Entry
 
@@ -59,15 +59,15 @@ def _rolling() -> ModuleType:
 
 
 def _features() -> ModuleType:
-    from kafkaops.upgrade import features_operation
+    from kafkaops.features import operation
 
-    return features_operation
+    return operation
 
 
 def _placement() -> ModuleType:
-    from kafkaops.upgrade import placement_operation
+    from kafkaops.placement.applying import operation
 
-    return placement_operation
+    return operation
 
 
 def _downtime() -> ModuleType:
@@ -221,26 +221,26 @@ class Operations:
     ) -> Plan:
         """The plan that carries out the moves of a document, or those that reach the goals of
         `options`; or GuardRefused. Nothing is changed: the ports refuse."""
-        from kafkaops.placement import survey
+        from kafkaops.placement.applying import survey
 
         looking = only_reading(world)
         state = looking.clusters[options.cluster].snapshot()
         if document is not None:
-            from kafkaops.placement import moves_file
+            from kafkaops.placement.applying import moves_file
 
             moves, dirs = moves_file.read(document, state)
             return survey.plan(looking, moves, dirs, options, run)
-        from kafkaops.placement.goals import Goals
-        from kafkaops.placement.planner import plan
+        from kafkaops.placement.planning.goals import Goals
+        from kafkaops.placement.planning.planner import plan
 
         made = plan(state, Goals.of_json(options.goals))
         return survey.plan(looking, made.moves, made.dir_moves, options, run, made.notes)
 
     def cancel_placement(self, conduct: Conduct) -> RunResult:
         """Call off what is on its way of a placement."""
-        from kafkaops.upgrade import placement_operation
+        from kafkaops.placement.applying import operation
 
-        return placement_operation.cancel(conduct)
+        return operation.cancel(conduct)
 
     # -- runs of any operation -------------------------------------------------
 
@@ -296,7 +296,7 @@ class Operations:
     def titles(self) -> Mapping[str, str]:
         """What each phase of any operation does, in words."""
         from kafkaops.features import phases as features
-        from kafkaops.placement import phases as placement
+        from kafkaops.placement.applying import phases as placement
         from kafkaops.upgrade.blue_green import phases as blue_green
         from kafkaops.upgrade.downtime import phases as downtime
         from kafkaops.upgrade.protocol import phases as protocol

@@ -18,7 +18,7 @@ from kafkaops.engine.errors import Exit, GuardRefused, UsageFault
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
     from kafkaops.engine.step import Plan
-    from kafkaops.placement.goals import Goals
+    from kafkaops.placement.planning.goals import Goals
 
 File = Annotated[
     str | None,
@@ -95,8 +95,9 @@ def apply(
       kafkaops placement apply --rf 'orders*=3' --plan --out plan.json; kafkaops apply plan.json
     """
     from kafkaops.cli import carry
-    from kafkaops.placement import planner, rates
-    from kafkaops.placement.applying import Options
+    from kafkaops.placement.applying import rates
+    from kafkaops.placement.applying.planner import Options
+    from kafkaops.placement.planning import planner
 
     document: Any = None
     if file is not None:
@@ -182,7 +183,8 @@ def job() -> Job:
 
 
 def _what(plan: Plan, cluster: str) -> str:
-    from kafkaops.placement import applying, rates
+    from kafkaops.placement.applying import planner as applying
+    from kafkaops.placement.applying import rates
 
     moves, dirs = applying.moves_of(plan), applying.dirs_of(plan)
     copied = sum(m.copied for m in moves) + sum(d.bytes for d in dirs)
@@ -210,7 +212,7 @@ def lines(plan: Plan) -> Iterator[str]:
 def summary(run: Run) -> list[str]:
     """How many partitions are where they are to be."""
     from kafkaops.engine.history import History
-    from kafkaops.placement import spec_args
+    from kafkaops.placement.applying import spec_args
 
     past = History(run.last)
     waves = [s for s in run.last.plan.specs if s.phase == "waves"]
@@ -246,7 +248,7 @@ def _placement(run: str | None) -> Run:
 
 
 def _link(throttle: str | None, link: str | None) -> int | None:
-    from kafkaops.placement import rates
+    from kafkaops.placement.applying import rates
 
     if (throttle == "auto") is not (link is not None):
         raise UsageFault(

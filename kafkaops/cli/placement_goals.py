@@ -12,7 +12,7 @@ import typer
 from kafkaops.engine.errors import UsageFault
 
 if TYPE_CHECKING:
-    from kafkaops.placement.goals import Goals
+    from kafkaops.placement.planning.goals import Goals
 
 Add = Annotated[
     list[str] | None,
@@ -106,7 +106,7 @@ def goals(
     allow_shared_racks: SharedRacks = False,
 ) -> Goals:
     """What the flags ask for. UsageFault names the flag that cannot be read."""
-    from kafkaops.placement.goals import Goals
+    from kafkaops.placement.planning.goals import Goals
 
     return Goals(
         add=_ids("--add", add),
@@ -197,7 +197,7 @@ def _number(flag: str, text: str) -> Decimal:
 
 
 def _balance(values: Sequence[str] | None) -> tuple[Any, ...]:
-    from kafkaops.placement.goals import Balance
+    from kafkaops.placement.planning.goals import Balance
 
     words = [word for value in values or () for word in value.split(",")]
     known = {b.value: b for b in Balance}
@@ -208,7 +208,7 @@ def _balance(values: Sequence[str] | None) -> tuple[Any, ...]:
 
 
 def _objective(value: str) -> Any:
-    from kafkaops.placement.goals import Objective
+    from kafkaops.placement.planning.goals import Objective
 
     known = {o.value: o for o in Objective}
     if value not in known:

@@ -14,8 +14,8 @@ from kafkaops.cli.placement_source import Assignment, Brokers, From, Source, Whi
 from kafkaops.engine.errors import Exit
 
 if TYPE_CHECKING:
-    from kafkaops.placement.goals import Goals
-    from kafkaops.placement.plan import Placement
+    from kafkaops.placement.planning.goals import Goals
+    from kafkaops.placement.planning.plan import Placement
 
 Out = Annotated[
     str | None,
@@ -55,7 +55,7 @@ def plan(
     """
     from kafkaops.cli import placement_table
     from kafkaops.cli.output import emit
-    from kafkaops.placement import plan_json, planner
+    from kafkaops.placement.planning import plan_json, planner
 
     where = Source(cluster, source, assignment, brokers).checked()
     found = where.plan(planner.completed(asked))
@@ -87,8 +87,8 @@ def show(
 
     from kafkaops.cli import placement_table
     from kafkaops.cli.output import Text, emit
-    from kafkaops.placement import plan_json
-    from kafkaops.placement.goals import ALL
+    from kafkaops.placement.planning import plan_json
+    from kafkaops.placement.planning.goals import ALL
 
     where = Source(cluster, source, assignment, brokers).checked()
     look = asked.none and where.assignment is None
@@ -126,8 +126,8 @@ def leaders(
     """
     from kafkaops.cli import placement_table
     from kafkaops.cli.output import emit
-    from kafkaops.placement import plan_json
-    from kafkaops.placement.goals import ALL, Balance, Goals
+    from kafkaops.placement.planning import plan_json
+    from kafkaops.placement.planning.goals import ALL, Balance, Goals
 
     where = Source(cluster, source, assignment, brokers).checked()
     racks = tuple(allow_no_rack or ()) or (ALL,)  # nothing moves, so racks do not matter
@@ -144,7 +144,7 @@ def leaders(
 
 def _save(found: Placement, out: str | None, reassignment_out: str | None) -> None:
     from kafkaops.cli.files import write
-    from kafkaops.placement import kafka_json, plan_json
+    from kafkaops.placement.planning import kafka_json, plan_json
 
     documents: list[tuple[str | None, Any]] = [
         (out, lambda: plan_json.file_of(found)),

@@ -12,8 +12,8 @@ from kafkaops.cli.output import emit
 from kafkaops.engine.errors import Exit, UsageFault
 
 if TYPE_CHECKING:
-    from kafkaops.placement.instance_types import Catalogue
-    from kafkaops.placement.sizing_limits import Volumes
+    from kafkaops.placement.sizing.instance_types import Catalogue
+    from kafkaops.placement.sizing.limits import Volumes
 
 app = make_app()
 
@@ -88,16 +88,16 @@ def size(
       kafkaops placement size --list-types
     """
     from kafkaops.cli import placement_size_table as shown
-    from kafkaops.placement.instance_types import catalogue
+    from kafkaops.placement.sizing.instance_types import catalogue
 
     known = catalogue()
     if list_types:
         emit(shown.types_document(known), *shown.types(known))
         return Exit.OK
     from kafkaops.cli import units
-    from kafkaops.placement import sizing
-    from kafkaops.placement.sizing_advice import advice
-    from kafkaops.placement.sizing_limits import Cluster, Workload
+    from kafkaops.placement.sizing import brokers as sizing
+    from kafkaops.placement.sizing.advice import advice
+    from kafkaops.placement.sizing.limits import Cluster, Workload
 
     kind = known.type_of(_wanted(instance_type, "--instance-type", "r6i.2xlarge, or --list-types"))
     workload = Workload(
@@ -130,7 +130,7 @@ def _volumes(
     known: Catalogue, volume: str, count: int, size: str | None, rate: str | None
 ) -> Volumes:
     from kafkaops.cli import units
-    from kafkaops.placement.sizing_limits import Volumes
+    from kafkaops.placement.sizing.limits import Volumes
 
     speed = None if rate is None else units.rate(rate, "--volume-rate")
     if volume == INSTANCE_STORE:

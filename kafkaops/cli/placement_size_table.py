@@ -7,10 +7,10 @@ from typing import Any
 
 from kafkaops.cli import units
 from kafkaops.cli.output import Table, Text
-from kafkaops.placement.instance_types import GB, GBIT, GIB, MB, Catalogue
-from kafkaops.placement.sizing import Sizing
-from kafkaops.placement.sizing_limits import DISK, THROUGHPUT, Limit
-from kafkaops.placement.sizing_loss import RackLoss, Rebuild
+from kafkaops.placement.sizing.brokers import Sizing
+from kafkaops.placement.sizing.instance_types import GB, GBIT, GIB, MB, Catalogue
+from kafkaops.placement.sizing.limits import DISK, THROUGHPUT, Limit
+from kafkaops.placement.sizing.loss import RackLoss, Rebuild
 
 INSTANCE_STORE = "instance-store"
 

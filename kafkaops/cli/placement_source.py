@@ -11,8 +11,8 @@ from kafkaops.engine.errors import UsageFault
 
 if TYPE_CHECKING:
     from kafkaops.model.cluster import ClusterState
-    from kafkaops.placement.goals import Goals
-    from kafkaops.placement.plan import Placement
+    from kafkaops.placement.planning.goals import Goals
+    from kafkaops.placement.planning.plan import Placement
 
 Which = Annotated[
     str | None,
@@ -69,11 +69,11 @@ class Source:
     def plan(self, asked: Goals) -> Placement:
         """Brokers that hold replicas and are not in a given list of brokers are emptied: the list
         says who there is. A cluster or a snapshot lists who is up just now, which is less."""
-        from kafkaops.placement import planner
+        from kafkaops.placement.planning import planner
 
         if self.assignment is not None:
             from kafkaops.cli.files import read_json
-            from kafkaops.placement import kafka_json, table
+            from kafkaops.placement.planning import kafka_json, table
 
             rows = kafka_json.assignment(read_json(self.assignment), self.assignment)
             racks = kafka_json.brokers(read_json(str(self.brokers)), str(self.brokers))

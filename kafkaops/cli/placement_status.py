@@ -27,8 +27,8 @@ def status(cluster: Which = "blue") -> int:
     """
     from kafkaops.cli import targets
     from kafkaops.cli.output import Table, Text, emit
-    from kafkaops.placement import leftovers
-    from kafkaops.placement.throttle import LISTS, RATES, Throttles
+    from kafkaops.placement.applying import leftovers
+    from kafkaops.placement.applying.throttle import LISTS, RATES, Throttles
 
     target = targets.one(cluster)
     mine = _claims(target.name)
@@ -71,9 +71,9 @@ def status(cluster: Which = "blue") -> int:
 def _claims(colour: str) -> list[tuple[Any, dict[Any, tuple[int, ...]]]]:
     """What each placement of this cluster set, and where it sends what; the newest first."""
     from kafkaops.cli import runs
-    from kafkaops.placement import applying
-    from kafkaops.placement.leftovers import Claim
-    from kafkaops.placement.throttle import Throttles
+    from kafkaops.placement.applying import planner as applying
+    from kafkaops.placement.applying.leftovers import Claim
+    from kafkaops.placement.applying.throttle import Throttles
 
     if colour not in ("blue", "green"):
         return []  # known by address alone: there is no config, and so no runs

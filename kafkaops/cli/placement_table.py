@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kafkaops.cli.output import Table, Text
 
 if TYPE_CHECKING:
-    from kafkaops.placement.plan import BrokerLoad, Placement
+    from kafkaops.placement.planning.plan import BrokerLoad, Placement
 
 _BAR = 20
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")

@@ -17,7 +17,7 @@ from kafkaops.engine.errors import Exit, StepFailed, UsageFault
 
 if TYPE_CHECKING:
     from kafkaops.cli.targets import Target
-    from kafkaops.placement.topic_plan import Allowed, TopicPlan
+    from kafkaops.placement.topics.planner import Allowed, TopicPlan
     from kafkaops.ports.cluster import Cluster
 
 SHOWN = 20
@@ -107,7 +107,7 @@ def create(
         --topic-config min.insync.replicas=2 --topic-config retention.ms=604800000 --yes
       kafkaops placement topic create scratch --partitions 3 --rf 1 --cluster 10.0.0.1:9094 --yes
     """
-    from kafkaops.placement.topic_plan import creation
+    from kafkaops.placement.topics.planner import creation
 
     allowed, configs = (
         _allowed(allow_no_rack, allow_shared_racks, exclude_broker),
@@ -149,7 +149,7 @@ def add(
     """
     from dataclasses import replace
 
-    from kafkaops.placement.topic_plan import addition
+    from kafkaops.placement.topics.planner import addition
 
     allowed = _allowed(allow_no_rack, allow_shared_racks, exclude_broker)
 
@@ -162,7 +162,7 @@ def add(
 
 
 def _allowed(no_rack: bool, shared_racks: bool, exclude: list[int] | None) -> Allowed:
-    from kafkaops.placement.topic_plan import Allowed
+    from kafkaops.placement.topics.planner import Allowed
 
     return Allowed(no_rack, shared_racks, frozenset(exclude or ()))
 
@@ -229,7 +229,7 @@ def _act(opened: Cluster, plan: TopicPlan) -> None:
 
 def _prove(opened: Cluster, plan: TopicPlan, where: str) -> None:
     """StepFailed (KO-TOPIC-DIFFERS) where the cluster shows something else than was planned."""
-    from kafkaops.placement.topic_plan import differences
+    from kafkaops.placement.topics.planner import differences
 
     wrong = differences(plan, opened.topics(configs=bool(plan.configs)).get(plan.topic))
     if wrong:

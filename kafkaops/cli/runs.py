@@ -15,8 +15,8 @@ from kafkaops.engine.history import History, Status
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.store import RunDirectory, Store
 from kafkaops.features.planner import OPERATION as FEATURES
-from kafkaops.placement.applying import BACK as PLACEMENT_BACK
-from kafkaops.placement.applying import OPERATION as PLACEMENT
+from kafkaops.placement.applying.planner import BACK as PLACEMENT_BACK
+from kafkaops.placement.applying.planner import OPERATION as PLACEMENT
 from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.downtime.planner import BACK as DOWNTIME_BACK

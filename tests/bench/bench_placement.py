@@ -161,8 +161,8 @@ def one(snapshot: str, out: str, goal: str, brokers: int) -> dict[str, Any]:
     """From the snapshot's file to the plan's; loading code is timed too, as an operator waits."""
     begun = time.perf_counter()
     from kafkaops.cli.placement_source import Source
-    from kafkaops.placement import plan_json
-    from kafkaops.placement.goals import Balance, Goals
+    from kafkaops.placement.planning import plan_json
+    from kafkaops.placement.planning.goals import Balance, Goals
 
     even = (Balance.REPLICAS, Balance.LEADERS)
     goals = {

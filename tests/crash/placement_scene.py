@@ -12,14 +12,13 @@ from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.engine.store import MemoryFacts, RunDirectory
-from kafkaops.placement import survey
-from kafkaops.placement.applying import Options
+from kafkaops.placement.applying import operation, survey
+from kafkaops.placement.applying.planner import Options
 from kafkaops.placement.moves import DirMove, Move
 from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
-from kafkaops.upgrade import placement_operation as operation
-from kafkaops.upgrade.conduct import Conduct
 from tests.crash.engine_harness import (
     Fuse,
     FusedFiles,

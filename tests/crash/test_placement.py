@@ -14,12 +14,11 @@ from kafkaops.cli.operations import only_reading
 from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
 from kafkaops.engine.stepping import Interrupted
 from kafkaops.model.partition import TopicPartition
-from kafkaops.placement import survey
-from kafkaops.placement.applying import Options
-from kafkaops.placement.calling_off import call_off
+from kafkaops.placement.applying import operation, survey
+from kafkaops.placement.applying.calling_off import call_off
+from kafkaops.placement.applying.moving import Moved
+from kafkaops.placement.applying.planner import Options
 from kafkaops.placement.moves import DirMove, Move
-from kafkaops.placement.moving import Moved
-from kafkaops.upgrade import placement_operation as operation
 from tests.crash.engine_harness import Fuse, Point, points_of
 from tests.crash.fake_placing import MIB, Part
 from tests.crash.placement_scene import GOALS, PRIOR, ROWS, Operate, Scene, forward

@@ -10,8 +10,8 @@ import pytest
 from kafkaops.engine.errors import GuardRefused, StepFailed
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
-from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.protocol.operation import rollback
 from kafkaops.upgrade.protocol.raising import crossed
 from kafkaops.upgrade.rolling.choosing import Options

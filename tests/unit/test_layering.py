@@ -177,7 +177,7 @@ def test_no_file_is_a_drawer_for_everything() -> None:
         ("cutover/x.py", "from kafkaops.upgrade import parity"),
         ("mirror/x.py", "from kafkaops.upgrade import parity"),
         ("verify/x.py", "from kafkaops import wiring"),
-        ("features/x.py", "from kafkaops.upgrade.conduct import Conduct"),
+        ("features/x.py", "from kafkaops.upgrade.gate import Gate"),
         ("cli/x.py", "import subprocess"),
         ("cli/x.py", "from time import sleep"),
         ("cli/x.py", "from kafkaops.lab import kit"),

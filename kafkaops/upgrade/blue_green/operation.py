@@ -12,10 +12,10 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.history import History, Status
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner, survey
 from kafkaops.upgrade.blue_green.registry import REGISTRY
-from kafkaops.upgrade.conduct import Conduct
 
 FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
 

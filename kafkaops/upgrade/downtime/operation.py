@@ -9,8 +9,8 @@ from __future__ import annotations
 from kafkaops.engine.errors import GuardRefused, Unreachable
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
-from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.downtime import planner
 from kafkaops.upgrade.downtime.planner import BACK, OPERATION
 from kafkaops.upgrade.downtime.registry import REGISTRY

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kafkaops.engine.errors import GuardRefused, Unreachable
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
-from kafkaops.upgrade.conduct import Conduct
+from kafkaops.ports.conduct import Conduct
 from kafkaops.upgrade.protocol import raising, survey
 from kafkaops.upgrade.protocol.planner import OPERATION
 from kafkaops.upgrade.protocol.registry import REGISTRY

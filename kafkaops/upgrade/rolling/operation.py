@@ -9,7 +9,7 @@ from __future__ import annotations
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
-from kafkaops.upgrade.conduct import Conduct
+from kafkaops.ports.conduct import Conduct
 from kafkaops.upgrade.rolling import survey
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.planner import OPERATION

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
-from kafkaops.upgrade.conduct import Conduct
+from kafkaops.ports.conduct import Conduct
 from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options

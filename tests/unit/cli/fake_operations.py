@@ -19,10 +19,10 @@ from kafkaops.engine.store import FileFacts
 from kafkaops.model.cluster import ClusterState, Group
 from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
-from kafkaops.upgrade.conduct import Conduct
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 from kafkaops.upgrade.rolling.roster import Entry

@@ -10,7 +10,7 @@ import pytest
 
 from kafkaops.cli.main import run
 from kafkaops.model.cluster_json import to_json
-from kafkaops.placement.goals import Goals
+from kafkaops.placement.planning.goals import Goals
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
 from tests.unit.upgrade.placements import cluster, topic

@@ -1,0 +1,1 @@
+"""Moves carried out: waves behind a gate, throttles, cancel and the way back."""

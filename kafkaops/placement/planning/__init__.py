@@ -1,0 +1,1 @@
+"""Where replicas should be: the fewest moves to a goal, with the proof. Pure."""

@@ -1,0 +1,1 @@
+"""What a cluster carries, and how many brokers a workload takes."""

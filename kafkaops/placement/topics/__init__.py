@@ -1,0 +1,1 @@
+"""New topics and partitions, even from the start."""
