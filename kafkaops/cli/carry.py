@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kafkaops.cli import consent
 from kafkaops.cli.interrupt import stoppable
 from kafkaops.cli.output import news
 from kafkaops.cli.parting import Parting, clients_stopped
@@ -217,11 +216,12 @@ def _answers(orders: Orders, loaded: Loaded, board: Board) -> Callable[[str], bo
     def answer(question: str) -> bool:
         if orders.yes or orders.confirm == loaded.config.name:
             return True
-        if not consent.interactive():
+        terminal = current().operations.terminal()
+        if not terminal.interactive():
             news(f"{question} There is no terminal to ask at; resume with --yes to agree.")
             return False
         with board.paused():
-            return consent.ask(f"{question} [y/N] ").lower() in ("y", "yes")
+            return terminal.ask(f"{question} [y/N] ").lower() in ("y", "yes")
 
     return answer
 

@@ -6,9 +6,9 @@ names the flag that answers.
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 
+from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, OpsError, UsageFault
 
 
@@ -40,7 +40,8 @@ def require(tier: Tier, what: str, *, name: str, yes: bool, confirm: str | None)
     if tier is Tier.READ or confirm == name or (tier is Tier.DISRUPTIVE and yes):
         return
     flag = f"--confirm {name}" if tier is Tier.SEVERE else "--yes"
-    if not interactive():
+    terminal = current().operations.terminal()
+    if not terminal.interactive():
         raise UsageFault(
             "KO-CONSENT-MISSING",
             f"{what} needs consent, and there is no terminal to ask at",
@@ -48,9 +49,9 @@ def require(tier: Tier, what: str, *, name: str, yes: bool, confirm: str | None)
             hint=f"repeat the command with {flag}",
         )
     if tier is Tier.SEVERE:
-        agreed = ask(f"{what}\nType the name {name} to go on: ") == name
+        agreed = terminal.ask(f"{what}\nType the name {name} to go on: ") == name
     else:
-        agreed = ask(f"{what}\nGo on? [y/N] ").lower() in ("y", "yes")
+        agreed = terminal.ask(f"{what}\nGo on? [y/N] ").lower() in ("y", "yes")
     if not agreed:
         raise declined(what)
 
@@ -59,16 +60,3 @@ def declined(what: str) -> OpsError:
     return OpsError(
         "KO-DECLINED", f"not agreed to: {what}", hint="nothing was changed", exit=Exit.DECLINED
     )
-
-
-def interactive() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def ask(question: str) -> str:
-    """One line from the terminal; the question on stderr; end of input is an empty answer."""
-    print(question, end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        print(file=sys.stderr)
-    return answer.strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -98,7 +97,10 @@ def translate(
 
 def _from_file(name: str) -> Iterable[Row]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        if name == "-":
+            text = current().operations.terminal().piped()
+        else:
+            text = Path(name).read_text(encoding="utf-8")
     except OSError as error:
         raise UsageFault(
             "KO-FILE-READ", f"cannot read {name}: {error.strerror or error}", where=name

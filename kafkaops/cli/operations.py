@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kafkaops.cli.terminal import Terminal
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.errors import ConfigError, GuardRefused
 
@@ -128,6 +129,10 @@ class Operations:
     def clock(self) -> Clock:
         """What the commands themselves wait by."""
         return SystemClock()
+
+    def terminal(self) -> Terminal:
+        """Who is asked."""
+        return Terminal()
 
     def enter_lab(self, directory: Path) -> None:
         enter_lab(directory)

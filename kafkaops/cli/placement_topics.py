@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kafkaops.cli import placement_topics_table as shown
 from kafkaops.cli.commands import OpsCommand, OpsGroup, common_params, make_app
 from kafkaops.cli.consent_flags import Confirm, Reason, Yes
-from kafkaops.cli.output import Table, Text, emit, news
+from kafkaops.cli.output import Text, emit, news
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, StepFailed, UsageFault
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from kafkaops.cli.targets import Target
     from kafkaops.placement.topics.planner import Allowed, TopicPlan
     from kafkaops.ports.cluster import Cluster
-
-SHOWN = 20
-"""So many partitions are listed on stderr before consent; all of them are in the result."""
 
 
 class Group(OpsGroup):
@@ -200,14 +198,14 @@ def _carried_out(
     with target.open() as opened:
         found = made(readonly(opened, Port))
         if only:
-            emit(_document(found, "planned"), *_tables(found), *_warnings(found))
+            emit(shown.document(found, "planned"), *shown.tables(found), *shown.warnings(found))
             return Exit.OK
-        for line in _lines(found, target.name):
+        for line in shown.lines(found, target.name):
             news(line)
         owner = target.name if target.config is None else target.config.name
         consent.require(
             consent.tier_of(changes=True, severe=found.keyed, protected=target.of().protected),
-            _what(found, target.name),
+            shown.question(found, target.name),
             name=owner,
             yes=yes,
             confirm=confirm,
@@ -216,7 +214,11 @@ def _carried_out(
             _act(opened, found)
         _prove(opened, found, target.name)
     outcome = "created" if found.verb == "create" else "added"
-    emit({**_document(found, outcome), "proven": True}, *_tables(found), Text(_done(found)))
+    emit(
+        {**shown.document(found, outcome), "proven": True},
+        *shown.tables(found),
+        Text(shown.done(found)),
+    )
     return Exit.OK
 
 
@@ -270,79 +272,3 @@ def _held(target: Target, plan: TopicPlan, reason: str) -> Iterator[None]:
                     outcome="done", exit=0)  # fmt: skip
     finally:
         lease.release()
-
-
-def _what(plan: TopicPlan, cluster: str) -> str:
-    count = len(plan.assignment)
-    if plan.verb == "create":
-        return f"This creates {plan.topic} on {cluster}: {count} partitions, RF {plan.rf}."
-    return (
-        f"This adds {count} partitions to {plan.topic} on {cluster}, and there is no way back:"
-        " Kafka takes no partition away."
-    )
-
-
-def _done(plan: TopicPlan) -> str:
-    if plan.verb == "create":
-        return f"{plan.topic} is there, as planned"
-    return f"{plan.topic} has {len(plan.existing) + len(plan.assignment)} partitions, as planned"
-
-
-def _lines(plan: TopicPlan, cluster: str) -> Iterator[str]:
-    yield f"{plan.topic} on {cluster}: {len(plan.assignment)} new partitions, RF {plan.rf}"
-    for p, row in list(plan.assignment.items())[:SHOWN]:
-        yield f"  {p}: {', '.join(map(str, row))}"
-    if len(plan.assignment) > SHOWN:
-        yield f"  and {len(plan.assignment) - SHOWN} more: --plan shows all"
-    for name, value in plan.configs.items():
-        yield f"  {name}={value}"
-    for warning in plan.warnings:
-        yield f"warning: {warning}"
-
-
-def _document(plan: TopicPlan, outcome: str) -> dict[str, Any]:
-    return {
-        "kind": f"placement-{'topic' if plan.verb == 'create' else 'partitions'}",
-        "outcome": outcome,
-        "topic": plan.topic,
-        "rf": plan.rf,
-        "existing": len(plan.existing),
-        "partitions": [
-            {"topic": plan.topic, "partition": p, "replicas": row}
-            for p, row in plan.assignment.items()
-        ],
-        "configs": plan.configs,
-        "brokers": [
-            {
-                "id": s.place.id,
-                "rack": s.place.rack or None,
-                "replicas": s.of_topic,
-                "leaders": s.led_of_topic,
-                "all_replicas": s.replicas,
-                "all_leaders": s.leaders,
-            }
-            for s in plan.shares
-        ],
-        "warnings": plan.warnings,
-    }
-
-
-def _tables(plan: TopicPlan) -> Iterator[Table]:
-    yield Table(
-        ("partition", "leader", "replicas"),
-        [(p, row[0], row) for p, row in plan.assignment.items()],
-        f"new partitions of {plan.topic}",
-    )
-    yield Table(
-        ("broker", "rack", "replicas", "leaders", "of all topics", "leads of all"),
-        [
-            (s.place.id, s.place.rack, s.of_topic, s.led_of_topic, s.replicas, s.leaders)
-            for s in plan.shares
-        ],
-        f"{plan.topic} on the brokers",
-    )
-
-
-def _warnings(plan: TopicPlan) -> Iterator[Text]:
-    for warning in plan.warnings:
-        yield Text(f"warning: {warning}")

@@ -179,7 +179,8 @@ class Board:
         step.note(now, event.progress, event.message)
         if self._console is None and now - step.told >= PLAIN_EVERY:
             step.told = now
-            self._line(f"  {step.name}: {span(now - step.since)} so far; {step.words()}")
+            told = "; ".join(filter(None, (f"{span(now - step.since)} so far", step.words())))
+            self._line(f"  {step.name}: {told}")
 
     def _end(self, event: Event) -> None:
         self.running.pop(event.step, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.run import Runner, RunResult
@@ -16,6 +16,7 @@ from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
 from tests.crash.engine_harness import Scene
 from tests.crash.fake_features import LevelCluster, node
+from tests.crash.fake_world import world_of
 from tests.crash.restart_scene import config
 
 AT_3_9 = {"metadata.version": 21}
@@ -36,23 +37,7 @@ class Levels:
         self.asked = asked
         self.clock = FakeClock()
         self.cluster = LevelCluster(self.clock, finalized, nodes)
-        nothing = cast(Any, None)
-        self.world = World(
-            config=config((1, 2, 3)),
-            clock=self.clock,
-            clusters=cast(Any, {"blue": self.cluster}),
-            hosts={},
-            local=nothing,
-            names=nothing,
-            probe=nothing,
-            connect_command=(),
-            connect={},
-            verification={},
-            secrets=nothing,
-            versions=nothing,
-            facts=MemoryFacts(),
-            say=lambda line: None,
-        )
+        self.world = world_of(config((1, 2, 3)), self.clock, {"blue": self.cluster}, MemoryFacts())
 
     def state(self) -> Any:
         """What must be the same however often the run died."""

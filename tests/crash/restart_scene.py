@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from kafkaops.config.schema import Config
 from kafkaops.engine.run import Runner, RunResult
@@ -19,6 +19,7 @@ from kafkaops.upgrade.rolling.registry import REGISTRY
 from tests.crash.engine_harness import Scene
 from tests.crash.fake_node_host import NodeHost
 from tests.crash.fake_nodes import LiveClock, LiveCluster, Node
+from tests.crash.fake_world import world_of
 
 RACKS = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
 ROWS = ((1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2), (1, 5, 3), (4, 2, 6))
@@ -72,22 +73,13 @@ class Restart:
         self.hosts = {f"blue-{n.id}": NodeHost(f"blue-{n.id}", n, self.cluster) for n in nodes}
         self.facts = MemoryFacts()
         self.said: list[str] = []
-        nothing = cast(Any, None)
-        self.world = World(
-            config=config([n.id for n in nodes]),
-            clock=self.clock,
-            clusters=cast(Any, {"blue": self.cluster}),
-            hosts=cast(Any, self.hosts),
-            local=nothing,
-            names=nothing,
-            probe=nothing,
-            connect_command=(),
-            connect={},
-            verification={},
-            secrets=nothing,
-            versions=nothing,
-            facts=self.facts,
-            say=self.said.append,
+        self.world = world_of(
+            config([n.id for n in nodes]),
+            self.clock,
+            {"blue": self.cluster},
+            self.facts,
+            self.said.append,
+            self.hosts,
         )
 
     def starts(self) -> dict[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from kafkaops.cli.operations import Operations, Say, dumped
+from kafkaops.cli.operations import Say, dumped
 from kafkaops.config.schema import ClusterSpec, Config
 from kafkaops.engine.clock import Clock, FakeClock
 from kafkaops.engine.errors import LeaseHeld, StepFailed
@@ -26,6 +26,7 @@ from kafkaops.upgrade.blue_green.operation import BACK, FINALIZE, FORWARD
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
 from kafkaops.upgrade.rolling.roster import Entry
+from tests.unit.cli.fake_terminal import Seated
 from tests.unit.cli.fake_verification import FakeVerification
 
 
@@ -80,7 +81,7 @@ class ToyWorld:
 
 
 @dataclass
-class FakeOperations(Operations):
+class FakeOperations(Seated):
     """`done` is the world: ids of the steps that are in force, over processes."""
 
     done: list[str] = field(default_factory=list)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import sys
-
 import pytest
 
+from kafkaops.cli import session
 from kafkaops.cli.consent import Tier, require, tier_of
+from kafkaops.cli.terminal import Terminal
 from kafkaops.engine.errors import Exit, OpsError
+from tests.unit.cli.fake_terminal import Seated, Tty
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def agree(tier: Tier, *, yes: bool = False, confirm: str | None = None) -> int:
+def agree(
+    tier: Tier, *, yes: bool = False, confirm: str | None = None, seat: Terminal | None = None
+) -> int:
+    session.begin([], Seated(seat or Terminal()))
     try:
         require(tier, "move the clients", name="orders", yes=yes, confirm=confirm)
     except OpsError as error:
@@ -25,6 +23,7 @@ def agree(tier: Tier, *, yes: bool = False, confirm: str | None = None) -> int:
 
 
 def test_without_a_terminal_the_missing_flag_is_named() -> None:
+    session.begin([], Seated())
     for tier, flag in ((Tier.DISRUPTIVE, "--yes"), (Tier.SEVERE, "--confirm orders")):
         with pytest.raises(OpsError) as caught:
             require(tier, "move the clients", name="orders", yes=False, confirm=None)
@@ -61,16 +60,10 @@ def test_the_right_name_satisfies_both_and_a_wrong_one_neither() -> None:
     ],
 )
 def test_at_a_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tier: Tier,
-    answer: str,
-    code: int,
+    capsys: pytest.CaptureFixture[str], tier: Tier, answer: str, code: int
 ) -> None:
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stdin", Terminal(answer))
-    monkeypatch.setattr(sys, "stderr", shown)
-    assert agree(tier) == code
+    shown = Tty()
+    assert agree(tier, seat=Terminal(Tty(answer), shown)) == code
     assert capsys.readouterr().out == ""
     assert "move the clients" in shown.getvalue()
 

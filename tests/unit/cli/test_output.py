@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,13 +13,9 @@ import pytest
 from kafkaops.cli import session
 from kafkaops.cli.output import Table, Text, emit, plain, tsv
 from kafkaops.model.partition import TopicPartition
+from tests.unit.cli.fake_terminal import Tty
 
 LONG = "broker-" + "x" * 300 + ".kafka.example.internal"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_tsv_cuts_nothing_and_escapes_separators() -> None:
@@ -49,18 +44,16 @@ def test_no_colour_when_nobody_wants_it(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
     session.begin([])
-    emit({}, Table(("host",), [("b1",)], title="brokers"))
-    assert "\x1b[" in terminal.getvalue()
+    with redirect_stdout(Tty()) as coloured:
+        emit({}, Table(("host",), [("b1",)], title="brokers"))
+    assert "\x1b[" in coloured.getvalue()
     for name, value in (quiet or {}).items():
         monkeypatch.setenv(name, value)
     session.begin([] if quiet else ["--no-color"])
-    terminal.seek(0)
-    terminal.truncate()
-    emit({}, Table(("host",), [(LONG,)], title="brokers"))
-    shown = terminal.getvalue()
+    with redirect_stdout(Tty()) as bare:
+        emit({}, Table(("host",), [(LONG,)], title="brokers"))
+    shown = bare.getvalue()
     assert "\x1b" not in shown
     assert LONG in "".join(line.strip("| ") for line in shown.splitlines())
 

@@ -10,9 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from kafkaops.cli import consent
 from kafkaops.cli.main import run
-from kafkaops.cli.operations import Operations
 from kafkaops.config.schema import ClusterSpec, Config
 from kafkaops.engine.clock import Clock, FakeClock
 from kafkaops.engine.errors import Exit, LeaseHeld, StepFailed
@@ -21,6 +19,7 @@ from kafkaops.model.cluster import Broker, ClusterState
 from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from tests.unit.cli.fake_operations import ToyLease
+from tests.unit.cli.fake_terminal import Seated, Typing
 
 RACKS: dict[int, str | None] = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
 
@@ -85,7 +84,7 @@ class Placed:
 
 
 @dataclass
-class Placing(Operations):
+class Placing(Seated):
     blue: Placed = field(default_factory=Placed)
     leases: list[str] = field(default_factory=list)
     released: list[ToyLease] = field(default_factory=list)
@@ -203,14 +202,12 @@ def test_nothing_happens_without_consent_and_the_flag_is_named(
     assert (placing.blue.calls, placing.leases) == ([], [])
 
 
-def test_no_declines(placement: Any, placing: Placing, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(consent, "interactive", lambda: True)
-    monkeypatch.setattr(consent, "ask", lambda question: asked.append(question) or "n")
+def test_no_declines(placement: Any, placing: Placing) -> None:
+    placing.seat = typing = Typing(answers=["n"])
     placing.blue.held["payments"] = {0: (1, 2, 3)}
     code, found, _ = placement(*ADD)
     assert (code, found["error"]["code"]) == (Exit.DECLINED, "KO-DECLINED")
-    assert "Kafka takes no partition away" in asked[0]
+    assert "Kafka takes no partition away" in typing.asked[0]
     assert placing.blue.calls == []
 
 

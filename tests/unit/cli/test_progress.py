@@ -83,6 +83,17 @@ def test_a_long_step_is_heard_of_now_and_then(capsys: pytest.CaptureFixture[str]
     assert lines[0] == f"  {NAME}: 30 s so far; 1 of 2 records"
 
 
+def test_a_long_step_that_has_nothing_to_tell_says_how_long(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = FakeClock()
+    board = Board(1, clock=clock)
+    for _ in range(int(PLAIN_EVERY) + 1):
+        board(event(Kind.PROGRESS))
+        clock.sleep(1)
+    assert capsys.readouterr().err == f"  {NAME}: 30 s so far\n"
+
+
 def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     board = Board(1, clock=FakeClock())
     board(event(Kind.FAILED, 1.0, message="the clusters differ"))

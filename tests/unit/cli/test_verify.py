@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kafkaops.cli.terminal import Terminal
 from kafkaops.engine.facts import FileFacts
 from kafkaops.model.cluster import ClusterState, Group
 from kafkaops.model.partition import Partition, Topic, TopicPartition
@@ -156,14 +156,14 @@ def test_after_the_cut_the_two_maps_meet(
 
 @pytest.mark.usefixtures("ran")
 def test_offsets_kept_outside_kafka(
-    kafkaops: Kafkaops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafkaops: Kafkaops, operations: FakeOperations, tmp_path: Path
 ) -> None:
     file = tmp_path / "flink.csv"
     file.write_text("topic,partition,offset\nt,3,10\nt,3,11\n")
     code, out, _ = kafkaops("offsets", "translate", "--file", str(file), "--csv", json_=False)
     assert code == 0
     assert out == "group,topic,partition,source,target\n,t,3,10,110\n,t,3,11,111\n"
-    monkeypatch.setattr(sys, "stdin", io.StringIO("offset,topic,partition\n1,t,3\n"))
+    operations.seat = Terminal(io.StringIO("offset,topic,partition\n1,t,3\n"))
     document = kafkaops("offsets", "translate", "--file", "-")[1]
     assert document["offsets"][0]["target"] == 101
 
