@@ -3,10 +3,14 @@ an operator does to the run: go on, call off, take back."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from kafkaops.engine.errors import GuardRefused, OpsError
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.run import Runner, RunResult
@@ -30,6 +34,7 @@ from tests.crash.engine_harness import (
 )
 from tests.crash.fake_nodes import LiveClock
 from tests.crash.fake_placing import MIB, PlacingCluster
+from tests.crash.fake_world import world_of
 from tests.crash.restart_scene import config
 
 RACKS: dict[int, str | None] = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
@@ -41,6 +46,8 @@ PRIOR = {
     "topics": {"orders": {"leader.replication.throttled.replicas": "9:1"}},
     "brokers": {1: {"leader.replication.throttled.rate": "12345"}},
 }
+SEED = 5
+ORDERS = [f"orders-{i}" for i in range(6)]
 PROTOCOLS: dict[str, type[Any]] = {"clusters": Cluster, "facts": Facts}
 Operate = Callable[[Conduct], RunResult]
 
@@ -78,22 +85,8 @@ class Scene:
         self.files = MemoryFiles()
         self.facts = MemoryFacts()
         self.outcomes: list[str] = []
-        nothing = cast(Any, None)
-        self.world = World(
-            config=config(tuple(RACKS)),
-            clock=self.clock,
-            clusters=cast(Any, {"blue": self.cluster}),
-            hosts={},
-            local=nothing,
-            names=nothing,
-            probe=nothing,
-            connect_command=(),
-            connect={},
-            verification={},
-            secrets=nothing,
-            versions=nothing,
-            facts=self.facts,
-            say=self.said.append,
+        self.world = world_of(
+            config(tuple(RACKS)), self.clock, {"blue": self.cluster}, self.facts, self.said.append
         )
         self.start = self.state()
 
@@ -160,5 +153,59 @@ def forward(scene: Scene) -> Operate:
         if conduct.run.journals():
             return operation.resume(conduct)
         return operation.begin(conduct, plan)
+
+    return operate
+
+
+def moved() -> Scene:
+    return Scene()
+
+
+def undisturbed(make: Callable[[], Scene]) -> tuple[dict[str, Any], Fuse]:
+    scene = make()
+    fuse = scene.process(forward(scene))
+    assert scene.outcomes == ["done"]
+    return scene.state(), fuse
+
+
+def some(points: list[Point], share: float, seed: int = SEED) -> list[Point]:
+    chance = random.Random(seed)
+    return [p for p in points if chance.random() < share]
+
+
+def go_on(scene: Scene, operate: Operate, wait: float = 5.0) -> None:
+    """Processes until one is not killed; `wait` seconds before each."""
+    for _ in range(6):
+        scene.clock.sleep(wait)
+        scene.process(operate)
+        if scene.outcomes[-1] != "killed":
+            return
+    raise AssertionError(scene.outcomes)
+
+
+def error_of(scene: Scene, operate: Operate) -> OpsError:
+    with pytest.raises(OpsError) as caught:
+        scene.process(operate)
+    return caught.value
+
+
+def call_of(scene: Scene, name: str, nth: int = 1) -> int:
+    """The number of the nth call of this name in an undisturbed run of the same scene."""
+    twin = Scene(speed=scene.cluster.speed)
+    calls = twin.process(forward(twin)).calls
+    found = [n for n, (called, _) in enumerate(calls, 1) if called.endswith(f".{name}")]
+    return found[nth - 1]
+
+
+def over_or(cancel: Operate) -> Operate:
+    """A run that had just ended has nothing to cancel."""
+
+    def operate(conduct: Any) -> Any:
+        try:
+            return cancel(conduct)
+        except GuardRefused as refused:
+            if refused.code != "KO-PLACEMENT-OVER":
+                raise
+            return operation.resume(conduct)
 
     return operate

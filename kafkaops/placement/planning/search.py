@@ -22,7 +22,7 @@ from kafkaops.placement.planning.witness import Infeasible, Witness
 
 CLOSED, FLOW = "closed form", "min-cost flow"
 
-_WIDE = 20_000
+WIDE = 20_000
 """Partitions whose racks are not apart that a first search takes whole."""
 
 
@@ -39,20 +39,21 @@ class Found:
     ranges: Ranges
 
 
-def search(problem: Problem) -> Found:
-    """Infeasible: no replicas lie within all bounds."""
+def search(problem: Problem, *, wide: int = WIDE) -> Found:
+    """Infeasible: no replicas lie within all bounds. Beyond `wide` partitions whose racks are not
+    apart, a few of them are tried first."""
     by_bytes = problem.goals.objective is Objective.BYTES
     by_topic = problem.goals.evens(Balance.TOPICS)
     if problem.goals.evens(Balance.REPLICAS) or by_topic:
-        return _even(problem, by_bytes=by_bytes, by_topic=by_topic)
+        return _even(problem, wide, by_bytes=by_bytes, by_topic=by_topic)
     return _gentle(problem, by_bytes=by_bytes)
 
 
-def _even(problem: Problem, *, by_bytes: bool, by_topic: bool) -> Found:
+def _even(problem: Problem, wide: int, *, by_bytes: bool, by_topic: bool) -> Found:
     ranges = even(problem, by_topic=by_topic)
     closed = bounds.closed_form(problem, ranges, by_bytes=by_bytes)
     everything = problem.active & (problem.need > 0)
-    for chosen in _choices(problem, ranges, everything, by_bytes):
+    for chosen in _choices(problem, ranges, everything, by_bytes, wide):
         last = bool((chosen == everything).all())
         decision = _solved(problem, ranges, chosen, by_bytes=by_bytes, by_topic=by_topic)
         if decision is None:
@@ -87,10 +88,12 @@ def _gentle(problem: Problem, *, by_bytes: bool) -> Found:
         slack = 2 * slack + 1
 
 
-def _choices(problem: Problem, ranges: Ranges, everything: Bools, by_bytes: bool) -> list[Bools]:
+def _choices(
+    problem: Problem, ranges: Ranges, everything: Bools, by_bytes: bool, wide: int
+) -> list[Bools]:
     """Sets of partitions to search over, the last one all."""
     tied = everything & ~bounds.separable(problem)
-    if by_bytes or int(tied.sum()) <= _WIDE:
+    if by_bytes or int(tied.sum()) <= wide:
         return [everything]
     first = everything & (~tied | ~problem.settled())
     choices = [first | _donated(problem, ranges, tied, share) for share in (2, 8)]

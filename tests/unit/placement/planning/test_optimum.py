@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from ortools.linear_solver import pywraplp
 
-from kafkaops.placement.planning import flow, problem
+from kafkaops.placement.planning import flow, layout, problem
 from kafkaops.placement.planning.atoms import classes
 from kafkaops.placement.planning.flow import Ranges
 from kafkaops.placement.planning.goals import Balance, Goals
+from kafkaops.placement.planning.search import search
 from kafkaops.placement.planning.spread import Taker, around, over_racks, shares
 from kafkaops.placement.planning.table import Table
 from tests.unit.placement.planning.clusters import after, counts, held, made, plan
@@ -83,16 +84,14 @@ def test_the_flow_and_the_linear_program_agree(
     assert max(load) - min(load) <= 1
 
 
-def test_a_first_search_over_few_partitions_finds_what_all_of_them_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_first_search_over_few_partitions_finds_what_all_of_them_do() -> None:
     t = random(24, 4, 600, 3, aware=True, full=20)
-    whole = plan(t, add=tuple(range(20, 24)))
-    monkeypatch.setattr("kafkaops.placement.planning.search._WIDE", 10)
-    some = plan(t, add=tuple(range(20, 24)))
+    asked = problem.build(t, Goals(add=tuple(range(20, 24))))
+    whole, some = search(asked), search(asked, wide=10)
     assert (some.cost, some.bound, some.proof) == (whole.cost, whole.bound, "closed form")
-    load = counts(after(t, some).values()).values()
-    assert max(load) - min(load) <= 1
+    laid = layout.laid_out(t, layout.changed(asked, some.decision))
+    load = np.bincount(laid.holder, minlength=24)
+    assert load.max() - load.min() <= 1
 
 
 def test_where_there_is_no_flow_the_cut_says_so_in_numbers() -> None:

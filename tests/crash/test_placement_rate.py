@@ -1,0 +1,89 @@
+"""How fast a placement is, and how far: a throttle that would never end, and a rate that is
+measured and tuned while it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafkaops.engine.errors import GuardRefused
+from kafkaops.placement.applying import operation
+from kafkaops.placement.applying.moving import Moved
+from kafkaops.placement.applying.planner import Options
+from tests.crash.engine_harness import Point
+from tests.crash.fake_placing import MIB
+from tests.crash.placement_scene import (
+    PRIOR,
+    Scene,
+    forward,
+    go_on,
+    undisturbed,
+)
+
+
+def tuned() -> Scene:
+    """A rate that is measured, and measured anew while it runs: clients write less and less."""
+    scene = Scene(speed=MIB // 2, written=2 * MIB)
+    scene.options = Options(link=100 * MIB, concurrency=2, reserve=0)
+    return scene
+
+
+def test_it_tells_how_far_it_is_and_which_replica_is_last() -> None:
+    scene = Scene(speed=2 * MIB)
+    wave = next(s for s in scene.plan().specs if s.id == "wave-2")
+    step = Moved(wave)
+    step.act(scene.world)
+    scene.clock.sleep(3)
+    found = step.progress(scene.world)
+    assert found is not None
+    assert (found.done, found.total, found.unit) == (18.0, 120.0, "MiB")
+    assert found.detail.startswith("slowest orders-"), found.detail
+    assert found.detail.endswith(", 34 MiB to go")
+    scene.clock.sleep(60)
+    found = step.progress(scene.world)
+    assert found is not None
+    assert (found.done, found.detail) == (120.0, "")
+
+
+def test_a_rate_that_is_measured_is_tuned_while_it_runs_and_given_back() -> None:
+    scene = tuned()
+    plan = scene.plan()
+    first = plan.specs[0].args["ours"]["brokers"]["2"]["leader.replication.throttled.rate"]
+    # broker 1 leads three partitions: 2 MiB/s each to two followers and a consumer
+    assert abs(int(first) - 0.9 * (100 - 18) * MIB) < MIB / 10
+    seen: set[str] = set()
+
+    def look() -> None:
+        own = scene.cluster.broker_own.get(2, {})
+        seen.add(own.get("leader.replication.throttled.rate", ""))
+        if scene.cluster.reassignments():
+            scene.cluster.written = 0.0
+
+    scene.cluster.on_tick = look
+    scene.process(lambda conduct: operation.begin(conduct, plan))
+    assert scene.outcomes == ["done"]
+    assert str(90 * MIB) in seen, seen
+    assert any("held to 90 MiB/s" in line for line in scene.said)
+    assert scene.state()["throttles"] == PRIOR
+
+
+def test_killed_while_a_rate_is_tuned_it_is_given_back_all_the_same() -> None:
+    expected, fuse = undisturbed(tuned)
+    names = [n for n, (name, _) in enumerate(fuse.calls, 1) if "alter_broker" in name]
+    assert len(names) >= 3
+    for call in names:
+        for when in ("before", "after"):
+            scene = tuned()
+            operate = forward(scene)
+            scene.process(operate, Point(call, when))
+            go_on(scene, operate)
+            assert scene.state() == expected, (call, when)
+
+
+def test_a_throttle_below_what_clients_write_is_refused() -> None:
+    scene = Scene(written=5 * MIB)
+    scene.options = Options(throttle=4 * MIB, concurrency=1, reserve=0)
+    with pytest.raises(GuardRefused, match=r"never end: clients write 5(\.0)? MiB/s") as refused:
+        scene.plan()
+    assert refused.value.code == "KO-PLACEMENT-NEVER-ENDS"
+    scene.options = Options(throttle=6 * MIB, concurrency=1, reserve=0)
+    assert scene.plan().specs
