@@ -1,0 +1,139 @@
+"""One encrypted volume: what it is to be, and what its disk, header and mount are now.
+
+Nothing here is secret: a key is known by where it comes from, never by its bytes. Offsets and
+sizes are in bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+LABEL_MOST = 47
+"""LUKS2 keeps a label in 48 bytes, the last of them zero."""
+
+Mode = Literal["wrapped", "s3", "ephemeral"]
+
+
+@dataclass(frozen=True)
+class VolumeSpec:
+    """What a volume is to be. `device` is a path, best under /dev/disk/by-id; or an ordinary file
+    of `size` bytes, on a loop device. `named`: the operator wrote this very device down, it was
+    not found by a pattern. `broker` says whether Kafka's node keeps partitions (a controller
+    keeps the metadata quorum's log). `key` is the KMS key's ARN, of wrapped keys; `object` the
+    S3 URI of the encrypted password, of mode s3; `copies` the S3 URI under which copies of the
+    token and the header go, or empty. `perf` are cryptsetup's `--perf-` flags without that prefix.
+    """
+
+    cluster: str
+    node: int
+    name: str
+    device: str
+    mountpoint: str
+    mode: Mode = "wrapped"
+    key: str = ""
+    object: str = ""
+    copies: str = ""
+    filesystem: Literal["xfs", "ext4"] = "xfs"
+    perf: tuple[str, ...] = ()
+    named: bool = False
+    broker: bool = True
+    size: int = 0
+
+    @property
+    def context(self) -> dict[str, str]:
+        """KMS's encryption context: it binds a key to this volume, and CloudTrail logs it."""
+        return {"cluster": self.cluster, "broker_id": str(self.node), "volume": self.name}
+
+    @property
+    def label(self) -> str:
+        """The LUKS label, within LUKS2's 47 bytes: too long a name ends in its digest."""
+        whole = f"kafkaops/{self.cluster}/{self.node}/{self.name}"
+        if len(whole.encode()) <= LABEL_MOST:
+            return whole
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+        return f"kafkaops/{digest}/{self.node}"
+
+    @property
+    def mapper(self) -> str:
+        """The name under /dev/mapper."""
+        return f"kafka-{self.name}"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a probe found on a device: `kind` as libblkid names it (`xfs`, `gpt`, `LVM2_member`,
+    `linux_raid_member`, `crypto_LUKS`), or `data`: bytes that are not zero and nothing known."""
+
+    offset: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """A LUKS header. `slots` are the keyslots in use, `tokens` the JSON of each token by its id.
+    `harm` says what is wrong with it in words ("the primary copy does not read"), or is empty.
+    """
+
+    version: int
+    uuid: str
+    label: str = ""
+    slots: tuple[int, ...] = ()
+    tokens: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    harm: str = ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An active dm-crypt mapping. `uuid` of the LUKS header it was opened from; `device` below
+    it; `signatures` of what it shows; `flags` that it runs with."""
+
+    name: str
+    uuid: str
+    device: str
+    signatures: tuple[Signature, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mounted:
+    source: str
+    target: str
+    filesystem: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A meta.properties of Kafka: whose log directory this is."""
+
+    cluster_id: str
+    node_id: int | None
+
+
+@dataclass(frozen=True)
+class DiskFacts:
+    """One look at a volume's disk. `kind`: `block`, `file`, `absent`, or `other` for what can hold
+    no volume. `model` as the disk calls itself; `instance_store` when that is EC2's. `holders`
+    are the devices built on it that are not our mapping (LVM, RAID, a mapping of somebody's);
+    `mounts` where the raw device itself is mounted; `at` what is mounted at the mountpoint;
+    `beneath` what lies in the bare mountpoint, when nothing is mounted; `node` whose log
+    directory the mounted volume is."""
+
+    device: str
+    kind: Literal["block", "file", "absent", "other"]
+    size: int = 0
+    model: str = ""
+    instance_store: bool = False
+    read_only: bool = False
+    holders: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    header: Header | None = None
+    mapping: Opened | None = None
+    at: Mounted | None = None
+    beneath: tuple[str, ...] = ()
+    immutable: bool = False
+    node: Node | None = None
