@@ -65,7 +65,8 @@ class VolumeSpec:
 @dataclass(frozen=True)
 class Signature:
     """What a probe found on a device: `kind` as libblkid names it (`xfs`, `gpt`, `LVM2_member`,
-    `linux_raid_member`, `crypto_LUKS`), or `data`: bytes that are not zero and nothing known."""
+    `linux_raid_member`, `crypto_LUKS`), or `data`: bytes that are not zero and nothing known, at
+    the first of them in the first 16 MiB or the last MiB."""
 
     offset: int
     kind: str
@@ -116,7 +117,8 @@ class Node:
 @dataclass(frozen=True)
 class DiskFacts:
     """One look at a volume's disk. `kind`: `block`, `file`, `absent`, or `other` for what can hold
-    no volume. `model` as the disk calls itself; `instance_store` when that is EC2's. `holders`
+    no volume. `identity` is what stays with the disk over reboots (model and serial; of a file its
+    path). `model` as the disk calls itself; `instance_store` when that is EC2's. `holders`
     are the devices built on it that are not our mapping (LVM, RAID, a mapping of somebody's);
     `mounts` where the raw device itself is mounted; `at` what is mounted at the mountpoint;
     `beneath` what lies in the bare mountpoint, when nothing is mounted; `node` whose log
@@ -124,6 +126,7 @@ class DiskFacts:
 
     device: str
     kind: Literal["block", "file", "absent", "other"]
+    identity: str = ""
     size: int = 0
     model: str = ""
     instance_store: bool = False

@@ -38,9 +38,10 @@ class Disks(Protocol):
         writing."""
 
     @mutates
-    def format(self, spec: VolumeSpec, uuid: str, key: Key) -> None:
-        """Write a LUKS2 header with the spec's label, this UUID and one keyslot, 0: all that was
-        on the device is lost."""
+    def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
+        """Write a LUKS2 header with the spec's label, this UUID, one keyslot, 0, and this token as
+        token 0: all that was on the device is lost. It is made whole elsewhere and written
+        keyslots first, header copies last, each part synced: a kill leaves a volume or none."""
 
     @mutates
     def open(self, spec: VolumeSpec, key: Key) -> None:
@@ -48,7 +49,9 @@ class Disks(Protocol):
         takes the key."""
 
     @mutates
-    def format_and_open(self, spec: VolumeSpec, uuid: str, key: Key) -> None:
+    def format_and_open(
+        self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]
+    ) -> None:
         """Both with one key that is fetched once: of `ephemeral`, there is no second time."""
 
     @mutates

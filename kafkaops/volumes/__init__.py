@@ -1,0 +1,1 @@
+"""LUKS volumes whose keys KMS guards: one module for every broker."""
