@@ -84,7 +84,7 @@ class Disks(Protocol):
 
     @mutates
     def zero(self, spec: VolumeSpec) -> None:
-        """Overwrite both header copies and every signature with zeros."""
+        """Overwrite the first 16 MiB and the last with zeros: what `look` takes for blank."""
 
     @mutates
     def make_filesystem(self, spec: VolumeSpec) -> None:

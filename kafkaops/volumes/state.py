@@ -74,7 +74,7 @@ def judge(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None = None) -> V
         return unusable
     if facts.header is None:
         return _without_header(spec, facts, intent)
-    if facts.kind == "block" and (busy := _busy(facts)) is not None:
+    if busy := _busy(facts):
         return busy
     return _with_header(spec, facts, facts.header)
 
@@ -120,7 +120,9 @@ def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
 
 
 def _ours_at(spec: VolumeSpec, facts: DiskFacts) -> bool:
-    return facts.at is not None and facts.at.source == f"/dev/mapper/{spec.mapper}"
+    """Whether what is mounted is the mapping of this very device."""
+    assert facts.at is not None
+    return facts.mapping is not None and facts.at.source == f"/dev/mapper/{spec.mapper}"
 
 
 def _busy(facts: DiskFacts) -> Verdict | None:
@@ -142,8 +144,7 @@ def _busy(facts: DiskFacts) -> Verdict | None:
 
 
 def _without_header(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None) -> Verdict:
-    busy = _busy(facts)
-    if busy is not None:
+    if busy := _busy(facts):
         return busy
     if facts.signatures and not _unfinished(facts, intent):
         found = ", ".join(f"{s.kind} at byte {s.offset}" for s in facts.signatures)

@@ -31,7 +31,8 @@ class Damaged(Exception):
 @dataclass(frozen=True)
 class Token:
     """`slot` is the keyslot that the key opens; `role` `next` while a rotation brings it in.
-    `created` in epoch seconds. `filesystem` is what was made inside, empty until then."""
+    `created` in epoch seconds. `filesystem` is what was made inside, empty until then. `retire`
+    are keyslots of keys that this one replaced, until they are wiped and their copies are gone."""
 
     slot: int
     key: Key
@@ -39,6 +40,7 @@ class Token:
     created: float
     role: Role = "now"
     filesystem: str = ""
+    retire: tuple[int, ...] = ()
 
     def made(self, filesystem: str) -> Token:
         return replace(self, filesystem=filesystem)
@@ -56,6 +58,7 @@ class Token:
             "context": dict(self.context),
             "created": int(self.created),
             "filesystem": self.filesystem,
+            "retire": list(self.retire),
         }
         return {**body, "keyslots": [str(self.slot)], "seal": _seal(body)}
 
@@ -85,6 +88,7 @@ class Token:
             created=float(body["created"]),
             role=cast(Role, body["role"]),
             filesystem=str(body["filesystem"]),
+            retire=tuple(int(slot) for slot in body["retire"]),
         )
 
 
@@ -100,6 +104,12 @@ def tokens_of(header: Header) -> dict[int, Token]:
         for number, content in sorted(header.tokens.items())
         if content.get("type") == TYPE
     }
+
+
+def coming(header: Header) -> tuple[int, Token] | None:
+    """The token of a key that a rotation brings in, with its id."""
+    found = [(n, token) for n, token in tokens_of(header).items() if token.role == "next"]
+    return found[0] if found else None
 
 
 def current(header: Header) -> tuple[int, Token] | None:

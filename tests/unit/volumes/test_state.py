@@ -1,0 +1,316 @@
+"""The state of a volume from facts: a table of what there can be, and what no facts may do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kafkaops.model.volume import (
+    DiskFacts,
+    Header,
+    Mounted,
+    Node,
+    Opened,
+    Signature,
+    VolumeSpec,
+)
+from kafkaops.ports.disks import Key
+from kafkaops.volumes import token
+from kafkaops.volumes.state import DATA, KEYSLOTS, Intent, State, Step, judge
+from tests.unit.volumes.fake_disks import ARN, BLANK, spec_of
+
+UUID = "0d7f1a55-6a5a-4b9e-9d0c-000000000001"
+SPEC = spec_of()
+KEY = Key("wrapped", ARN, "d3JhcHBlZA==", SPEC.context)
+INTENT = Intent("AWS-1", UUID, KEY, 1000.0)
+LUKS = (Signature(0, "crypto_LUKS"), Signature(16384, "crypto_LUKS"))
+XFS = (Signature(0, "xfs"),)
+
+
+def token_of(spec: VolumeSpec = SPEC, **changes: Any) -> dict[str, Any]:
+    return replace(token.first(spec, KEY, 1000.0), **changes).to_json()
+
+
+def header(content: dict[str, Any] | None = None, **changes: Any) -> Header:
+    tokens = {0: token_of() if content is None else content}
+    return replace(Header(2, UUID, SPEC.label, (0,), tokens), **changes)
+
+
+def disk(**changes: Any) -> DiskFacts:
+    return replace(BLANK, **changes)
+
+
+def locked(**changes: Any) -> DiskFacts:
+    return replace(disk(signatures=LUKS, header=header()), **changes)
+
+
+def opened(*inside: Signature, **changes: Any) -> DiskFacts:
+    mapping = Opened("kafka-data-1", UUID, "/dev/nvme1n1", tuple(inside))
+    return replace(locked(mapping=mapping), **changes)
+
+
+AT = Mounted("/dev/mapper/kafka-data-1", SPEC.mountpoint, "xfs", ("noatime",))
+MADE = header(token_of(filesystem="xfs"))
+
+TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
+    ("no device", disk(kind="absent"), State.ABSENT, Step.REFUSED, "KO-VOLUME-ABSENT"),
+    ("a directory", disk(kind="other"), State.FOREIGN, Step.REFUSED, "KO-VOLUME-NOT-BLOCK"),
+    ("read-only", disk(read_only=True), State.FOREIGN, Step.REFUSED, "KO-VOLUME-READ-ONLY"),
+    ("blank instance store", disk(), State.BLANK, Step.FORMAT, ""),
+    (
+        "blank, but of nobody knows what",
+        disk(instance_store=False),
+        State.BLANK,
+        Step.REFUSED,
+        "KO-VOLUME-NOT-LISTED",
+    ),
+    ("a file", disk(kind="file", instance_store=False), State.BLANK, Step.FORMAT, ""),
+    ("ext4", disk(signatures=(Signature(1080, "ext4"),)), *("F", "KO-VOLUME-FOREIGN")),
+    ("partitions", disk(signatures=(Signature(510, "dos"),)), *("F", "KO-VOLUME-FOREIGN")),
+    ("LVM", disk(signatures=(Signature(536, "LVM2_member"),)), *("F", "KO-VOLUME-FOREIGN")),
+    ("RAID", disk(signatures=(Signature(4096, "linux_raid_member"),)), *("F", "KO-VOLUME-FOREIGN")),
+    ("bytes", disk(signatures=(Signature(0, "data"),)), *("F", "KO-VOLUME-FOREIGN")),
+    ("second header alone", disk(signatures=LUKS[1:]), *("F", "KO-VOLUME-FOREIGN")),
+    ("in a RAID", disk(holders=("md0",)), *("F", "KO-VOLUME-IN-USE")),
+    ("mounted raw", disk(mounts=("/data",)), *("F", "KO-VOLUME-MOUNTED")),
+    (
+        "blank, Kafka on the root disk",
+        disk(beneath=("orders-0",)),
+        *(State.BLANK, Step.REFUSED, "KO-VOLUME-BENEATH"),
+    ),
+    ("another's mount", disk(at=replace(AT, source="/dev/sdz")), *("F", "KO-VOLUME-MOUNTPOINT")),
+    ("locked", locked(), State.LOCKED, Step.OPEN, ""),
+    (
+        "locked, Kafka on the root disk",
+        locked(beneath=("meta.properties",)),
+        *(State.LOCKED, Step.REFUSED, "KO-VOLUME-BENEATH"),
+    ),
+    ("locked, in LVM", locked(holders=("vg0",)), *("F", "KO-VOLUME-IN-USE")),
+    (
+        "somebody's LUKS",
+        locked(header=header(label="backup", tokens={})),
+        *("F", "KO-VOLUME-LUKS-OTHER"),
+    ),
+    ("LUKS1", locked(header=Header(1, UUID)), *("F", "KO-VOLUME-LUKS-OTHER")),
+    (
+        "ours, token gone",
+        locked(header=header(tokens={})),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-NO-TOKEN"),
+    ),
+    (
+        "token edited",
+        locked(header=header(token_of() | {"arn": "arn:other"})),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-TOKEN"),
+    ),
+    (
+        "token without a field",
+        locked(header=header({n: v for n, v in token_of().items() if n != "mode"})),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-TOKEN"),
+    ),
+    (
+        "two current tokens",
+        locked(header=header(tokens={0: token_of(), 1: token_of(slot=1)})),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-TOKEN"),
+    ),
+    (
+        "another cluster's",
+        locked(header=header(token_of(spec_of(cluster="prod")))),
+        *("F", "KO-VOLUME-OTHER-CLUSTER"),
+    ),
+    (
+        "another broker's",
+        locked(header=header(token_of(spec_of(node=2)))),
+        *("F", "KO-VOLUME-OTHER-BROKER"),
+    ),
+    (
+        "another volume",
+        locked(header=header(token_of(spec_of(name="data-2")))),
+        *("F", "KO-VOLUME-OTHER-VOLUME"),
+    ),
+    (
+        "erased",
+        locked(header=header(slots=())),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-ERASED"),
+    ),
+    (
+        "harmed",
+        locked(header=header(harm="the primary copy does not read")),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER"),
+    ),
+    ("open, nothing inside", opened(), State.ACTIVE, Step.FILESYSTEM, ""),
+    (
+        "open, its file system is gone",
+        opened(header=MADE),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-NO-FILESYSTEM"),
+    ),
+    ("open", opened(*XFS, header=MADE), State.ACTIVE, Step.MOUNT, ""),
+    (
+        "open, Kafka on the root disk",
+        opened(*XFS, header=MADE, beneath=("orders-0",)),
+        *(State.LOCKED, Step.REFUSED, "KO-VOLUME-BENEATH"),
+    ),
+    ("mounted", opened(*XFS, header=MADE, at=AT), State.ACTIVE, Step.NOTHING, ""),
+    (
+        "mounted, harmed: it still serves",
+        opened(*XFS, header=replace(MADE, harm="x"), at=AT),
+        *(State.ACTIVE, Step.NOTHING, ""),
+    ),
+    (
+        "mounted, our node",
+        opened(*XFS, header=MADE, at=AT, node=Node("c", 1)),
+        *(State.ACTIVE, Step.NOTHING, ""),
+    ),
+    (
+        "mounted, another node's",
+        opened(*XFS, header=MADE, at=AT, node=Node("c", 2)),
+        *("F", "KO-VOLUME-NODE"),
+    ),
+    (
+        "mapping of another volume",
+        opened(mapping=Opened("kafka-data-1", "other", "/dev/nvme2n1")),
+        *("F", "KO-VOLUME-MAPPER"),
+    ),
+    (
+        "open, header gone",
+        opened(*XFS, header=None, signatures=()),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER-GONE"),
+    ),
+]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"), [pytest.param(row[1], row[2:], id=row[0]) for row in TABLE]
+)
+def test_each_look_has_one_verdict(facts: DiskFacts, said: tuple[Any, ...]) -> None:
+    wanted = (State.FOREIGN, Step.REFUSED, said[1]) if said[0] == "F" else said
+    verdict = judge(SPEC, facts)
+    assert (verdict.state, verdict.step, verdict.code) == wanted
+    if verdict.step is Step.REFUSED:
+        assert verdict.why
+        assert verdict.hint, "what refuses says what helps"
+
+
+def test_the_recipes_own_volume_is_opened_without_label_and_token() -> None:
+    spec = spec_of(mode="s3", object="s3://keys/password")
+    bare = Header(1, UUID, slots=(0,))
+    assert judge(spec, locked(header=bare)).step is Step.OPEN
+    assert judge(spec, opened(*XFS, header=bare)).step is Step.MOUNT
+    empty = judge(spec, opened(header=bare))
+    assert (empty.state, empty.step) == (State.DAMAGED, Step.REFUSED), "nothing is made over it"
+
+
+def test_the_key_of_an_ephemeral_volume_went_with_the_boot() -> None:
+    spec = spec_of(mode="ephemeral")
+    own = header(token.first(spec, Key("ephemeral"), 1000.0).to_json())
+    after_boot = judge(spec, locked(header=own))
+    assert (after_boot.step, after_boot.code) == (Step.REFUSED, "KO-VOLUME-EPHEMERAL")
+    assert after_boot.override
+
+
+@pytest.mark.parametrize(
+    ("intent", "offset", "step"),
+    [
+        (INTENT, KEYSLOTS, Step.FORMAT),
+        (INTENT, DATA - 1, Step.FORMAT),
+        (INTENT, KEYSLOTS - 1, Step.REFUSED),
+        (INTENT, DATA, Step.REFUSED),
+        (None, KEYSLOTS, Step.REFUSED),
+        (replace(INTENT, device="AWS-2"), KEYSLOTS, Step.REFUSED),
+    ],
+)
+def test_only_this_disks_own_unfinished_keyslots_count_as_blank(
+    intent: Intent | None, offset: int, step: Step
+) -> None:
+    found = judge(SPEC, disk(signatures=(Signature(offset, "data"),)), intent)
+    assert found.step is step
+
+
+def test_a_long_name_has_a_label_that_luks_can_keep() -> None:
+    long = spec_of(cluster="a-cluster-with-a-name-that-goes-on-and-on")
+    assert len(long.label.encode()) <= 47
+    assert long.label != spec_of(cluster=f"{long.cluster}-too").label
+
+
+SIGNATURES = st.builds(
+    Signature,
+    st.sampled_from([0, 510, 1080, 4096, 16384, KEYSLOTS, KEYSLOTS + 5, DATA]),
+    st.sampled_from(
+        ["ext4", "xfs", "gpt", "LVM2_member", "linux_raid_member", "crypto_LUKS", "data"]
+    ),
+)
+HEADERS = st.none() | st.builds(
+    Header,
+    version=st.sampled_from([1, 2]),
+    uuid=st.sampled_from([UUID, "other"]),
+    label=st.sampled_from(["", SPEC.label, "backup"]),
+    slots=st.sampled_from([(), (0,), (0, 1)]),
+    tokens=st.sampled_from(
+        [
+            {},
+            {0: token_of()},
+            {0: token_of(slot=1)},
+            {0: {"type": "clevis"}},
+            {0: {"type": token.TYPE}},
+        ]
+    ),
+    harm=st.sampled_from(["", "harmed"]),
+)
+FACTS = st.builds(
+    DiskFacts,
+    device=st.just("/dev/nvme1n1"),
+    kind=st.sampled_from(["block", "file", "absent", "other"]),
+    identity=st.sampled_from(["AWS-1", "AWS-2"]),
+    instance_store=st.booleans(),
+    read_only=st.booleans(),
+    holders=st.sampled_from([(), ("md0",)]),
+    mounts=st.sampled_from([(), ("/data",)]),
+    signatures=st.lists(SIGNATURES, max_size=2).map(tuple),
+    header=HEADERS,
+    mapping=st.none()
+    | st.builds(
+        Opened,
+        name=st.just("kafka-data-1"),
+        uuid=st.sampled_from([UUID, "other"]),
+        device=st.just("/dev/nvme1n1"),
+        signatures=st.sampled_from([(), XFS]),
+    ),
+    at=st.sampled_from([None, AT, replace(AT, source="/dev/sdz")]),
+    beneath=st.sampled_from([(), ("orders-0",)]),
+    node=st.sampled_from([None, Node("c", 1), Node("c", 2)]),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(facts=FACTS, intent=st.sampled_from([None, INTENT]), named=st.booleans())
+def test_nothing_with_a_signature_or_in_use_is_ever_formatted(
+    facts: DiskFacts, intent: Intent | None, named: bool
+) -> None:
+    verdict = judge(spec_of(named=named), facts, intent)
+    formats = verdict.step is Step.FORMAT or verdict.override
+    if formats:
+        assert facts.mapping is None
+        assert facts.at is None
+        assert not facts.holders
+        assert not facts.mounts
+        assert not facts.read_only
+        assert facts.kind in ("block", "file")
+    if verdict.step is Step.FORMAT:
+        assert facts.header is None
+        assert not facts.beneath
+        assert facts.instance_store or named or facts.kind == "file"
+        if facts.signatures:
+            assert intent is not None
+            assert intent.device == facts.identity
+            assert all(s.kind == "data" and KEYSLOTS <= s.offset < DATA for s in facts.signatures)
+    if verdict.step is Step.FILESYSTEM:
+        assert facts.mapping is not None
+        assert not facts.mapping.signatures
+        assert facts.header is not None
+        assert facts.mapping.uuid == facts.header.uuid
+    if verdict.step is Step.REFUSED:
+        assert verdict.code.startswith("KO-VOLUME-")
+        assert verdict.why
