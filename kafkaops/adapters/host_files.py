@@ -52,6 +52,10 @@ class CommandFiles:
         out = self._look(scripts.LINK, path)
         return None if out is None else out.decode(errors="replace").removesuffix("\n")
 
+    def mounted(self, path: str) -> str | None:
+        out = self._look(scripts.MOUNTED, path)
+        return None if out is None else out.decode(errors="replace").removesuffix("\n")
+
     def open_files(self, pid: int) -> tuple[str, ...]:
         code, out, err = self._script(scripts.OPEN_FILES, str(pid))
         if code == scripts.ABSENT:

@@ -33,6 +33,11 @@ TAIL = 'test -e "$1" || exit 44; exec tail -n "$2" "$1"'
 SHA512 = 'test -e "$1" || exit 44; exec sha512sum < "$1"'
 CHANGED = 'test -e "$1" || exit 44; exec stat -L -c %.Y "$1"'
 LINK = 'test -L "$1" || exit 44; exec readlink "$1"'
+# The last line: what was mounted last covers the others.
+MOUNTED = """\
+mountpoint -q -- "$1" || exit 44
+findmnt --noheadings --raw --output SOURCE --mountpoint "$1" | tail -n 1
+"""
 FREE = """\
 p=$1; while [ ! -e "$p" ] && [ "$p" != / ]; do p=$(dirname "$p"); done
 df -B1 --output=avail "$p" | tail -n 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kafkaops.config import checks_volumes
 from kafkaops.config.faults import Fault
 from kafkaops.config.schema import ClusterSpec, Config, HostSpec, Security
 
@@ -16,6 +17,11 @@ def check(config: Config) -> list[Fault]:
         *(f for colour, spec in config.clusters.items() for f in _cluster(colour, spec)),
         *_hosts(config),
         *(f for colour, spec in config.clusters.items() for f in _fleet(colour, spec)),
+        *(
+            f
+            for colour, spec in config.clusters.items()
+            for f in checks_volumes.check(colour, spec, config.aws.region)
+        ),
         *_names(config),
         *_mirror(config),
         *_clients(config),

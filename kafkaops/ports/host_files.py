@@ -38,6 +38,9 @@ class Files(Protocol):
     def link(self, path: str) -> str | None:
         """What a symbolic link points to, as written; None if there is none."""
 
+    def mounted(self, path: str) -> str | None:
+        """The device that is mounted at this very path; None if it is no mountpoint."""
+
     def open_files(self, pid: int) -> tuple[str, ...]:
         """Files that a process holds open or mapped, sorted, as the kernel names them: a file
         that was removed or replaced meanwhile ends in ` (deleted)`. KO-HOST-PROCESS if there is

@@ -37,6 +37,7 @@ class NodeHost:
         self.units: dict[str, str] = {}
         self.remembered: list[str] = []
         self.returns: float | None = None
+        self.mounts: dict[str, str] = {}
 
     def facts(self) -> Mapping[str, str]:
         self._reached()
@@ -136,6 +137,10 @@ class NodeHost:
 
     def link(self, path: str) -> str | None:
         return self.links.get(path)
+
+    def mounted(self, path: str) -> str | None:
+        self._reached()
+        return self.mounts.get(path)
 
     def changed(self, path: str) -> float | None:
         return self.times.get(path)

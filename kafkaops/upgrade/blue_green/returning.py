@@ -17,6 +17,7 @@ from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
+from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec
 
 SETTING = "producer.id.expiration.ms"
@@ -57,6 +58,7 @@ class ReadyForReturn(Move):
             host = world.hosts[chosen.name]
             add_block(host, spec.properties)
             if chosen.name not in done:
+                mounts.refuse_bare(spec, host)
                 host.service_restart(spec.service)
                 self._back_in_sync(world, chosen.node_id)
                 done.append(chosen.name)

@@ -9,6 +9,7 @@ from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Topic, TopicPartition
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
+from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.mirroring import worker_host
 from kafkaops.upgrade.blue_green.move import Once, cluster_spec
@@ -107,6 +108,7 @@ class RestartsUnderRead(Once):
         others = [h.node_id for h in spec.hosts if h.node_id not in (None, chosen.node_id)]
         if SCRATCH not in cluster.topics():
             roundtrip(cluster, sorted(cluster.brokers_up()), world)
+        mounts.refuse_bare(spec, host)
         host.service_restart(spec.service)
         tp = TopicPartition(SCRATCH, 0)
         deadline = world.clock.monotonic() + 120

@@ -14,6 +14,7 @@ from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
+from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green.move import offsets_out
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
@@ -191,6 +192,7 @@ class Down(OutageStep):
         if self.left_out(world):
             return
         if self.mark(world) is not None and not self.unit(world).running:
+            mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from kafkaops.engine.errors import OpsError, StepFailed
-from kafkaops.engine.step import Progress, State
+from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.cluster import Quorum
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
+from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
 from kafkaops.upgrade.install.release import running
@@ -38,11 +39,15 @@ class Started(NodeStep):
             return State.DONE
         return State.PENDING if unit.active == "activating" else State.TODO
 
+    def safe(self, world: World) -> Blocked | None:
+        return mounts.blocked(self.cluster_spec(world), self.host(world))
+
     def act(self, world: World) -> None:
         if self.get(world, "ended") is None:  # the process that stopped it died before it could say
             unit = self.unit(world)
             if unit.pid == 0:
                 self.put(world, "ended", ending(world, unit))
+        mounts.refuse_bare(self.cluster_spec(world), self.host(world))
         self.host(world).unit_start(self.service(world), timeout=START_TIMEOUT)
 
 

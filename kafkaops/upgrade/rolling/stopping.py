@@ -5,6 +5,7 @@ from __future__ import annotations
 from kafkaops.engine.step import Blocked, State
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
+from kafkaops.upgrade import mounts
 from kafkaops.upgrade.rolling.gating import look
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync
 
@@ -44,6 +45,7 @@ class Stopped(NodeStep):
         if self.left_out(world):
             return
         if self.mark(world) is not None and not self.unit(world).running:
+            mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
 
     @property
