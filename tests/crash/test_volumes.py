@@ -97,6 +97,7 @@ def ends(stage: Stage, deed: Deed) -> None:
     kept = [uri for uri in stage.copies.objects if uri.endswith(".json")]
     assert len(kept) == 1, "a copy of an older key"
     assert stage.memory.get("volume-data-1") is None
+    assert found[1].filesystem == "xfs", "another could be made over the one that is there"
     if deed is prepare:
         assert disks.facts.at is not None
     if deed is rewrapped:

@@ -1,0 +1,31 @@
+"""Unmount a volume and take its mapping away, once nobody uses it."""
+
+from __future__ import annotations
+
+from kafkaops.engine.errors import GuardRefused
+from kafkaops.model.volume import VolumeSpec
+from kafkaops.volumes.ground import Ground
+
+
+def close(ground: Ground, spec: VolumeSpec) -> bool:
+    """True when something was closed. GuardRefused KO-VOLUME-BUSY with the processes that have
+    files open there, KO-VOLUME-MAPPER where the mapping is of another disk."""
+    facts, verdict = ground.judged(spec)
+    if facts.mapping is None and facts.at is None:
+        return False
+    if verdict.code in ("KO-VOLUME-MAPPER", "KO-VOLUME-MOUNTPOINT"):
+        raise GuardRefused(verdict.code, verdict.why, where=spec.name, hint=verdict.hint)
+    if users := ground.disks.users(spec):
+        raise GuardRefused(
+            "KO-VOLUME-BUSY",
+            f"{spec.mountpoint} is in use by {', '.join(users[:5])}",
+            where=spec.name,
+            hint="stop Kafka first (its controlled shutdown moves the leaders), then repeat",
+        )
+    if facts.at is not None:
+        ground.say(f"{spec.name}: unmount {spec.mountpoint}")
+        ground.disks.unmount(spec)
+    if facts.mapping is not None:
+        ground.say(f"{spec.name}: close /dev/mapper/{spec.mapper}")
+        ground.disks.close(spec)
+    return True

@@ -1,0 +1,83 @@
+"""What a look at a volume says to people and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafkaops.model.volume import DiskFacts, VolumeSpec
+from kafkaops.volumes import copies
+from kafkaops.volumes.ground import Ground
+from kafkaops.volumes.state import State, Step, Verdict
+
+
+@dataclass(frozen=True)
+class Look:
+    """`last_unlock` epoch seconds by CloudTrail, None where it cannot be read; `copies` the URIs
+    of the header's and token's copies."""
+
+    spec: VolumeSpec
+    facts: DiskFacts
+    verdict: Verdict
+    copies: tuple[str, ...] = ()
+    last_unlock: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether Kafka may start on it."""
+        return self.verdict.state is State.ACTIVE and self.verdict.step is Step.NOTHING
+
+    @property
+    def hardware(self) -> str:
+        """What encrypts the disk below LUKS: Nitro's NVMe instance store does, with a key a device
+        that is gone when the instance stops; older families do not (c1, c3, d2, i2, m1, m2, m3,
+        r3, x1, x1e). Source: Amazon EC2 user guide, data protection."""
+        if not self.facts.instance_store:
+            return ""
+        return "instance store, NVMe: XTS-AES-256 in hardware" if _nvme(self.facts) else ""
+
+
+def look(ground: Ground, spec: VolumeSpec, *, remote: bool = True) -> Look:
+    """`remote` False asks neither S3 nor CloudTrail."""
+    facts, verdict = ground.judged(spec)
+    kept: tuple[str, ...] = ()
+    unlocked: float | None = None
+    if remote:
+        if spec.copies and facts.header is not None:
+            kept = tuple(ground.copies.listed(copies.home(spec, facts.header.uuid)))
+        if spec.mode == "wrapped":
+            unlocked = ground.keys.last_use(spec.context)
+    return Look(spec, facts, verdict, kept, unlocked)
+
+
+def row(found: Look, now: float) -> Mapping[str, Any]:
+    """For JSON; ages in seconds."""
+    spec, facts, verdict, token = found.spec, found.facts, found.verdict, found.verdict.token
+    return {
+        "volume": spec.name,
+        "state": verdict.state,
+        "good": found.good,
+        "next": verdict.step,
+        "code": verdict.code,
+        "why": verdict.why,
+        "hint": verdict.hint,
+        "device": facts.device,
+        "size": facts.size,
+        "mountpoint": spec.mountpoint,
+        "mounted": facts.at is not None,
+        "immutable": facts.immutable,
+        "hardware": found.hardware,
+        "uuid": facts.header.uuid if facts.header is not None else "",
+        "mode": token.key.mode if token is not None else spec.mode,
+        "key": token.key.arn if token is not None else "",
+        "key_age": max(0.0, now - token.created) if token is not None else None,
+        "rotating": bool(token is not None and token.retire),
+        "harm": facts.header.harm if facts.header is not None else "",
+        "copies": list(found.copies),
+        "last_unlock": found.last_unlock,
+    }
+
+
+def _nvme(facts: DiskFacts) -> bool:
+    return "NVMe" in facts.model or "nvme" in facts.device
