@@ -9,7 +9,6 @@ import pytest
 SEED = int(os.environ.get("KAFKAOPS_SEED", "3"))
 
 TURNS = (
-    ("kill-there-and-back", "kill-to-the-end"),
     (
         *("outage", "alias-only", "cannot-forward", "secured", "serve", "leader-epochs"),
         "nobody-resumes",
