@@ -8,6 +8,7 @@ The judges are a client that is not kafkaops, the load's own ledger, and Kafka's
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -38,8 +39,9 @@ TOPICS = {
     "two": {"rows": [[1, 2], [2, 3], [3, 1]], "mib": 4},
     "awry": {"rows": [[1, 4, 2], [2, 5, 3], [3, 6, 1]], "mib": 4},
 }
+LEADERS = "leader.replication.throttled.rate"
 PRIOR = {
-    "broker 1": {"leader.replication.throttled.rate": "50000000"},
+    "broker 1": {LEADERS: "50000000"},
     "topic bulk": {"leader.replication.throttled.replicas": "0:3"},
 }
 """Throttles of somebody else, which must be there in the end, and no others."""
@@ -178,6 +180,40 @@ def added_killed_and_drained(moves: Moves) -> None:
     assert 6 not in {b for rows in seen["assignment"].values() for row in rows for b in row}
 
 
+def new_topics_are_even(moves: Moves) -> None:
+    """A topic and more partitions of it: distinct racks, and each broker that holds most anyway
+    is given no more than its share of leaders."""
+    moves.pair.kafkaops("placement", "topic", "create", "fresh", "--partitions", "9", "--yes")
+    even(moves.look(), "fresh", 9)
+    before = moves.look()["assignment"]["fresh"]
+    moves.pair.kafkaops("placement", "partitions", "add", "fresh", "--to", "15", "--yes")
+    seen = moves.look()
+    even(seen, "fresh", 15)
+    assert seen["assignment"]["fresh"][:9] == before, "what is there is not touched"
+
+
+def even(seen: dict[str, Any], topic: str, count: int) -> None:
+    rows, leaders = seen["assignment"][topic], seen["leaders"][topic]
+    assert len(rows) == count
+    assert all(len({RACKS[b] for b in row}) == 3 for row in rows), rows
+    assert leaders == [row[0] for row in rows], "each is led by its preferred replica"
+    led = [leaders.count(broker) for broker in RACKS]
+    assert max(led) - min(led) <= 1, led
+
+
+def moved_at_a_measured_rate(moves: Moves) -> None:
+    """`--throttle auto`: what the links have left beside the load."""
+    before = moves.look()
+    saved, wanted = moves.planned("--drain", "5", "--link", "40MiB/s", throttle="auto")
+    found = re.findall(r'throttled\.rate":\s*"(\d+)"', Path(saved).read_text())
+    rates = {int(rate) for rate in found} - {int(PRIOR["broker 1"][LEADERS])}
+    assert rates, "nothing is throttled"
+    assert all(0 < rate < 40 * 2**20 for rate in rates), rates
+    told = moves.pair.kafkaops("apply", saved, "--yes", "--reason", "test", "-o", "json")
+    assert json.loads(told)["outcome"] == "done"
+    moves.judged(before, wanted)
+
+
 def cancelled_in_the_middle(moves: Moves) -> None:
     """Ctrl-C; then kill -9 and `cancel`; then to the end, and back by `run rollback`."""
     start = moves.look()
@@ -255,7 +291,7 @@ def disks_of(moves: Moves) -> dict[str, tuple[dict[str, int], dict[str, int]]]:
 
 
 JOURNEYS: tuple[tuple[Callable[[Moves], None], ...], ...] = (
-    (added_killed_and_drained,),
+    (added_killed_and_drained, new_topics_are_even, moved_at_a_measured_rate),
     (cancelled_in_the_middle,),
     (more_replicas_mended_and_evacuated, evened_over_disks),
 )
