@@ -21,6 +21,8 @@ def check(colour: str, spec: ClusterSpec, region: str) -> Iterator[Fault]:
             if times > 1:
                 yield Fault(f"{at}.disks", f"{what} {value} is given {times} times")
     for index, disk in enumerate(spec.volumes.disks):
+        if disk.log_dir and not f"{disk.log_dir}/".startswith(f"{disk.mountpoint}/"):
+            yield Fault(f"{at}.disks.{index}.log_dir", f"is not below {disk.mountpoint}")
         if disk.size and disk.device.startswith(("/dev/", "instance-store:")):
             yield Fault(f"{at}.disks.{index}.size", "is for a file: a disk has its own")
     for index, host in enumerate(spec.hosts):

@@ -108,7 +108,10 @@ class Disk(Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
     device: Annotated[str, StringConstraints(pattern=r"^(/\S+|instance-store:[1-9]\d?)$")]
-    mountpoint: AbsolutePath = Field(description="one of the broker's log.dirs, or above one")
+    mountpoint: AbsolutePath = Field(description="where it is mounted")
+    log_dir: Annotated[str, StringConstraints(pattern=r"^((/[^/\s]+)+)?$")] = Field(
+        "", description="the broker's log.dir at or below it; default the mountpoint itself"
+    )
     size: int = Field(0, ge=0, description="bytes, where the device is a file")
 
 
@@ -128,6 +131,9 @@ class Volumes(Strict):
         "", description="where copies of tokens and headers go"
     )
     filesystem: Literal["xfs", "ext4"] = "xfs"
+    owner: Annotated[str, StringConstraints(pattern=r"^([\w-]+:[\w-]+)?$")] = Field(
+        "", description="user:group that Kafka runs as; default root's"
+    )
     perf: tuple[
         Literal[
             "no_read_workqueue",

@@ -25,6 +25,9 @@ class VolumeSpec:
     keeps the metadata quorum's log). `key` is the KMS key's ARN, of wrapped keys; `object` the
     S3 URI of the encrypted password, of mode s3; `copies` the S3 URI under which copies of the
     token and the header go, or empty. `perf` are cryptsetup's `--perf-` flags without that prefix.
+    `log_dir` is Kafka's directory at or below the mountpoint, empty for that itself; `owner` its
+    `user:group`; `cluster_id` Kafka's own id of the cluster, empty where the broker writes its
+    meta.properties itself (ZooKeeper mode).
     """
 
     cluster: str
@@ -41,6 +44,23 @@ class VolumeSpec:
     named: bool = False
     broker: bool = True
     size: int = 0
+    log_dir: str = ""
+    owner: str = ""
+    cluster_id: str = ""
+
+    @property
+    def home(self) -> str:
+        """The log directory."""
+        return self.log_dir or self.mountpoint
+
+    @property
+    def meta(self) -> str:
+        """What Kafka's storage tool writes into the log directory of a node that joins a cluster;
+        Kafka adds a directory.id itself. Empty where the cluster's id is not known. Source:
+        KIP-631 and KIP-858, meta.properties version 1."""
+        if not self.cluster_id:
+            return ""
+        return f"version=1\ncluster.id={self.cluster_id}\nnode.id={self.node}\n"
 
     @property
     def context(self) -> dict[str, str]:
@@ -122,7 +142,8 @@ class DiskFacts:
     are the devices built on it that are not our mapping (LVM, RAID, a mapping of somebody's);
     `mounts` where the raw device itself is mounted; `at` what is mounted at the mountpoint;
     `beneath` what lies in the bare mountpoint, when nothing is mounted; `node` whose log
-    directory the mounted volume is."""
+    directory the mounted volume is; `held` some of what lies in the log directory; `founded`
+    whether that is there, its owner's, and has what Kafka starts with."""
 
     device: str
     kind: Literal["block", "file", "absent", "other"]
@@ -140,3 +161,5 @@ class DiskFacts:
     beneath: tuple[str, ...] = ()
     immutable: bool = False
     node: Node | None = None
+    held: tuple[str, ...] = ()
+    founded: bool = False

@@ -95,6 +95,12 @@ class Disks(Protocol):
         """Make the mountpoint, immutable while bare, and mount the mapping there."""
 
     @mutates
+    def make_log_dir(self, spec: VolumeSpec) -> None:
+        """Make the log directory in the mounted volume, its owner's, with `spec.meta` as its
+        meta.properties; what lies there is left. StepFailed KO-VOLUME-OWNER for an owner that
+        this host does not know."""
+
+    @mutates
     def unmount(self, spec: VolumeSpec) -> None:
         """Unmount it; not mounted is success. StepFailed KO-VOLUME-BUSY with who uses it."""
 

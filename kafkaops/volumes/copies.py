@@ -30,8 +30,13 @@ def home(spec: VolumeSpec, uuid: str = "") -> str:
 
 def token_uri(spec: VolumeSpec, uuid: str, token: Token) -> str:
     """Where the copy of a token is: by what it says of the key, not by how far it was prepared."""
-    told = f"{token.key.mode} {token.key.arn} {token.key.ciphertext} {token.key.object}"
-    return f"{home(spec, uuid)}token-{_digest(told.encode())}.json"
+    return f"{home(spec, uuid)}token-{named(token)}.json"
+
+
+def named(token: Token) -> str:
+    """What tells this wrapped key from any other: a digest, for names."""
+    key = token.key
+    return _digest(f"{key.mode} {key.arn} {key.ciphertext} {key.object}".encode())
 
 
 def keep_token(copies: Copies, spec: VolumeSpec, uuid: str, token: Token) -> bool:

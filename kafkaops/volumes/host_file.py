@@ -24,16 +24,17 @@ FORM = 1
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+OWNER = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*:[A-Za-z_][A-Za-z0-9_-]*)?")
 S3 = re.compile(r"s3://[a-z0-9.-]{3,63}(/\S*)?")
 PERF = ("no_read_workqueue", "no_write_workqueue", "same_cpu_crypt", "submit_from_crypt_cpus")
 MODES = ("wrapped", "s3", "ephemeral")
 FILESYSTEMS = ("xfs", "ext4")
 
-TOP = ("form", "cluster", "node", "broker", "service", "aws", "volumes")
+TOP = (*("form", "cluster", "node", "broker", "service", "owner", "cluster_id", "aws", "volumes"),)
 AWS = ("region", "endpoint_url", "profile")
 VOLUME = (
     *("name", "device", "mountpoint", "mode", "key", "object", "copies", "filesystem", "perf"),
-    *("named", "size"),
+    *("named", "size", "log_dir"),
 )
 
 
@@ -48,7 +49,8 @@ class AwsSettings:
 
 @dataclass(frozen=True)
 class HostFile:
-    """`broker` is False on a host that is a controller alone; `service` is Kafka's unit."""
+    """`broker` is False on a host that is a controller alone; `service` is Kafka's unit, `owner`
+    the `user:group` that it runs as, `cluster_id` Kafka's own id of the cluster."""
 
     cluster: str
     node: int
@@ -56,6 +58,8 @@ class HostFile:
     broker: bool = True
     service: str = "kafka"
     aws: AwsSettings = AwsSettings()
+    owner: str = ""
+    cluster_id: str = ""
 
     def chosen(self, names: tuple[str, ...]) -> tuple[VolumeSpec, ...]:
         """These volumes in the file's order, or all; ConfigError for a name that is not there."""
@@ -78,6 +82,8 @@ def rendered(host: HostFile) -> str:
         "node": host.node,
         "broker": host.broker,
         "service": host.service,
+        "owner": host.owner,
+        "cluster_id": host.cluster_id,
         "aws": {name: getattr(host.aws, name) for name in AWS},
         "volumes": [
             {name: _plain(getattr(volume, name)) for name in VOLUME} for volume in host.volumes
@@ -117,6 +123,11 @@ def read(text: str, where: str = PATH) -> HostFile:
         faults.append("broker: must be true or false")
     if not isinstance(service, str) or not service:
         faults.append("service: must be the name of Kafka's unit")
+    owner, cluster_id = document.get("owner", ""), document.get("cluster_id", "")
+    if not isinstance(owner, str) or not OWNER.fullmatch(owner):
+        faults.append("owner: must be user:group")
+    if not isinstance(cluster_id, str):
+        faults.append("cluster_id: must be text")
     aws = document.get("aws", {})
     _keys(aws, AWS, "aws.", faults)
     rows = document["volumes"]
@@ -127,7 +138,9 @@ def read(text: str, where: str = PATH) -> HostFile:
         _row(row, f"volumes[{number}].", faults)
     if faults:
         raise _fault(where, faults)
-    volumes = tuple(_volume(cluster, node, broker, row) for row in rows)
+    top = {"cluster": cluster, "node": node, "broker": broker}
+    top |= {"owner": owner, "cluster_id": cluster_id}
+    volumes = tuple(_volume(top, row) for row in rows)
     for what in ("name", "device", "mountpoint"):
         values = [getattr(v, what) for v in volumes]
         faults += [
@@ -136,14 +149,15 @@ def read(text: str, where: str = PATH) -> HostFile:
         ]
     if faults:
         raise _fault(where, faults)
-    return HostFile(cluster, node, volumes, broker, service, AwsSettings(**aws))
+    settings = AwsSettings(**aws)
+    return HostFile(cluster, node, volumes, broker, service, settings, owner, cluster_id)
 
 
-def _volume(cluster: str, node: int, broker: bool, row: Mapping[str, Any]) -> VolumeSpec:
+def _volume(top: Mapping[str, Any], row: Mapping[str, Any]) -> VolumeSpec:
     given = {name: row[name] for name in VOLUME if name in row}
     if "perf" in given:
         given["perf"] = tuple(given["perf"])
-    return VolumeSpec(cluster=cluster, node=node, broker=broker, **given)
+    return VolumeSpec(**top, **given)
 
 
 def _row(row: Any, at: str, faults: list[str]) -> None:
@@ -175,6 +189,7 @@ def _row(row: Any, at: str, faults: list[str]) -> None:
         ),
         (_flags(row.get("perf", [])), "perf", f"a list of {_one_of(PERF)}"),
         (isinstance(row.get("named", False), bool), "named", "true or false"),
+        (_below(row), "log_dir", "the mountpoint, or a directory below it"),
         (_size(row.get("size", 0)), "size", "bytes, 0 for a disk"),
     )
     faults += [f"{at}{key}: must be {wanted}" for good, key, wanted in checks if not good]
@@ -182,6 +197,11 @@ def _row(row: Any, at: str, faults: list[str]) -> None:
 
 def _flags(perf: Any) -> bool:
     return isinstance(perf, list) and all(flag in PERF for flag in perf)
+
+
+def _below(row: Mapping[str, Any]) -> bool:
+    log_dir, mountpoint = row.get("log_dir", ""), row["mountpoint"]
+    return not log_dir or f"{log_dir}/".startswith(f"{mountpoint}/")
 
 
 def _size(size: Any) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kafkaops.config.schema import Aws, ClusterSpec, Disk, HostSpec, Volumes
 from kafkaops.engine.errors import ConfigError
 from kafkaops.model.volume import VolumeSpec
 from kafkaops.volumes.host_file import AwsSettings, HostFile
 
 
-def host_file(spec: ClusterSpec, host: HostSpec, aws: Aws, *, broker: bool) -> HostFile:
-    """`broker` False where the node is a controller alone: the live cluster tells. ConfigError
-    KO-VOLUME-NONE where the cluster has no `volumes`."""
+def host_file(
+    spec: ClusterSpec, host: HostSpec, aws: Aws, *, broker: bool, cluster_id: str = ""
+) -> HostFile:
+    """`broker` False where the node is a controller alone, `cluster_id` Kafka's own: the live
+    cluster tells. ConfigError KO-VOLUME-NONE where the cluster has no `volumes`."""
     if spec.volumes is None:
         raise ConfigError(
             "KO-VOLUME-NONE",
@@ -18,33 +22,42 @@ def host_file(spec: ClusterSpec, host: HostSpec, aws: Aws, *, broker: bool) -> H
             hint="docs/volumes.md shows the section",
         )
     assert host.node_id is not None, "the config's checks ask for it"
-    volumes = tuple(
-        _volume(spec, spec.volumes, disk, host.node_id, broker) for disk in spec.volumes.disks
-    )
+    found = replace(_volume(spec, spec.volumes), node=host.node_id, broker=broker)
+    found = replace(found, cluster_id=cluster_id)
+    volumes = tuple(_disk(found, spec.volumes, disk) for disk in spec.volumes.disks)
     settings = AwsSettings(aws.region, aws.endpoint_url, "")  # the host has its own credentials
-    return HostFile(spec.name, host.node_id, volumes, broker, spec.service, settings)
+    owner = spec.volumes.owner
+    return HostFile(
+        *(spec.name, host.node_id, volumes, broker, spec.service, settings, owner, cluster_id)
+    )
 
 
-def _object(volumes: Volumes, disk: Disk, node: int) -> str:
-    if volumes.mode != "s3":
-        return ""
-    return volumes.object.replace("{node}", str(node)).replace("{volume}", disk.name)
-
-
-def _volume(spec: ClusterSpec, volumes: Volumes, disk: Disk, node: int, broker: bool) -> VolumeSpec:
+def _volume(spec: ClusterSpec, volumes: Volumes) -> VolumeSpec:
+    """What the volumes of a cluster have in common."""
     return VolumeSpec(
         cluster=spec.name,
-        node=node,
-        name=disk.name,
-        device=disk.device,
-        mountpoint=disk.mountpoint,
+        node=-1,
+        name="",
+        device="",
+        mountpoint="",
         mode=volumes.mode,
         key=volumes.key if volumes.mode == "wrapped" else "",
-        object=_object(volumes, disk, node),
         copies=volumes.copies,
         filesystem=volumes.filesystem,
         perf=tuple(volumes.perf),
+        owner=volumes.owner,
+    )
+
+
+def _disk(common: VolumeSpec, volumes: Volumes, disk: Disk) -> VolumeSpec:
+    password = volumes.object.replace("{node}", str(common.node)).replace("{volume}", disk.name)
+    return replace(
+        common,
+        name=disk.name,
+        device=disk.device,
+        mountpoint=disk.mountpoint,
+        object=password if volumes.mode == "s3" else "",
         named=not disk.device.startswith("instance-store:"),
-        broker=broker,
         size=disk.size,
+        log_dir=disk.log_dir,
     )

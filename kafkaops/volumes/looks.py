@@ -10,6 +10,7 @@ from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.volumes import copies
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.state import State, Step, Verdict
+from kafkaops.volumes.token import coming
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,20 @@ def row(found: Look, now: float) -> Mapping[str, Any]:
         "uuid": facts.header.uuid if facts.header is not None else "",
         "mode": token.key.mode if token is not None else spec.mode,
         "key": token.key.arn if token is not None else "",
+        "key_id": copies.named(token) if token is not None else "",
         "key_age": max(0.0, now - token.created) if token is not None else None,
-        "rotating": bool(token is not None and token.retire),
+        "rotating": _rotating(found),
         "harm": facts.header.harm if facts.header is not None else "",
         "copies": list(found.copies),
         "last_unlock": found.last_unlock,
     }
+
+
+def _rotating(found: Look) -> bool:
+    header, now = found.facts.header, found.verdict.token
+    if header is None or now is None:
+        return False
+    return bool(now.retire) or coming(header) is not None
 
 
 def _nvme(facts: DiskFacts) -> bool:

@@ -133,6 +133,10 @@ def _mount(ground: Ground, spec: VolumeSpec, facts: DiskFacts, verdict: Verdict)
     ground.disks.mount(spec)
 
 
+def _log_dir(ground: Ground, spec: VolumeSpec, facts: DiskFacts, verdict: Verdict) -> None:
+    ground.disks.make_log_dir(spec)
+
+
 def _note_filesystem(ground: Ground, spec: VolumeSpec, facts: DiskFacts) -> None:
     """Have the token say that a file system was made: from then on none is made over it."""
     assert facts.header is not None
@@ -177,4 +181,5 @@ ACTS: Mapping[Step, Act] = {
     Step.OPEN: _open,
     Step.FILESYSTEM: _filesystem,
     Step.MOUNT: _mount,
+    Step.LOG_DIR: _log_dir,
 }

@@ -37,6 +37,7 @@ class Step(StrEnum):
     OPEN = "open"
     FILESYSTEM = "make the file system"
     MOUNT = "mount"
+    LOG_DIR = "make the log directory"
     REFUSED = "refused"
 
 
@@ -295,6 +296,8 @@ def _opened(spec: VolumeSpec, facts: DiskFacts, token: Token | None) -> Verdict:
             "put the disk where it belongs",
             token=token,
         )
+    if not facts.founded and not facts.held and facts.node is None:
+        return Verdict(State.ACTIVE, Step.LOG_DIR, token=token)
     return Verdict(State.ACTIVE, Step.NOTHING, token=token)
 
 

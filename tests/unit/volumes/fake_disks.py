@@ -9,7 +9,15 @@ from typing import Any
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.engine.facts import MemoryFacts
-from kafkaops.model.volume import DiskFacts, Header, Mounted, Opened, Signature, VolumeSpec
+from kafkaops.model.volume import (
+    DiskFacts,
+    Header,
+    Mounted,
+    Node,
+    Opened,
+    Signature,
+    VolumeSpec,
+)
 from kafkaops.ports.disks import Disks, Key
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.keys import Copies, KeyFacts, Keys
@@ -173,10 +181,16 @@ class FakeDisks:
         assert self.facts.mapping is not None
         assert self.inside
         at = Mounted(f"/dev/mapper/{spec.mapper}", spec.mountpoint, spec.filesystem, ("noatime",))
-        self._now("mount", at=at)
+        held = ("orders-0",) if self.inside != f"{spec.filesystem}: empty" else ()
+        self._now("mount", at=at, held=held)
+
+    def make_log_dir(self, spec: VolumeSpec) -> None:
+        assert self.facts.at is not None, "the log directory would be on the root disk"
+        node = Node(spec.cluster_id, spec.node) if spec.meta else None
+        self._now("make_log_dir", founded=True, node=node)
 
     def unmount(self, spec: VolumeSpec) -> None:
-        self._now("unmount", at=None)
+        self._now("unmount", at=None, founded=False, node=None)
 
     def header_save(self, spec: VolumeSpec) -> bytes:
         self.image = (self.header, dict(self.locks))
@@ -193,7 +207,7 @@ class FakeDisks:
 
     def reboot(self) -> None:
         """What a boot leaves: disks, no mapping, no mount."""
-        self.facts = replace(self.facts, mapping=None, at=None)
+        self.facts = replace(self.facts, mapping=None, at=None, founded=False, node=None)
 
     @property
     def header(self) -> Header:

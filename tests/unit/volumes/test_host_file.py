@@ -12,14 +12,23 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.volumes.host_file import AwsSettings, HostFile, load, read, rendered
 from tests.unit.volumes.fake_disks import spec_of
 
+OWN = {"owner": "kafka:kafka", "cluster_id": "Zm9vYmFyYmF6cXV4"}
 HOST = HostFile(
     cluster="demo",
     node=1,
     volumes=(
-        spec_of(perf=("no_read_workqueue",)),
-        spec_of(name="data-2", device="instance-store:2", mountpoint="/var/lib/kafka/data-2"),
+        spec_of(perf=("no_read_workqueue",), **OWN),
+        spec_of(
+            name="data-2",
+            device="instance-store:2",
+            mountpoint="/var/lib/kafka/data-2",
+            log_dir="/var/lib/kafka/data-2/logs",
+            **OWN,
+        ),
     ),
     aws=AwsSettings("eu-west-1", "http://127.0.0.1:5000"),
+    owner="kafka:kafka",
+    cluster_id="Zm9vYmFyYmF6cXV4",
 )
 
 
@@ -56,6 +65,11 @@ def test_what_is_written_is_read_back() -> None:
         (volume(mountpoint="data"), "volumes[0].mountpoint: must be an absolute path"),
         (volume(device="sdb"), "volumes[0].device: must be a path"),
         (volume(name="Data 1"), "volumes[0].name: must be small letters"),
+        (
+            volume(log_dir="/elsewhere"),
+            "volumes[0].log_dir: must be the mountpoint, or",
+        ),
+        (document(owner="kafka"), "owner: must be user:group"),
         (volume(size=-1), "volumes[0].size: must be bytes"),
         (volume(mountpoint=7), "volumes[0].mountpoint: must be text"),
         (document(volumes=document()["volumes"][:1] * 2), "name 'data-1' is there twice"),

@@ -30,9 +30,7 @@ def refused(stage: Stage, consent: Consent = YES) -> GuardRefused:
 def test_a_blank_disk_becomes_a_mounted_volume_with_its_key_kept_beforehand() -> None:
     stage = Stage()
     done = bring_up(stage.ground(), SPEC, YES)
-    assert done.steps == (Step.FORMAT, Step.FILESYSTEM, Step.MOUNT) or done.steps == (
-        *(Step.FORMAT, Step.OPEN, Step.FILESYSTEM, Step.MOUNT),
-    )
+    assert done.steps == (*(Step.FORMAT, Step.OPEN, Step.FILESYSTEM, Step.MOUNT, Step.LOG_DIR),)
     assert done.verdict.state is State.ACTIVE
     assert stage.disks.formats == 1
     [(uri, kept)] = stage.copies.objects.items()
@@ -126,7 +124,7 @@ def test_without_a_copy_that_opens_it_stays_shut() -> None:
 def test_an_ephemeral_volume_is_made_and_opened_with_one_key() -> None:
     stage, spec = Stage(), spec_of(mode="ephemeral", key="")
     done = bring_up(stage.ground(), spec, YES)
-    assert done.steps == (Step.FORMAT, Step.FILESYSTEM, Step.MOUNT)
+    assert done.steps == (Step.FORMAT, Step.FILESYSTEM, Step.MOUNT, Step.LOG_DIR)
     assert stage.kms.calls == []
     stage.disks.reboot()
     with pytest.raises(GuardRefused, match="in memory alone"):

@@ -153,10 +153,20 @@ TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
         opened(*XFS, header=MADE, beneath=("orders-0",)),
         *(State.LOCKED, Step.REFUSED, "KO-VOLUME-BENEATH"),
     ),
-    ("mounted", opened(*XFS, header=MADE, at=AT), State.ACTIVE, Step.NOTHING, ""),
+    ("mounted, empty", opened(*XFS, header=MADE, at=AT), State.ACTIVE, Step.LOG_DIR, ""),
+    (
+        "mounted, founded",
+        opened(*XFS, header=MADE, at=AT, founded=True),
+        *(State.ACTIVE, Step.NOTHING, ""),
+    ),
+    (
+        "mounted, data of nobody knows whom",
+        opened(*XFS, header=MADE, at=AT, held=("orders-0",)),
+        *(State.ACTIVE, Step.NOTHING, ""),
+    ),
     (
         "mounted, harmed: it still serves",
-        opened(*XFS, header=replace(MADE, harm="x"), at=AT),
+        opened(*XFS, header=replace(MADE, harm="x"), at=AT, founded=True),
         *(State.ACTIVE, Step.NOTHING, ""),
     ),
     (
