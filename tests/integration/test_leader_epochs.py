@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,15 @@ def test_clients_follow_a_green_whose_leader_epochs_were_lower(tmp_path: Path) -
         )
         _, err = elected.communicate(timeout=120)
         assert elected.returncode == 0, err
+        time.sleep(3)
+        # librdkafka bumps its epoch and sends again what a flurry of elections left in doubt
+        before = pair.ledger("blue")["total"]["duplicated_in_log"]
         pair.kafkaops("run", "resume", "--yes")
         pair.in_lab("lab", "load", "stop")
         report = pair.ledger("green")
     total = report["total"]
-    zero = ("lost", "skipped", "duplicated_in_log", "errors")
+    assert total["duplicated_in_log"] == before, report
+    zero = ("lost", "skipped", "errors")
     assert {name: total[name] for name in zero} == dict.fromkeys(zero, 0), report
     assert total["longest_producer_pause_s"] < 20, report
     assert total["acknowledged"] > 1000
