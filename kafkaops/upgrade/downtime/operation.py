@@ -14,6 +14,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime import planner
 from kafkaops.upgrade.downtime.planner import BACK, OPERATION
 from kafkaops.upgrade.downtime.registry import REGISTRY
+from kafkaops.upgrade.fleet.leaving import release_others
 from kafkaops.upgrade.install.removed import settings
 from kafkaops.upgrade.protocol.setting import told as told_protocol
 from kafkaops.upgrade.rolling import survey, upgrading
@@ -50,6 +51,7 @@ def begin(conduct: Conduct, plan: Plan) -> RunResult:
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with it, on its way back too."""
+    release_others(conduct.world, conduct.run.look().plan)
     return conduct.resume(REGISTRY)
 
 
@@ -81,6 +83,7 @@ def rollback(conduct: Conduct) -> RunResult:
 
     over = world.facts.get(f"{OPERATION}.outage-over") is not None
     back = planner.way_back(there, before, touched, world.clock.wall(), over=over)
+    release_others(world, back)
     return conduct.carry(back, REGISTRY)
 
 

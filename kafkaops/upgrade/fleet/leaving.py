@@ -6,10 +6,12 @@ the command that does it by hand. A node that is still down does not keep it: th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from kafkaops.engine.errors import OpsError, StepFailed
+from kafkaops.engine.step import Plan
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet import agents, groups
@@ -33,12 +35,7 @@ def restore(world: World) -> list[str]:
     """Give back all that is held, as far as that is possible: what could not be, in words."""
     failed: list[str] = []
     for name, one in groups.held(world.facts).items():
-        for host, (instance, service) in one.hosts.items():
-            if not _runs(world, host, service):
-                world.say(
-                    f"WARNING: Auto Scaling group {name} acts again while the node of {host} is"
-                    f" down: it may replace {instance} now"
-                )
+        _warn(world, name, one)
         try:
             groups.give_all(world, [name])
         except Exception as error:  # whatever it is, the others are given back too
@@ -53,6 +50,24 @@ def restore(world: World) -> list[str]:
     for words in failed:
         world.say(f"WARNING: not given back: {words}")
     return failed
+
+
+def release_others(world: World, plan: Plan) -> None:
+    """Before this plan goes on: what a process that was killed had held for hosts that the plan
+    does not hold acts again at once. AWS is asked and not waited for, for clients may be out; that
+    it does so is proven when the command ends, which also tries again what failed here."""
+    instances = {h for s in plan.specs if s.kind == "scaling-held" for h in s.args["instances"]}
+    for name, one in groups.held(world.facts).items():
+        if instances & set(one.hosts):
+            continue
+        _warn(world, name, one)
+        _tried(world, f"Auto Scaling group {name}", partial(groups.give, world, name))
+    served = {str(s.args["host"]) for s in plan.specs if s.kind == "agents-held"}
+    without = world.facts.get(WITHOUT) or ()
+    for host in agents.held(world.facts):
+        if host not in served:
+            give = partial(agents.give, world, host, forget=host in without)
+            _tried(world, f"the agents of {host}", give)
 
 
 @contextmanager
@@ -71,6 +86,23 @@ def restored(world: World) -> Iterator[None]:
             f"still held: {'; '.join(failed)}",
             hint="kafkaops run resume gives it back",
         )
+
+
+def _warn(world: World, name: str, one: groups.Held) -> None:
+    for host, (instance, service) in one.hosts.items():
+        if not _runs(world, host, service):
+            world.say(
+                f"WARNING: Auto Scaling group {name} acts again while the node of {host} is"
+                f" down: it may replace {instance} now"
+            )
+
+
+def _tried(world: World, what: str, give: Callable[[], None]) -> None:
+    """What fails is told: it is no reason not to go on."""
+    try:
+        give()
+    except OpsError as error:
+        world.say(f"{what}: not given back yet: {error.message}")
 
 
 def _words(error: Exception) -> str:

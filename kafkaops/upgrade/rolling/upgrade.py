@@ -10,6 +10,7 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.conduct import Conduct
+from kafkaops.upgrade.fleet.leaving import release_others
 from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
@@ -28,6 +29,7 @@ def begin(conduct: Conduct, plan: Plan) -> RunResult:
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with it, on its way back too."""
+    release_others(conduct.world, conduct.run.look().plan)
     return conduct.resume(REGISTRY)
 
 
@@ -40,6 +42,7 @@ def rollback(conduct: Conduct) -> RunResult:
     plan = upgrading.way_back(conduct.world, journal.plan)
     if not plan.specs:
         return conduct.undo(REGISTRY)
+    release_others(conduct.world, plan)
     return conduct.carry(plan, REGISTRY)
 
 
