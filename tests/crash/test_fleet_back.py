@@ -99,6 +99,21 @@ def test_the_way_back_first_lets_go_of_who_was_not_touched_and_killed_again_leav
 
 
 @WAYS
+def test_killed_while_it_lets_go_the_run_goes_on_there_and_holds_anew(
+    make: Make, operation: ModuleType, stop: int
+) -> None:
+    world, processes = killed(make, operation, stop)
+    resumed = call(processes.process(operation.rollback), "scaling.resume")
+    world, processes = killed(make, operation, stop)
+    processes.process(operation.rollback, resumed)
+    with leaving.restored(world.world):  # at once: AWS still shows suspended what is not
+        processes.process(operation.resume)
+    assert processes.outcomes == ["killed", "killed", "done"]
+    assert world.cluster.faults == []
+    as_before(world)
+
+
+@WAYS
 def test_what_aws_refuses_does_not_hold_up_the_way_back(
     make: Make, operation: ModuleType, stop: int
 ) -> None:

@@ -89,20 +89,25 @@ def of(world: World, instances: Iterable[str]) -> dict[str, list[Member]]:
 
 def lacking(world: World, name: str) -> list[str]:
     """Processes of the group that would still act. What is seen suspended is written down with its
-    reason."""
+    reason; what is being given back counts as acting, for AWS may show it suspended for a while."""
     shown = world.scaling.suspended(name)
     one = held(world.facts).get(name)
+    giving = one.ours if one is not None and one.giving else {}
     if one is not None and not one.giving:
         seen = {p: why or shown.get(p, "") for p, why in one.ours.items()}
         if seen != one.ours:
             _put(world.facts, name, Held(seen, one.hosts))
-    return [p for p in PROCESSES if p not in shown]
+    return [p for p in PROCESSES if p not in shown or p in giving]
 
 
 def suspend(world: World, name: str, hosts: Mapping[str, tuple[str, str]]) -> None:
-    """Suspend what is not, and write down first that it is ours."""
-    shown = world.scaling.suspended(name)
+    """Suspend what is not, and write down first that it is ours. What was being given back comes to
+    its end first: half given, its reasons would not tell whose it is."""
     one = held(world.facts).get(name, Held({}, {}))
+    if one.giving:
+        give_all(world, [name])
+        one = Held({}, {})
+    shown = world.scaling.suspended(name)
     missing = [p for p in PROCESSES if p not in shown]
     ours = {p: one.ours[p] for p in one.mine(shown)} | dict.fromkeys(missing, "")
     if ours:
