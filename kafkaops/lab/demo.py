@@ -4,7 +4,8 @@
 
 Brings the lab up, starts four producers and three consumer groups, types the command that an
 operator would type, and then lets the ledger say what was lost, skipped or duplicated. Exits 0
-only when the ledger agrees.
+only when the ledger agrees. A signal is passed on to the command at hand, which is waited for, and
+the lab goes down all the same: 128 and the signal's number is the exit code.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from kafkaops.lab import child
+
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 90.0
+"""Seconds for a command that was asked to stop: a cutover's pause goes back in less."""
 ZERO = ("lost", "skipped", "duplicated_in_log")
 
 
@@ -31,16 +36,32 @@ def main() -> int:
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     demo = Demo(out, Path(args.config).resolve())
-    try:
-        demo.up()
+    with child.asked():
         try:
-            return demo.run(rollback=args.rollback)
-        finally:
-            if not args.keep:
-                demo.down()
-    except Failed as failed:
-        print(f"\ndemo: {failed}", file=sys.stderr)
-        return 1
+            return carried(demo, rollback=args.rollback, keep=args.keep)
+        except Failed as failed:
+            print(f"\ndemo: {failed}", file=sys.stderr)
+            return 1
+        except child.Asked as stop:
+            name = signal.Signals(stop.number).name
+            print(f"\ndemo: stopped by {name}; {demo.goes_on(args.keep)}", file=sys.stderr)
+            return 128 + stop.number
+
+
+def carried(demo: Demo, *, rollback: bool, keep: bool) -> int:
+    """The demo between its lab's up and down. A lab that did not come up by itself may be somebody
+    else's; one that a signal cut short is ours."""
+    ours = True
+    try:
+        try:
+            demo.up()
+        except Failed:
+            ours = False
+            raise
+        return demo.run(rollback=rollback)
+    finally:
+        if ours and not keep:
+            demo.down()
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,6 +87,16 @@ class Demo:
         if state.exists():
             state.rename(state.with_name(f"state.{int(time.time())}"))
         self.kafkaops("lab", "up", "--dir", str(self.lab))
+
+    def goes_on(self, keep: bool) -> str:
+        """What the operator can do after a signal: a lab that is down has taken its run along."""
+        if not keep:
+            return "the lab is down, and its run with it; anew: make demo"
+        config = os.path.relpath(self.config)
+        return (
+            f"the lab is left up; go on: kafkaops run resume -c {config}   or end it:"
+            f" kafkaops lab down --dir {os.path.relpath(self.lab)}"
+        )
 
     def down(self) -> None:
         self.kafkaops("lab", "down", "--dir", str(self.lab))
@@ -140,12 +171,10 @@ class Demo:
     def kafkaops(self, *argv: str, capture: bool = False) -> str:
         command = [sys.executable, "-m", "kafkaops", *argv]
         print(f"$ kafkaops {' '.join(argv)}", file=sys.stderr, flush=True)
-        ended = subprocess.run(
-            command, text=True, stdout=subprocess.PIPE if capture else None, check=False
-        )
-        if ended.returncode != 0:
-            raise Failed(f"`kafkaops {' '.join(argv)}` ended with {ended.returncode}")
-        return ended.stdout or ""
+        code, said = child.run(command, capture=capture, patience=PATIENCE)
+        if code != 0:
+            raise Failed(f"`kafkaops {' '.join(argv)}` ended with {code}")
+        return said
 
     def say(self, words: str) -> None:
         gone = time.monotonic() - self.began
