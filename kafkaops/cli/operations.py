@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.conduct import Conduct
     from kafkaops.ports.facts import Facts
+    from kafkaops.ports.operation import Operation
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
     from kafkaops.upgrade.rolling.choosing import Options
@@ -47,22 +48,22 @@ def enter_lab(directory: Path) -> None:
     enter(directory)
 
 
-def _blue_green() -> ModuleType:
-    from kafkaops.upgrade.blue_green import operation
+def _blue_green() -> Operation:
+    from kafkaops.upgrade.blue_green.operation import BlueGreen
 
-    return operation
-
-
-def _rolling() -> ModuleType:
-    from kafkaops.upgrade.rolling import operation
-
-    return operation
+    return BlueGreen()
 
 
-def _features() -> ModuleType:
-    from kafkaops.features import operation
+def _restart() -> Operation:
+    from kafkaops.upgrade.rolling.operation import Restart
 
-    return operation
+    return Restart()
+
+
+def _features() -> Operation:
+    from kafkaops.features.operation import FeatureChange
+
+    return FeatureChange()
 
 
 def _placement() -> ModuleType:
@@ -71,47 +72,46 @@ def _placement() -> ModuleType:
     return operation
 
 
-def _downtime() -> ModuleType:
-    from kafkaops.upgrade.downtime import operation
+def _downtime() -> Operation:
+    from kafkaops.upgrade.downtime.operation import Outage
 
-    return operation
-
-
-def _protocol() -> ModuleType:
-    from kafkaops.upgrade.protocol import operation
-
-    return operation
+    return Outage()
 
 
-def _upgrade() -> ModuleType:
-    from kafkaops.upgrade.rolling import upgrade
+def _protocol() -> Operation:
+    from kafkaops.upgrade.protocol.operation import Raise
 
-    return upgrade
+    return Raise()
 
 
-CONDUCT: Mapping[str, Callable[[], ModuleType]] = {
+def _rolling() -> Operation:
+    from kafkaops.upgrade.rolling.upgrade import RollingUpgrade
+
+    return RollingUpgrade()
+
+
+CONDUCT: Mapping[str, Callable[[], Operation | ModuleType]] = {
     "blue-green": _blue_green,
     "blue-green-back": _blue_green,
     "blue-green-finalize": _blue_green,
     "names-to-blue": _blue_green,
     "names-to-green": _blue_green,
     "clear": _blue_green,
-    "restart": _rolling,
+    "restart": _restart,
     "features": _features,
     "protocol": _protocol,
-    "rolling": _upgrade,
-    "rolling-back": _upgrade,
+    "rolling": _rolling,
+    "rolling-back": _rolling,
     "downtime": _downtime,
     "downtime-back": _downtime,
     "placement": _placement,
     "placement-back": _placement,
 }
-"""A plan's `operation` to the module that conducts it: `begin(conduct, plan)`, and `resume`,
-`rollback` and `finalize` of a conduct."""
+"""A plan's `operation` to what conducts it: an `Operation`, or a module with its four functions."""
 
 
 def conducted(operation: str) -> Any:
-    """That module. ConfigError for an operation that this kafkaops does not know."""
+    """What conducts it. ConfigError for an operation that this kafkaops does not know."""
     if operation not in CONDUCT:
         raise ConfigError(
             "KO-OPERATION-UNKNOWN",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from kafkaops.engine.errors import OpsError
-from kafkaops.upgrade.downtime import operation as downtime
+from kafkaops.ports.operation import Operation
+from kafkaops.upgrade.downtime.operation import Outage
 from kafkaops.upgrade.fleet import leaving
-from kafkaops.upgrade.rolling import upgrade
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.upgrade import RollingUpgrade
 from tests.crash.conducting import Processes
 from tests.crash.engine_harness import Fuse, Point
 from tests.crash.fleet_scene import FleetRestart, as_before
@@ -37,8 +37,8 @@ Make = Callable[[], FleetRestart]
 WAYS = pytest.mark.parametrize(
     ("make", "operation", "stop"),
     [
-        pytest.param(rolling, upgrade, 1, id="rolling"),
-        pytest.param(outage, downtime, 0, id="outage"),
+        pytest.param(rolling, RollingUpgrade(), 1, id="rolling"),
+        pytest.param(outage, Outage(), 0, id="outage"),
     ],
 )
 
@@ -48,7 +48,7 @@ def call(fuse: Fuse, name: str, number: int = 0) -> Point:
     return Point([n for n, (one, _) in enumerate(fuse.calls, 1) if name in one][number], "after")
 
 
-def killed(make: Make, operation: ModuleType, stop: int) -> tuple[FleetRestart, Processes]:
+def killed(make: Make, operation: Operation, stop: int) -> tuple[FleetRestart, Processes]:
     """A run that was killed as one node of a batch was told to stop and the others were not yet."""
 
     def begun(point: Point | None) -> tuple[FleetRestart, Processes, Fuse]:
@@ -77,7 +77,7 @@ def down(world: FleetRestart) -> str:
 
 @WAYS
 def test_the_way_back_first_lets_go_of_who_was_not_touched_and_killed_again_leaves_it_so(
-    make: Make, operation: ModuleType, stop: int
+    make: Make, operation: Operation, stop: int
 ) -> None:
     world, processes = killed(make, operation, stop)
     host = down(world)
@@ -100,7 +100,7 @@ def test_the_way_back_first_lets_go_of_who_was_not_touched_and_killed_again_leav
 
 @WAYS
 def test_killed_while_it_lets_go_the_run_goes_on_there_and_holds_anew(
-    make: Make, operation: ModuleType, stop: int
+    make: Make, operation: Operation, stop: int
 ) -> None:
     world, processes = killed(make, operation, stop)
     resumed = call(processes.process(operation.rollback), "scaling.resume")
@@ -115,7 +115,7 @@ def test_killed_while_it_lets_go_the_run_goes_on_there_and_holds_anew(
 
 @WAYS
 def test_what_aws_refuses_does_not_hold_up_the_way_back(
-    make: Make, operation: ModuleType, stop: int
+    make: Make, operation: Operation, stop: int
 ) -> None:
     world, processes = killed(make, operation, stop)
     world.scaling.denied = {"ResumeProcesses"}

@@ -12,7 +12,7 @@ from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
-from kafkaops.upgrade.protocol.operation import rollback
+from kafkaops.upgrade.protocol import operation
 from kafkaops.upgrade.protocol.raising import crossed
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import WITHOUT
@@ -143,7 +143,7 @@ def rolled_back(world: Raise, scene: Scene[World]) -> RunResult:
     """As the command does it."""
     journal = Journal.open(JOURNAL, world.clock, scene.files)
     directory = SimpleNamespace(look=lambda: journal, current=lambda: journal, id="run-1")
-    return rollback(Conduct(world.world, cast(Any, directory), NoLease()))
+    return operation.Raise().rollback(Conduct(world.world, cast(Any, directory), NoLease()))
 
 
 def test_a_host_that_died_after_its_stop_bars_the_way_back_in_words_and_can_be_left_out() -> None:

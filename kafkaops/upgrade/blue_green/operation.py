@@ -13,6 +13,7 @@ from kafkaops.engine.history import History, Status
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.conduct import Conduct
+from kafkaops.ports.operation import Operation
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner, survey
 from kafkaops.upgrade.blue_green.registry import REGISTRY
@@ -20,56 +21,53 @@ from kafkaops.upgrade.blue_green.registry import REGISTRY
 FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
 
 
-def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the clusters changed since."""
-    now = survey.look(conduct.world)
-    conduct.refuse_drift(plan, now.snapshot, "kafkaops upgrade --strategy blue-green --plan")
-    # before the first change: what the names said when it was planned
-    conduct.world.facts.put("names.planned", names.planned(now.evidence.records))
-    return conduct.carry(plan, REGISTRY)
+class BlueGreen(Operation):
+    registry = REGISTRY
 
+    def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
+        """A new run of this plan. GuardRefused (KO-PLAN-DRIFT) when the clusters changed since."""
+        now = survey.look(conduct.world)
+        conduct.refuse_drift(plan, now.snapshot, "kafkaops upgrade --strategy blue-green --plan")
+        # before the first change: what the names said when it was planned
+        conduct.world.facts.put("names.planned", names.planned(now.evidence.records))
+        return conduct.carry(plan, self.registry)
 
-def resume(conduct: Conduct) -> RunResult:
-    """Go on with whatever the run was doing, its way back included."""
-    return conduct.resume(REGISTRY)
-
-
-def rollback(conduct: Conduct) -> RunResult:
-    """Go back from wherever the run is. GuardRefused after finalize."""
-    journal = conduct.run.current()
-    operation, history = journal.plan.operation, History(journal)
-    if operation == FINALIZE and history.begun:
-        raise GuardRefused(
-            "KO-FINALIZED",
-            "this run was finalized: blue no longer follows, so there is no way back",
-            hint="to move again, make green the `blue` of a new config and upgrade",
+    def rollback(self, conduct: Conduct) -> RunResult:
+        """Go back from wherever the run is. GuardRefused after finalize."""
+        journal = conduct.run.current()
+        operation, history = journal.plan.operation, History(journal)
+        if operation == FINALIZE and history.begun:
+            raise GuardRefused(
+                "KO-FINALIZED",
+                "this run was finalized: blue no longer follows, so there is no way back",
+                hint="to move again, make green the `blue` of a new config and upgrade",
+            )
+        if operation == BACK:
+            return self.resume(conduct)
+        if not moved_over(conduct.world):
+            return conduct.undo(self.registry)
+        plan = planner.way_back(
+            conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
         )
-    if operation == BACK:
-        return resume(conduct)
-    if not moved_over(conduct.world):
-        return conduct.undo(REGISTRY)
-    plan = planner.way_back(
-        conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
-    )
-    return conduct.carry(plan, REGISTRY)
+        return conduct.carry(plan, self.registry)
 
-
-def finalize(conduct: Conduct) -> RunResult:
-    """Give up the way back. GuardRefused while the run is not done, or clients knock at blue."""
-    journal = conduct.run.current()
-    if journal.plan.operation == FINALIZE:
-        return resume(conduct)
-    history = History(journal)
-    if journal.plan.operation != FORWARD or history.status is not Status.DONE:
-        raise GuardRefused(
-            "KO-NOT-DONE",
-            f"the run is {history.status.value}; only a finished move can be finalized",
-            hint=f"kafkaops run resume {conduct.run.id}",
+    def finalize(self, conduct: Conduct) -> RunResult:
+        """Give up the way back. GuardRefused while the run is not done, or clients knock at
+        blue."""
+        journal = conduct.run.current()
+        if journal.plan.operation == FINALIZE:
+            return self.resume(conduct)
+        history = History(journal)
+        if journal.plan.operation != FORWARD or history.status is not Status.DONE:
+            raise GuardRefused(
+                "KO-NOT-DONE",
+                f"the run is {history.status.value}; only a finished move can be finalized",
+                hint=f"kafkaops run resume {conduct.run.id}",
+            )
+        plan = planner.finalize(
+            conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
         )
-    plan = planner.finalize(
-        conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
-    )
-    return conduct.carry(plan, REGISTRY)
+        return conduct.carry(plan, self.registry)
 
 
 def moved_over(world: World) -> bool:

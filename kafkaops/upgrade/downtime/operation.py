@@ -1,4 +1,4 @@
-"""An upgrade with a short outage as an operator drives it: plan, begin, go on, go back.
+"""An upgrade with a short outage as an operator drives it.
 
 Going back before a node was stopped opens the listener again; afterwards it is the same outage to
 what each node ran before, planned from the run itself: the cluster may be down and cannot be asked.
@@ -6,7 +6,7 @@ what each node ran before, planned from the run itself: the cluster may be down 
 
 from __future__ import annotations
 
-from kafkaops.engine.errors import GuardRefused, Unreachable
+from kafkaops.engine.errors import Unreachable
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.conduct import Conduct
@@ -14,14 +14,12 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime import planner
 from kafkaops.upgrade.downtime.planner import BACK, OPERATION
 from kafkaops.upgrade.downtime.registry import REGISTRY
-from kafkaops.upgrade.fleet.leaving import release_others
 from kafkaops.upgrade.install.removed import settings
 from kafkaops.upgrade.protocol.setting import told as told_protocol
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import WITHOUT
-
-__all__ = ["BACK", "OPERATION", "begin", "finalize", "plan", "resume", "rollback"]
+from kafkaops.upgrade.rolling.upgrade import OnHosts
 
 
 def plan(world: World, options: Options, run: str) -> Plan:
@@ -42,49 +40,41 @@ def plan(world: World, options: Options, run: str) -> Plan:
     )
 
 
-def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused when the cluster's nodes or features changed."""
-    options = Options.of(plan.snapshot["options"])
-    again = f"kafkaops upgrade --strategy downtime --to {options.to} --plan"
-    return conduct.begin(plan, REGISTRY, survey.snapshot(conduct.world, options), again)
+class Outage(OnHosts):
+    registry = REGISTRY
+    strategy = OPERATION
 
+    def rollback(self, conduct: Conduct) -> RunResult:
+        """Back to what each node ran before, by an outage of its own where nodes were stopped."""
+        journal = conduct.run.current()
+        if journal.plan.operation == BACK:
+            return self.resume(conduct)
+        world, there = conduct.world, journal.plan
+        told = f"{OPERATION}.{{}}.{{}}".format
+        hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
+        touched = [host for host in hosts if world.facts.get(told(host, "mark")) is not None]
+        if not touched:
+            return super().rollback(conduct)
+        without = world.facts.get(WITHOUT) or ()
+        touched = [host for host in touched if host not in without]
+        _features_as_before(world, there)
+        ran = {
+            str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args
+        }
+        spec = survey.cluster_spec(world, Options.of(there.snapshot["options"]))
+        if not there.snapshot.get("voters"):  # only ZooKeeper mode has a protocol in its files
+            files = [settings(world.hosts[host].read(spec.properties) or b"") for host in touched]
+            before_it = [ran[host] for host in touched]
+            upgrading.protocol_as_before(there, map(told_protocol, files), before_it)
+        place = upgrading.place_of(spec)
 
-def resume(conduct: Conduct) -> RunResult:
-    """Go on with it, on its way back too."""
-    release_others(conduct.world, conduct.run.look().plan)
-    return conduct.resume(REGISTRY)
+        def before(host: str) -> tuple[str, str]:
+            link = world.facts.get(told(host, "link-before")) or place.target(ran[host])
+            return ran[host] or str(link).rpartition("/")[2], str(link)
 
-
-def rollback(conduct: Conduct) -> RunResult:
-    """Back to what each node ran before, by an outage of its own where nodes were stopped."""
-    journal = conduct.run.current()
-    if journal.plan.operation == BACK:
-        return resume(conduct)
-    world, there = conduct.world, journal.plan
-    told = f"{OPERATION}.{{}}.{{}}".format
-    hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
-    touched = [host for host in hosts if world.facts.get(told(host, "mark")) is not None]
-    if not touched:
-        return conduct.undo(REGISTRY)
-    without = world.facts.get(WITHOUT) or ()
-    touched = [host for host in touched if host not in without]
-    _features_as_before(world, there)
-    ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
-    spec = survey.cluster_spec(world, Options.of(there.snapshot["options"]))
-    if not there.snapshot.get("voters"):  # only ZooKeeper mode has a protocol in its files
-        files = [settings(world.hosts[host].read(spec.properties) or b"") for host in touched]
-        before_it = [ran[host] for host in touched]
-        upgrading.protocol_as_before(there, map(told_protocol, files), before_it)
-    place = upgrading.place_of(spec)
-
-    def before(host: str) -> tuple[str, str]:
-        link = world.facts.get(told(host, "link-before")) or place.target(ran[host])
-        return ran[host] or str(link).rpartition("/")[2], str(link)
-
-    over = world.facts.get(f"{OPERATION}.outage-over") is not None
-    back = planner.way_back(there, before, touched, world.clock.wall(), over=over)
-    release_others(world, back)
-    return conduct.carry(back, REGISTRY)
+        over = world.facts.get(f"{OPERATION}.outage-over") is not None
+        back = planner.way_back(there, before, touched, world.clock.wall(), over=over)
+        return self.go_back(conduct, back)
 
 
 def _features_as_before(world: World, there: Plan) -> None:
@@ -94,12 +84,3 @@ def _features_as_before(world: World, there: Plan) -> None:
     except Unreachable:
         return  # nobody can have raised them while it is down
     upgrading.features_as_before(there, state)
-
-
-def finalize(conduct: Conduct) -> RunResult:
-    to = Options.of(conduct.run.look().plan.snapshot["options"]).to
-    raise GuardRefused(
-        "KO-NOTHING-TO-FINALIZE",
-        "this upgrade is finalised by raising the cluster's features, a step of its own",
-        hint=f"kafkaops features plan --to {to}",
-    )

@@ -1,4 +1,4 @@
-"""A rolling upgrade as an operator drives it: begin, go on, go back.
+"""A rolling upgrade as an operator drives it.
 
 Going back is a roll of its own, to what each node ran before, under the same gates; it needs no
 other start than the one that is known to work. Finalising is not part of it: see `features`.
@@ -6,58 +6,72 @@ other start than the one that is known to work. Finalising is not part of it: se
 
 from __future__ import annotations
 
-from kafkaops.engine.errors import GuardRefused
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.ports.conduct import Conduct
+from kafkaops.ports.operation import Operation
+from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet.leaving import release_others
 from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
-from kafkaops.upgrade.rolling.upgrading import BACK, UPGRADE
-
-__all__ = ["BACK", "UPGRADE", "begin", "finalize", "resume", "rollback"]
+from kafkaops.upgrade.rolling.upgrading import BACK
 
 
-def begin(conduct: Conduct, plan: Plan) -> RunResult:
-    """A new run of this plan. GuardRefused when the cluster's nodes or features changed."""
-    options = Options.of(plan.snapshot["options"])
-    again = f"kafkaops upgrade --strategy rolling --to {options.to} --plan"
-    return conduct.begin(plan, REGISTRY, survey.snapshot(conduct.world, options), again)
+class OnHosts(Operation):
+    """An upgrade on the cluster's own hosts, by `strategy`; its way back is a plan of its own. The
+    plan has drifted when the cluster's nodes or features changed."""
+
+    strategy: ClassVar[str]
+
+    def snapshot(self, world: World, plan: Plan) -> Mapping[str, Any]:
+        return survey.snapshot(world, Options.of(plan.snapshot["options"]))
+
+    def again(self, plan: Plan) -> str:
+        to = Options.of(plan.snapshot["options"]).to
+        return f"kafkaops upgrade --strategy {self.strategy} --to {to} --plan"
+
+    def resume(self, conduct: Conduct) -> RunResult:
+        release_others(conduct.world, conduct.run.look().plan)
+        return super().resume(conduct)
+
+    def go_back(self, conduct: Conduct, plan: Plan) -> RunResult:
+        """By this plan."""
+        release_others(conduct.world, plan)
+        return conduct.carry(plan, self.registry)
+
+    def nothing_to_finalize(self, conduct: Conduct) -> tuple[str, str]:
+        to = Options.of(conduct.run.look().plan.snapshot["options"]).to
+        return (
+            "this upgrade is finalised by raising the cluster's features, a step of its own",
+            f"kafkaops features plan --to {to}",
+        )
 
 
-def resume(conduct: Conduct) -> RunResult:
-    """Go on with it, on its way back too."""
-    release_others(conduct.world, conduct.run.look().plan)
-    return conduct.resume(REGISTRY)
+class RollingUpgrade(OnHosts):
+    registry = REGISTRY
+    strategy = "rolling"
 
+    def rollback(self, conduct: Conduct) -> RunResult:
+        """Back to what each node ran before, by a roll; where no node was stopped yet there is
+        nothing to bring back."""
+        journal = conduct.run.current()
+        if journal.plan.operation == BACK:
+            return self.resume(conduct)
+        plan = upgrading.way_back(conduct.world, journal.plan)
+        return self.go_back(conduct, plan) if plan.specs else super().rollback(conduct)
 
-def rollback(conduct: Conduct) -> RunResult:
-    """Back to what each node ran before, by a roll; where no node was stopped yet there is
-    nothing to bring back."""
-    journal = conduct.run.current()
-    if journal.plan.operation == BACK:
-        return resume(conduct)
-    plan = upgrading.way_back(conduct.world, journal.plan)
-    if not plan.specs:
-        return conduct.undo(REGISTRY)
-    release_others(conduct.world, plan)
-    return conduct.carry(plan, REGISTRY)
-
-
-def finalize(conduct: Conduct) -> RunResult:
-    snapshot = conduct.run.look().plan.snapshot
-    to = Options.of(snapshot["options"]).to
-    if not snapshot["voters"]:
-        raise GuardRefused(
-            "KO-NOTHING-TO-FINALIZE",
+    def nothing_to_finalize(self, conduct: Conduct) -> tuple[str, str]:
+        snapshot = conduct.run.look().plan.snapshot
+        if snapshot["voters"]:
+            return super().nothing_to_finalize(conduct)
+        to = Release.of(str(Options.of(snapshot["options"]).to)).line
+        return (
             "in ZooKeeper mode a rolling upgrade is finalised by raising the protocol, a second"
             " roll",
-            hint=f"kafkaops upgrade protocol --to {Release.of(str(to)).line} --plan",
+            f"kafkaops upgrade protocol --to {to} --plan",
         )
-    raise GuardRefused(
-        "KO-NOTHING-TO-FINALIZE",
-        "a rolling upgrade is finalised by raising the cluster's features, a step of its own",
-        hint=f"kafkaops features plan --to {to}",
-    )
