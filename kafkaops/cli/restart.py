@@ -7,19 +7,9 @@ from typing import Annotated
 
 import typer
 
+from kafkaops.cli import roll_flags as flags
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Yes
-from kafkaops.cli.roll_flags import (
-    Accept,
-    Canary,
-    Cluster,
-    GateTimeout,
-    MaxBatch,
-    Only,
-    ReturnTimeout,
-    Soak,
-    WholeRacks,
-)
 from kafkaops.engine.errors import UsageFault
 
 app = make_app()
@@ -27,8 +17,8 @@ app = make_app()
 
 @app.command(cls=OpsCommand)
 def restart(
-    cluster: Cluster = "blue",
-    only: Only = None,
+    cluster: flags.Cluster = "blue",
+    only: flags.Only = None,
     rack: Annotated[str | None, typer.Option("--rack", help="Only the brokers of a rack.")] = None,
     since: Annotated[
         str | None,
@@ -45,13 +35,13 @@ def restart(
             help="Only where server.properties or the unit were changed since the start.",
         ),
     ] = False,
-    max_batch: MaxBatch = None,
-    whole_racks: WholeRacks = False,
-    canary: Canary = True,
-    soak: Soak = 10.0,
-    accept: Accept = None,
-    gate_timeout: GateTimeout = 1800.0,
-    return_timeout: ReturnTimeout = 3600.0,
+    max_batch: flags.MaxBatch = None,
+    whole_racks: flags.WholeRacks = False,
+    canary: flags.Canary = True,
+    soak: flags.Soak = 10.0,
+    accept: flags.Accept = None,
+    gate_timeout: flags.GateTimeout = 1800.0,
+    return_timeout: flags.ReturnTimeout = 3600.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")

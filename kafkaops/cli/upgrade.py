@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from kafkaops.cli import roll_flags as flags
 from kafkaops.cli.commands import Lazy, OpsGroup, common_params, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Until, Yes
 from kafkaops.cli.ending import ended
-from kafkaops.cli.roll_flags import (
-    Accept,
-    Canary,
-    Cluster,
-    GateTimeout,
-    MaxBatch,
-    Only,
-    ReturnTimeout,
-    Soak,
-    WholeRacks,
-)
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, UsageFault
 
@@ -86,15 +76,15 @@ def upgrade(
             "--to", metavar="VERSION", help="The release green must run, or is rolled to."
         ),
     ] = None,
-    cluster: Cluster = "blue",
-    only: Only = None,
-    max_batch: MaxBatch = None,
-    whole_racks: WholeRacks = False,
-    canary: Canary = True,
-    soak: Soak = 10.0,
-    accept: Accept = None,
-    gate_timeout: GateTimeout = 1800.0,
-    return_timeout: ReturnTimeout = 3600.0,
+    cluster: flags.Cluster = "blue",
+    only: flags.Only = None,
+    max_batch: flags.MaxBatch = None,
+    whole_racks: flags.WholeRacks = False,
+    canary: flags.Canary = True,
+    soak: flags.Soak = 10.0,
+    accept: flags.Accept = None,
+    gate_timeout: flags.GateTimeout = 1800.0,
+    return_timeout: flags.ReturnTimeout = 3600.0,
     outage: Annotated[
         float,
         typer.Option(

@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kafkaops.cli import roll_flags as flags
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason
 from kafkaops.cli.job import Asked, Job, Wish, carried_out
-from kafkaops.cli.roll_flags import (
-    Accept,
-    Canary,
-    Cluster,
-    GateTimeout,
-    MaxBatch,
-    ReturnTimeout,
-    Soak,
-    WholeRacks,
-)
 from kafkaops.cli.session import current
 
 if TYPE_CHECKING:
@@ -34,14 +25,14 @@ def protocol(
     to: Annotated[
         str, typer.Option("--to", metavar="PROTOCOL", help="What brokers are to speak: 3.9.")
     ],
-    cluster: Cluster = "blue",
-    max_batch: MaxBatch = None,
-    whole_racks: WholeRacks = False,
-    canary: Canary = True,
-    soak: Soak = 10.0,
-    accept: Accept = None,
-    gate_timeout: GateTimeout = 1800.0,
-    return_timeout: ReturnTimeout = 3600.0,
+    cluster: flags.Cluster = "blue",
+    max_batch: flags.MaxBatch = None,
+    whole_racks: flags.WholeRacks = False,
+    canary: flags.Canary = True,
+    soak: flags.Soak = 10.0,
+    accept: flags.Accept = None,
+    gate_timeout: flags.GateTimeout = 1800.0,
+    return_timeout: flags.ReturnTimeout = 3600.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Save the plan, for `apply`.")
