@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kafkaops.config.cluster import ClusterSpec
 from kafkaops.config.faults import Fault
-from kafkaops.config.schema import ClusterSpec, Volumes
+from kafkaops.config.volumes import Volumes
 
 
 def check(colour: str, spec: ClusterSpec, region: str) -> Iterator[Fault]:

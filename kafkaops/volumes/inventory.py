@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafkaops.config.schema import Aws, ClusterSpec, Disk, HostSpec, Volumes
+from kafkaops.config.schema import Aws, ClusterSpec, HostSpec
+from kafkaops.config.volumes import Disk, Volumes
 from kafkaops.engine.errors import ConfigError
 from kafkaops.model.volume import VolumeSpec
 from kafkaops.volumes.host_file import AwsSettings, HostFile

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kafkaops.config.schema import Volumes
+from kafkaops.config.volumes import Volumes
 from kafkaops.engine.errors import OpsError
 from tests.crash.restart_scene import Restart
 
