@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kafkaops.cli.conducted import conducted
 from kafkaops.cli.terminal import Terminal
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.errors import ConfigError, GuardRefused
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.conduct import Conduct
     from kafkaops.ports.facts import Facts
-    from kafkaops.ports.operation import Operation
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
     from kafkaops.upgrade.rolling.choosing import Options
@@ -46,79 +45,6 @@ def enter_lab(directory: Path) -> None:
             hint="pip install 'kafkaops[lab]'",
         ) from error
     enter(directory)
-
-
-def _blue_green() -> Operation:
-    from kafkaops.upgrade.blue_green.operation import BlueGreen
-
-    return BlueGreen()
-
-
-def _restart() -> Operation:
-    from kafkaops.upgrade.rolling.operation import Restart
-
-    return Restart()
-
-
-def _features() -> Operation:
-    from kafkaops.features.operation import FeatureChange
-
-    return FeatureChange()
-
-
-def _placement() -> ModuleType:
-    from kafkaops.placement.applying import operation
-
-    return operation
-
-
-def _downtime() -> Operation:
-    from kafkaops.upgrade.downtime.operation import Outage
-
-    return Outage()
-
-
-def _protocol() -> Operation:
-    from kafkaops.upgrade.protocol.operation import Raise
-
-    return Raise()
-
-
-def _rolling() -> Operation:
-    from kafkaops.upgrade.rolling.upgrade import RollingUpgrade
-
-    return RollingUpgrade()
-
-
-CONDUCT: Mapping[str, Callable[[], Operation | ModuleType]] = {
-    "blue-green": _blue_green,
-    "blue-green-back": _blue_green,
-    "blue-green-finalize": _blue_green,
-    "names-to-blue": _blue_green,
-    "names-to-green": _blue_green,
-    "clear": _blue_green,
-    "restart": _restart,
-    "features": _features,
-    "protocol": _protocol,
-    "rolling": _rolling,
-    "rolling-back": _rolling,
-    "downtime": _downtime,
-    "downtime-back": _downtime,
-    "placement": _placement,
-    "placement-back": _placement,
-}
-"""A plan's `operation` to what conducts it: an `Operation`, or a module with its four functions."""
-
-
-def conducted(operation: str) -> Any:
-    """What conducts it. ConfigError for an operation that this kafkaops does not know."""
-    if operation not in CONDUCT:
-        raise ConfigError(
-            "KO-OPERATION-UNKNOWN",
-            f"this kafkaops does not know the operation {operation!r}",
-            hint="use the version that made the plan",
-        )
-    return CONDUCT[operation]()
 
 
 class Operations:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from kafkaops.cli.operations import CONDUCT, conducted
+from kafkaops.cli.conducted import CONDUCT, conducted
 from kafkaops.cli.restart import moment
 from kafkaops.cli.rolls import in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
