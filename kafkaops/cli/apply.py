@@ -22,10 +22,10 @@ app = make_app()
 Begin = Callable[["Loaded", "Plan", "Orders"], int]
 
 
-def upgrade_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
-    from kafkaops.cli import upgrade
+def move_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import move
 
-    return upgrade.begin(loaded, plan, orders)
+    return move.begin(loaded, plan, orders)
 
 
 def roll_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
@@ -53,7 +53,7 @@ def placement_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
 
 
 BEGIN: Mapping[str, Begin] = {
-    "blue-green": upgrade_begin,
+    "blue-green": move_begin,
     "restart": roll_begin,
     "rolling": roll_begin,
     "downtime": roll_begin,
@@ -104,4 +104,4 @@ def apply(
     other = runs.latest(loaded)
     if other is not None and other.status is runs.Status.RUNNING:
         raise carry.busy(other)
-    return BEGIN.get(plan.operation, upgrade_begin)(loaded, plan, orders)
+    return BEGIN.get(plan.operation, move_begin)(loaded, plan, orders)

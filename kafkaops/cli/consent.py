@@ -7,9 +7,13 @@ names the flag that answers.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, OpsError, UsageFault
+
+if TYPE_CHECKING:
+    from kafkaops.config.loader import Loaded
 
 
 class Tier(Enum):
@@ -23,6 +27,11 @@ def tier_of(*, changes: bool, severe: bool = False, protected: bool = False) -> 
     if not changes:
         return Tier.READ
     return Tier.SEVERE if severe or protected else Tier.DISRUPTIVE
+
+
+def protected(loaded: Loaded) -> bool:
+    """Whether a cluster of the config is."""
+    return any(spec.protected for spec in loaded.config.clusters.values())
 
 
 def require(tier: Tier, what: str, *, name: str, yes: bool, confirm: str | None) -> None:

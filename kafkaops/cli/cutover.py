@@ -88,7 +88,6 @@ def _move(
     source: str, target: str, *, yes: bool, confirm: str | None, reason: str, force: bool
 ) -> int:
     from kafkaops.cli import carry, consent, runs
-    from kafkaops.cli.upgrade import protected
 
     loaded = current().load()
     other = runs.latest(loaded)
@@ -104,7 +103,7 @@ def _move(
         raise GuardRefused("KO-NAMES-NOBODY", why, where=target, hint=_way(loaded, target))
     orders = carry.Orders(yes, confirm, None, reason)
     consent.require(
-        consent.tier_of(changes=True, severe=bool(why), protected=protected(loaded)),
+        consent.tier_of(changes=True, severe=bool(why), protected=consent.protected(loaded)),
         f"This moves the names from {source} to {target}." + (f" {why}." if why else ""),
         name=loaded.config.name,
         yes=yes,

@@ -149,13 +149,12 @@ def serve(
       kafkaops run serve orders-20261124-101500 --yes
       kafkaops run serve --unit > /etc/systemd/system/kafkaops-run.service
     """
-    from kafkaops.cli import carry, serving
-    from kafkaops.cli.upgrade import protected
+    from kafkaops.cli import carry, consent, serving
 
     loaded = current().load(enter_lab=not unit)
     found = _idle(loaded, run)
     if unit:
-        agreed = f"--confirm {loaded.config.name}" if protected(loaded) else "--yes"
+        agreed = f"--confirm {loaded.config.name}" if consent.protected(loaded) else "--yes"
         print(serving.unit_file(loaded, found.id, agreed), end="")
         for line in serving.told(f"kafkaops-{found.id}"):
             news(line)
@@ -188,10 +187,9 @@ def _for_good(found: Run) -> bool:
 
 def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -> None:
     from kafkaops.cli import consent
-    from kafkaops.cli.upgrade import protected
 
     consent.require(
-        consent.tier_of(changes=True, severe=severe, protected=protected(loaded)),
+        consent.tier_of(changes=True, severe=severe, protected=consent.protected(loaded)),
         what,
         name=loaded.config.name,
         yes=orders.yes,
