@@ -123,6 +123,10 @@ class KafkaCluster:
         work = partial(kafka_topics.broker_config, self._wire, broker)
         return self._wire.run(f"read the config of broker {broker}", work)
 
+    def unreplicated(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        work = partial(kafka_topics.unreplicated, self._wire, partitions)
+        return self._wire.run("read log end offsets", work)
+
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
         return self._wire.run(
             "read end offsets", partial(kafka_topics.ends, self._wire, partitions)

@@ -27,6 +27,7 @@ _SOURCES = {
 }
 _OWN = 2  # broker-dynamic
 _EARLIEST, _LATEST = -2, -1
+_CONSUMER, _DEBUGGING = -1, -2  # replica ids: a leader tells its log end to what is no consumer
 _READS = {"start": (_EARLIEST, 0), "high_watermark": (_LATEST, 0), "stable": (_LATEST, 1)}
 
 
@@ -187,19 +188,50 @@ async def ends(wire: Wire, partitions: Collection[TopicPartition]) -> dict[Topic
     return await wire.at_leaders(partitions, ask)
 
 
+async def unreplicated(
+    wire: Wire, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Offsets between high watermark and log end: two pipelined requests a leader. A leader tells
+    its log end to a reader that is no consumer (replica id -2)."""
+
+    async def ask(
+        leader: int, tps: list[TopicPartition]
+    ) -> Mapping[TopicPartition, int | KafkaAnswer]:
+        rows = _by_topic(tps)
+        answers = await wire.together(
+            {
+                "end": _list_offsets(wire, leader, rows, _LATEST, 0, replica=_DEBUGGING),
+                "high": _list_offsets(wire, leader, rows, _LATEST, 0),
+            }
+        )
+        end, high = (_offsets(answers[name]) for name in ("end", "high"))
+        found: dict[TopicPartition, int | KafkaAnswer] = {}
+        for tp in tps:
+            last, acked = end[tp], high[tp]
+            if isinstance(last, int) and isinstance(acked, int):
+                found[tp] = max(0, last - acked)
+            else:
+                found[tp] = last if isinstance(last, KafkaAnswer) else acked
+        return found
+
+    return await wire.at_leaders(partitions, ask)
+
+
 def _list_offsets(
     wire: Wire,
     leader: int,
     rows: Mapping[str, list[int]],
     timestamp: int,
     isolation: int,
+    *,
+    replica: int = _CONSUMER,
 ) -> Callable[[], Any]:
     topic = ListOffsetsRequest.ListOffsetsTopic
     partition = topic.ListOffsetsPartition
 
     def make() -> Any:
         return ListOffsetsRequest(
-            replica_id=-1,
+            replica_id=replica,
             isolation_level=isolation,
             topics=[
                 topic(

@@ -10,7 +10,7 @@ the budget. A fence is never assumed to hold: `standstill` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,12 +26,16 @@ T = TypeVar("T")
 
 DIRECTORY = "/etc/nftables.d"
 NOTHING = b"# kafkaops fences nothing on this host\n"
+ANSWERS = 0.3
+"""Seconds between the last replica's fetch and the answer at the producer, at the most."""
+ASK = 0.2
+"""Seconds between two looks at what is not replicated yet."""
 GRACE = 5.0
 """How long (seconds) past its drain a hold may last before its timer lifts it."""
 
 # Waits until a moment of the host's own clock, then loads one ruleset after another, each so long
 # (ns) after the one before, and says when each was in force (ns). One command, so that no round
-# trip lies between the phases.
+# trip lies between what all hosts must do at one moment; the reset afterwards may differ.
 FIRE = """\
 PATH=$PATH:/usr/sbin:/sbin
 wait_ns() { [ "$1" -gt 0 ] && sleep "$(printf '%d.%09d' $(($1 / 1000000000)) $(($1 % 1000000000)))"
@@ -154,6 +158,8 @@ def fire(
     budget: float,
     drain: float,
     quiet: float = 0.0,
+    doubts: Callable[[], Collection[object]] = tuple,
+    patience: float = 0.0,
     clock: Clock,
 ) -> FireReport:
     """Close the port on all hosts at one moment: data held back for `drain` s, then reset until
@@ -161,22 +167,25 @@ def fire(
     requests are held back, so that consumers read to the end and commit. Returns when all are
     shut, which takes `drain` and two or three round trips. If a host fails, all are lifted and
     StepFailed names it.
+
+    `doubts` tells what producers still wait an answer for; while there is any, and `ANSWERS` s
+    after, nobody is reset, for up to `patience` s past the drain. Seen on overloaded hosts: an
+    answer took longer than the drain, the reset cut it off, and the producer wrote to the other
+    cluster out of order, where it stood until its delivery timeout. Past the patience: StepFailed
+    KO-FENCE-IN-DOUBT, and all are lifted.
     """
     readings = _each(hosts, lambda h: _read_clock(h, clock))
     trip = max((r.trip for r in readings.values()), default=0.0)
     at = clock.wall() + 0.05 + 1.5 * trip
-    late = at - clock.wall() + drain + GRACE
+    late = at - clock.wall() + drain + patience + GRACE
 
     def ahead(host: Host) -> float:
         return readings[host.name].ahead
 
     def one(host: Host) -> tuple[float, float]:
         name = host.name
-        hold = ruleset.hold(name, port, seconds=min(budget, drain + GRACE))
-        phases = [
-            (quiet, hold),
-            (drain - quiet, ruleset.shut(name, port, seconds=max(0.1, budget - drain))),
-        ]
+        longest = min(budget, drain + patience + GRACE)
+        phases = [(quiet, ruleset.hold(name, port, seconds=longest))]
         if quiet:
             first = ruleset.quiet(name, port, seconds=min(budget, quiet + GRACE))
             phases.insert(0, (0.0, first))
@@ -194,17 +203,55 @@ def fire(
         moments = ran.out.split()[-len(phases) :]
         return int(moments[0]) / 1e9 - ahead(host), int(moments[-1]) / 1e9 - ahead(host)
 
+    def shut(host: Host) -> float:
+        left = budget - (clock.wall() - at)
+        _load(host, ruleset.shut(host.name, port, seconds=max(0.1, left)))
+        return clock.wall()
+
     try:
         times = _each(hosts, one)
+        began = max(last for _, last in times.values()) if times else at
+        _answered(doubts, began + drain - quiet, patience, clock)
+        fired = _each(hosts, shut)
     except BaseException:
         # The kernels' own timers lift what cannot be reached now; the first error tells more.
         with suppress(OpsError):
             lift(hosts, port)
         raise
-    held = {name: t[0] for name, t in times.items()}
-    shut = {name: t[1] for name, t in times.items()}
-    skew = max((max(p.values()) - min(p.values()) for p in (held, shut) if p), default=0.0)
-    return FireReport(held, shut, skew)
+    held = {name: first for name, (first, _) in times.items()}
+    skew = max((max(p.values()) - min(p.values()) for p in (held, fired) if p), default=0.0)
+    return FireReport(held, fired, skew)
+
+
+def _answered(
+    doubts: Callable[[], Collection[object]], drained: float, patience: float, clock: Clock
+) -> None:
+    """Wait until the drain is over (`drained`, wall clock) and producers have their answers."""
+    trouble: OpsError | None = None
+    since: float | None = 0.0  # when what was in doubt was answered: nothing was yet
+    left: Collection[object] = ()
+    while True:
+        try:
+            left, trouble = doubts(), None
+        except OpsError as error:  # a leader that changes now is asked again
+            trouble = error
+        now = clock.wall()
+        if left or trouble:
+            since = None
+            if now >= drained + patience:
+                break
+        else:
+            since = now if since is None else since
+            if now >= max(drained, since + ANSWERS):
+                return
+        clock.sleep(ASK)
+    some = ", ".join(map(str, sorted(map(str, left))[:5]))
+    raise StepFailed(
+        "KO-FENCE-IN-DOUBT",
+        f"producers had no answer {patience:g} s after the fence fell"
+        + (f": {some} lag" if left else f": {trouble}"),
+        hint="replication is slow or a broker is gone: cure that, then resume",
+    )
 
 
 @dataclass(frozen=True)

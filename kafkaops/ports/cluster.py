@@ -64,6 +64,10 @@ class Cluster(Protocol):
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
         """Log start, high watermark and last stable offset, asked of each leader."""
 
+    def unreplicated(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Offsets that each leader has appended beyond its high watermark: while there are any, a
+        producer with acks=all waits for its answer."""
+
     def groups(self, *, offsets: bool = True) -> tuple[Group, ...]: ...
 
     def committed(self, group: str) -> Mapping[TopicPartition, int]: ...

@@ -101,6 +101,9 @@ class FakeCluster:
             tp: Ends(0, len(self.logs.get(tp, ())), len(self.logs.get(tp, ()))) for tp in partitions
         }
 
+    def unreplicated(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
     def groups(self, *, offsets: bool = True) -> tuple[Group, ...]:
         return tuple(
             Group(

@@ -37,7 +37,8 @@ class Fenced(Move):
         return State.DONE if all(shut) else State.TODO
 
     def act(self, world: World) -> None:
-        cut = world.config.cutover
+        cut, source = world.config.cutover, self.source(world)
+        parts = partitions_of(self.carried(world, source))
         self.stamp(world, "fence.fired")
         report = fence.fire(
             self.hosts(world, self.src),
@@ -45,6 +46,8 @@ class Fenced(Move):
             budget=cut.max_write_pause,
             drain=cut.drain_window,
             quiet=cut.quiet_window if self.plain(world, self.src) else 0.0,
+            doubts=lambda: [tp for tp, n in source.unreplicated(parts).items() if n],
+            patience=cut.max_write_pause / 4,
             clock=world.clock,
         )
         self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})
