@@ -200,7 +200,8 @@ def set_(
             metavar="KEY=VALUE...",
             help="insync_delay (seconds), deny (IAM actions, commas between), throttle (calls), "
             "ssm_throttle, ssm_offline (instance ids), scaling_throttle, scaling_delay,"
-            " scaling_busy, scaling_refreshing (groups).",
+            " scaling_busy, scaling_refreshing (groups), kms_throttle, kms_fault (FAULT:CALLS),"
+            " trail_delay (seconds), callers (JSON: access key to ARN and policies).",
         ),
     ],
     dir: Dir = None,
@@ -211,6 +212,7 @@ def set_(
     Examples:
       kafkaops lab set insync_delay=60
       kafkaops lab set deny=route53:ChangeResourceRecordSets
+      kafkaops lab set kms_fault=KMSInternalException:3
     """
     from kafkaops.lab import control
     from kafkaops.lab.layout import Layout

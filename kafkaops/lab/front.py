@@ -1,7 +1,9 @@
-"""The one AWS endpoint of the lab: Route 53 and SSM are ours and strict, Auto Scaling is made so
-on its way to moto, the rest goes there as it is.
+"""The one AWS endpoint of the lab: Route 53, SSM, KMS and CloudTrail's history are ours and
+strict, Auto Scaling and the rights of S3 are made so on their way to moto, the rest goes there as
+it is.
 
-Denied actions answer as AWS does, so that a missing permission can be tried.
+Denied actions answer as AWS does, so that a missing permission can be tried. A caller whose
+policies were given is held to them by KMS and S3.
 """
 
 from __future__ import annotations
@@ -9,25 +11,21 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from kafkaops.engine.clock import SystemClock
-from kafkaops.lab import route53_rest, ssm_rest
+from kafkaops.engine.clock import Clock, SystemClock
+from kafkaops.lab import iam, kms_rest, route53_rest, s3_rights, ssm_rest, switches, trail
 from kafkaops.lab import scaling as auto_scaling
-from kafkaops.lab.route53_rest import ACCOUNT, Api
+from kafkaops.lab.kms import KeyStore
+from kafkaops.lab.kms_calls import Desk
+from kafkaops.lab.route53_rest import Api
 from kafkaops.lab.ssm import Commands
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "te", "trailer", "upgrade"}
-S3_ACTIONS = {
-    "GET": "s3:GetObject",
-    "HEAD": "s3:GetObject",
-    "PUT": "s3:PutObject",
-    "POST": "s3:PutObject",
-    "DELETE": "s3:DeleteObject",
-}
 OPTIONS = "/lab/options"
+HANG = 60.0
+"""Seconds that a call which is to get no answer is held; clients give up earlier."""
 
 
 class Front:
@@ -40,10 +38,13 @@ class Front:
         address: tuple[str, int],
         backend: tuple[str, int],
         ssm: ssm_rest.Api | None = None,
+        kms: kms_rest.Api | None = None,
     ) -> None:
-        self.api = api
+        self.api: Api = api
         self.ssm = ssm or ssm_rest.Api(Commands({}, SystemClock()))
         self.scaling = auto_scaling.Scaling()
+        self.kms = kms or kms_of(SystemClock())
+        self.callers = iam.Callers()
         self.backend = backend
         front = self
 
@@ -67,37 +68,53 @@ class Front:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = _body(request)
+        target = request.headers.get("X-Amz-Target", "")
+        signed = request.headers.get("Authorization", "")
+        service = iam.scope(signed)[2]
+        caller = self.callers.of(signed)
         if request.path.startswith(route53_rest.PREFIX):
             status, document = self.api.handle(request.command, request.path, body)
             _send(request, status, {"Content-Type": "text/xml"}, document)
-        elif (target := request.headers.get("X-Amz-Target", "")).startswith(ssm_rest.TARGET):
-            status, document = self.ssm.handle(target, body)
-            _send(request, status, {"Content-Type": "application/x-amz-json-1.1"}, document)
+        elif target.startswith(ssm_rest.TARGET):
+            _send(request, *_json(self.ssm.handle(target, body)))
+        elif target.startswith(kms_rest.TARGET):
+            try:
+                _send(request, *_json(self.kms.handle(target, body, signed, caller)))
+            except kms_rest.Silence:
+                threading.Event().wait(HANG)
+                request.close_connection = True
+        elif target.startswith(trail.TARGET):
+            _send(request, *_json(self.kms.trail.handle(target, body, signed, caller)))
         elif request.path == OPTIONS:
             status, document = self._options(request.command, body)
             _send(request, status, {"Content-Type": "application/json"}, document)
-        elif auto_scaling.SCOPE in request.headers.get("Authorization", ""):
+        elif service == "autoscaling":
             status, document = self.scaling.handle(
                 body, lambda sent: self._moto(request, sent)[::2]
             )
             _send(request, status, {"Content-Type": "text/xml"}, document)
-        elif action := self._denied(request):
-            message = f"User: {ACCOUNT} is not authorized to perform: {action}"
-            text = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
-            _send(request, 403, {"Content-Type": "application/xml"}, text.encode())
+        elif service == "sts" and b"Action=GetCallerIdentity" in body:
+            _send(request, 200, {"Content-Type": "text/xml"}, iam.whoami(caller))
+        elif service == "s3":
+            self._s3(request, body, caller)
         else:
-            self._forward(request, body)
+            _send(request, *self._moto(request, body))
 
-    def _denied(self, request: BaseHTTPRequestHandler) -> str:
-        if "/s3/aws4_request" not in request.headers.get("Authorization", ""):
-            return ""
-        path = urllib.parse.urlsplit(request.path).path.strip("/")
-        action = S3_ACTIONS.get(request.command, "") if "/" in path else "s3:ListBucket"
-        return action if {action, "s3:*"} & self.api.denied else ""
-
-    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
-        status, headers, content = self._moto(request, body)
-        _send(request, status, headers, content)
+    def _s3(self, request: BaseHTTPRequestHandler, body: bytes, caller: iam.Caller) -> None:
+        asked = s3_rights.asked(
+            request.command, request.path, request.headers.get("If-None-Match", "")
+        )
+        denied = self.api.denied
+        action = s3_rights.refused(asked, caller, denied)
+        if not action:
+            answer = self._moto(request, body)
+            if answer[0] != 404 or s3_rights.tells_absence(asked, caller, denied):
+                _send(request, *answer)
+                return
+            action = "s3:ListBucket"
+        message = f"User: {caller.arn} is not authorized to perform: {action}"
+        text = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+        _send(request, 403, {"Content-Type": "application/xml"}, text.encode())
 
     def _moto(
         self, request: BaseHTTPRequestHandler, body: bytes
@@ -118,60 +135,29 @@ class Front:
             link.close()
 
     def _options(self, method: str, body: bytes) -> tuple[int, bytes]:
-        """GET shows them, POST changes: `insync_delay` (seconds), `deny` (IAM actions, comma
-        between), `throttle` (how many Route 53 calls to refuse), `ssm_throttle` (the same),
-        `ssm_offline` (instance ids without a live agent, comma between), `scaling_throttle`,
-        `scaling_delay` (seconds until a suspension is described), `scaling_busy` and
-        `scaling_refreshing` (groups with an activity or an instance refresh under way)."""
+        """GET shows them, POST changes: see `switches`."""
         if method == "POST":
             try:
                 self.set(json.loads(body))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, KeyError) as error:
                 return 400, json.dumps({"error": str(error)}).encode()
         return 200, json.dumps(self.options()).encode()
 
     def options(self) -> dict[str, Any]:
-        return {
-            "insync_delay": self.api.zone.delay,
-            "deny": sorted(self.api.denied),
-            "throttle": self.api.throttle,
-            "ssm_throttle": self.ssm.commands.throttle,
-            "ssm_offline": sorted(self.ssm.commands.offline),
-            "scaling_throttle": self.scaling.throttle,
-            "scaling_delay": self.scaling.delay,
-            "scaling_busy": sorted(self.scaling.busy),
-            "scaling_refreshing": sorted(self.scaling.refreshing),
-        }
+        return switches.shown(self)
 
     def set(self, values: dict[str, Any]) -> None:
         """ValueError for an unknown option or value, and then nothing is changed."""
-        unknown = set(values) - set(self.options())
-        if unknown:
-            known = ", ".join(self.options())
-            raise ValueError(f"no option {', '.join(sorted(unknown))} (there are {known})")
-        delay = float(values.get("insync_delay", self.api.zone.delay))
-        throttle = int(values.get("throttle", self.api.throttle))
-        deny = _words(values.get("deny", sorted(self.api.denied)))
-        commands = self.ssm.commands
-        ssm_throttle = int(values.get("ssm_throttle", commands.throttle))
-        offline = _words(values.get("ssm_offline", sorted(commands.offline)))
-        scaling = self.scaling
-        scaling_throttle = int(values.get("scaling_throttle", scaling.throttle))
-        scaling_delay = float(values.get("scaling_delay", scaling.delay))
-        busy = _words(values.get("scaling_busy", sorted(scaling.busy)))
-        refreshing = _words(values.get("scaling_refreshing", sorted(scaling.refreshing)))
-        self.api.zone.set_delay(delay)
-        self.api.throttle = throttle
-        self.api.denied = self.ssm.denied = scaling.denied = deny
-        scaling.throttle, scaling.delay = scaling_throttle, scaling_delay
-        scaling.busy, scaling.refreshing = busy, refreshing
-        commands.throttle, commands.offline = ssm_throttle, offline
+        switches.change(self, values)
 
 
-def _words(value: Any) -> frozenset[str]:
-    """A list, or one text with commas."""
-    words = value.split(",") if isinstance(value, str) else list(value)
-    return frozenset(word.strip() for word in words if word.strip())
+def kms_of(clock: Clock) -> kms_rest.Api:
+    """An empty KMS with its trail."""
+    return kms_rest.Api(Desk(KeyStore(clock)), trail.Trail(clock))
+
+
+def _json(answer: tuple[int, bytes]) -> tuple[int, dict[str, str], bytes]:
+    return answer[0], {"Content-Type": "application/x-amz-json-1.1"}, answer[1]
 
 
 def _body(request: BaseHTTPRequestHandler) -> bytes:

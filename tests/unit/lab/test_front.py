@@ -154,6 +154,7 @@ def test_options_refuse_what_they_do_not_know(front: Front) -> None:
     shown = (
         '{"insync_delay": 2.0, "deny": [], "throttle": 0, "ssm_throttle": 0, "ssm_offline": [],'
         ' "scaling_throttle": 0, "scaling_delay": 1.0, "scaling_busy": [],'
-        ' "scaling_refreshing": []}'
+        ' "scaling_refreshing": [], "kms_throttle": 0, "kms_fault": "", "trail_delay": 1.0,'
+        ' "callers": {}}'
     )
     assert json.dumps(front.options()) == shown
