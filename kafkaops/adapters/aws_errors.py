@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from kafkaops.config.schema import Aws
 from kafkaops.engine.errors import ConfigError, OpsError, StepFailed, Unreachable
+
+if TYPE_CHECKING:
+    from kafkaops.config.schema import Aws  # what runs at boot on a host does without pydantic
 
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
