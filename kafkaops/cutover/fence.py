@@ -51,6 +51,18 @@ echo $said
 """
 
 
+# Ends the connections to the port at once. A client whose request was dropped sends nothing for
+# seconds, so a reset by the firewall would reach it after the other cluster has opened: seen, a
+# later batch went there to another leader first, and the earlier one was out of order for good.
+# Where the kernel cannot (CONFIG_INET_DIAG_DESTROY), the firewall's resets have to do.
+CUT = """\
+PATH=$PATH:/usr/sbin:/sbin
+command -v ss >/dev/null || exit 0
+ss -KHtn src "$1" sport = "$2" >/dev/null 2>&1
+true
+"""
+
+
 @dataclass(frozen=True)
 class FireReport:
     """When each host began to hold and was shut, in epoch seconds of this machine's clock; `skew`
@@ -206,6 +218,7 @@ def fire(
     def shut(host: Host) -> float:
         left = budget - (clock.wall() - at)
         _load(host, ruleset.shut(host.name, port, seconds=max(0.1, left)))
+        host.run(("sh", "-c", CUT, "kafkaops-cut", host.address, f":{port}"))
         return clock.wall()
 
     try:

@@ -118,8 +118,9 @@ def test_fire_holds_data_lets_answers_out_then_resets_and_the_kernel_lifts_it(
     hosts: list[LocalHost], blue: Broker
 ) -> None:
     fence.prepare(hosts, PORT)
-    old, slow = connect(BLUE), connect(BLUE)
+    old, slow, idle = connect(BLUE), connect(BLUE), connect(BLUE)
     assert ask(old).startswith(b"blue")
+    idle.settimeout(0.5)
     report: list[fence.FireReport] = []
     begun = time.monotonic()
 
@@ -136,6 +137,8 @@ def test_fire_holds_data_lets_answers_out_then_resets_and_the_kernel_lifts_it(
     assert blue.got == before
     assert ask(slow, b"y", timeout=0.4).startswith(b"blue")  # short packets and answers flow
     firing.join()
+    with pytest.raises(ConnectionResetError):
+        idle.recv(1)  # it sends nothing, and hears at once that this is over
     assert fence.states(hosts)["blue-1"].kind == "timed"
     with pytest.raises(ConnectionError):
         ask(slow)

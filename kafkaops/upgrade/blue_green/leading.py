@@ -5,7 +5,8 @@ elects one at that moment, a later batch can reach the new leader before an earl
 cluster that has never seen this producer takes it, and the earlier batch is then out of order for
 good. Seen at such a coincidence: librdkafka reported two records as written that were nowhere, the
 Java client gave one up after its delivery timeout. With the same assignment and preferred leaders
-everywhere both clusters agree, and Kafka's own rebalancing of leaders has nothing left to do.
+everywhere both clusters agree, and Kafka's own rebalancing of leaders has nothing left to do. So a
+partition that has the same replicas in another order gets the source's order first.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class LeadersPreferred(Move):
     coordinator that moves in the pause would cost time."""
 
     def check(self, world: World) -> State:
-        return State.TODO if any(self._elsewhere(world).values()) else State.DONE
+        away = any(self._elsewhere(world).values()) or bool(self._otherwise(world))
+        return State.TODO if away else State.DONE
 
     def safe(self, world: World) -> Blocked | None:
         for name, parts in self._elsewhere(world).items():
@@ -54,6 +56,13 @@ class LeadersPreferred(Move):
         return None
 
     def act(self, world: World) -> None:
+        other = self._otherwise(world)
+        if other:
+            kept = self.get(world, "orders")
+            if kept:  # what `EpochsAhead` would bring back
+                own = offsets_out({tp: list(order) for tp, order in other.items()})
+                self.put(world, "orders", kept | own)
+            self.target(world).reorder(other)
         for cluster in self._both(world):
             parts = elsewhere(cluster.topics())
             if parts:
@@ -63,6 +72,21 @@ class LeadersPreferred(Move):
         left = {name: len(parts) for name, parts in self._elsewhere(world).items() if parts}
         words = ", ".join(f"{count} partitions of {name}" for name, count in left.items())
         return Progress(0, None, "", f"not led by the preferred replica: {words}" if words else "")
+
+    def _otherwise(self, world: World) -> dict[TopicPartition, tuple[int, ...]]:
+        """Partitions of the target that have the source's replicas in another order, with that of
+        the source."""
+        source = self.carried(world, self.source(world))
+        wanted = {p.tp: p.replicas for t in source.values() for p in t.partitions}
+        there = self.carried(world, self.target(world))
+        return {
+            p.tp: wanted[p.tp]
+            for t in there.values()
+            for p in t.partitions
+            if p.tp in wanted
+            and p.replicas != wanted[p.tp]
+            and set(p.replicas) == set(wanted[p.tp])
+        }
 
     def _both(self, world: World) -> tuple[Cluster, Cluster]:
         return self.source(world), self.target(world)

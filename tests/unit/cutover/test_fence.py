@@ -47,7 +47,7 @@ class FakeHost:
         now = self.clock.wall() + self.ahead
         if argv[0] == "date":
             return Ran(0, f"{round(now * 1e9)}\n", "")
-        if argv[0] == "sh":
+        if "kafkaops-fire" in argv:
             moment, moments = int(argv[4]), []
             for after in argv[5::2]:
                 moment += int(after)
@@ -137,6 +137,7 @@ def test_producers_are_held_first_within_the_same_drain(
     assert f"hold {{ {PORT} timeout 6500ms }}" in hold
     drained = report.fired["blue-1"] - report.held["blue-1"]
     assert 1.5 <= drained < 1.5 + fence.ASK
+    assert hosts[0].commands[-1][-3:] == ("kafkaops-cut", "10.0.0.1", f":{PORT}")
 
 
 def test_nobody_is_reset_while_a_producer_waits_for_its_answer(
