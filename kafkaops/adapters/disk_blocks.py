@@ -77,6 +77,23 @@ class Blocks:
         """As the disk calls itself; of a partition, its disk."""
         return _line(entry / "device" / "model") or _line(entry.parent / "device" / "model")
 
+    def serial(self, entry: Path) -> str:
+        """Of an NVMe or SCSI disk, or of virtio's; of a partition, its disk's with its number."""
+        for home, suffix in ((entry, ""), (entry.parent, f" {_line(entry / 'partition')}")):
+            for name in ("device/serial", "serial", "device/wwid"):
+                if found := _line(home / name):
+                    return f"{found}{suffix}".strip()
+        return ""
+
+    def instance_stores(self) -> tuple[str, ...]:
+        """The instance-store disks of this host as /dev paths, by serial."""
+        found = []
+        for entry in sorted((self.places.sys / "block").glob("*")):
+            whole = entry.resolve()
+            if self.instance_store(whole, self.number(whole)):
+                found.append((self.serial(whole), entry.name))
+        return tuple(str(self.places.dev / name) for _, name in sorted(found))
+
     def instance_store(self, entry: Path, number: str) -> bool:
         """EC2's instance store, by the disk's model or udev's name for it."""
         if self.model(entry).startswith(INSTANCE_STORE):

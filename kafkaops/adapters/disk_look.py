@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kafkaops.adapters import disk_mounts, disk_probe, luks_header
+from kafkaops.adapters import disk_logs, disk_mounts, disk_probe, luks_header
 from kafkaops.adapters.disk_blocks import Blocks, Dm, luks_uuid
 from kafkaops.adapters.disk_mounts import Row
 from kafkaops.adapters.disk_tools import Tools
@@ -38,6 +38,7 @@ class Looker:
         return DiskFacts(
             device=spec.device,
             kind=kind,
+            identity=self._identity(spec, entry),
             size=size,
             model=self.blocks.model(entry) if entry else "",
             instance_store=entry is not None and self.blocks.instance_store(entry, what.number),
@@ -50,8 +51,17 @@ class Looker:
             at=at,
             beneath=() if at else disk_mounts.beneath(spec.mountpoint),
             immutable=not at and disk_mounts.immutable(spec.mountpoint),
-            node=disk_mounts.node(spec.mountpoint) if at else None,
+            node=disk_mounts.node(spec.home) if at else None,
+            held=disk_logs.held(spec) if at else (),
+            founded=bool(at) and disk_logs.founded(spec),
         )
+
+    def _identity(self, spec: VolumeSpec, entry: Path | None) -> str:
+        """What stays with the disk over reboots."""
+        if entry is None:
+            return f"file {os.path.realpath(spec.device)}"
+        serial = self.blocks.serial(entry)
+        return f"{self.blocks.model(entry)} {serial}".strip() or os.path.realpath(spec.device)
 
     def header(self, spec: VolumeSpec) -> LuksHeader:
         with disk_probe.reading(spec.device) as read:

@@ -1,6 +1,6 @@
 """What is on a device: known signatures by wipefs (libblkid), or data that nobody knows.
 
-Invariant: a device is only called empty when its first and its last MiB were read and are zero;
+Invariant: a device is only called empty when its first 16 MiB and its last were read and are zero;
 what cannot be read is an error, never an empty device.
 """
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIB = 1 << 20
+HEAD = 16 * MIB
+"""A LUKS2 header and its keyslots lie within it."""
 
 
 def signatures(tools: Tools, device: str) -> tuple[Signature, ...]:
@@ -38,8 +40,9 @@ def signatures(tools: Tools, device: str) -> tuple[Signature, ...]:
 
 
 def data(read: Callable[[int, int], bytes], size: int) -> Signature | None:
-    """Where the first byte is, in the first or last MiB, that is not zero."""
-    for offset in dict.fromkeys((0, max(0, size - MIB))):
+    """Where the first byte is, in the first 16 MiB or the last one, that is not zero."""
+    head = range(0, min(HEAD, size), MIB)
+    for offset in dict.fromkeys((*head, max(0, size - MIB))):
         chunk = read(offset, min(MIB, size - offset))
         blank = len(chunk) - len(chunk.lstrip(b"\0"))
         if blank < len(chunk):

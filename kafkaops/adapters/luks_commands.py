@@ -15,6 +15,8 @@ REFUSED, BUSY, NOT_FOUND = 2, 5, 127
 RANDOM_KDF = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
 """512 random bits need no stretching, and argon2 would cost a GiB of memory at each boot."""
 PASSWORD_KDF = ("--pbkdf", "pbkdf2", "--iter-time", "2000")
+HEADER = 16 * 1024 * 1024
+"""Bytes of a LUKS2 header as cryptsetup lays it out: both copies and the keyslots."""
 QUIET = "--batch-mode"
 
 
@@ -22,20 +24,24 @@ def kdf(key: Key) -> tuple[str, ...]:
     return PASSWORD_KDF if key.mode == "s3" else RANDOM_KDF
 
 
-def format_(spec: VolumeSpec, device: str, uuid: str, key: Key) -> tuple[str, ...]:
+def format_(spec: VolumeSpec, device: str, uuid: str, key: Key, header: str) -> tuple[str, ...]:
+    """Into the file `header`: the device itself is only looked at. `--offset` counts in 512 bytes:
+    the data begins where it does behind a header on the device."""
     return (
         *("cryptsetup", "luksFormat", QUIET, "--type", "luks2"),
         *("--cipher", "aes-xts-plain64", "--key-size", "512", "--sector-size", "4096"),
-        *("--label", spec.label, "--uuid", uuid, "--key-slot", "0", *kdf(key), device),
+        *("--label", spec.label, "--uuid", uuid, "--key-slot", "0", *kdf(key)),
+        *("--header", header, "--offset", str(HEADER // 512), device),
     )
 
 
-def open_(spec: VolumeSpec, device: str, *, store: bool) -> tuple[str, ...]:
+def open_(spec: VolumeSpec, device: str, *, store: bool, header: str = "") -> tuple[str, ...]:
     """`store`: write the flags into the header too, so that they hold for whoever opens it.
     Discards are never allowed: they would show which blocks are in use."""
     perf = tuple(f"--perf-{flag}" for flag in spec.perf)
     persistent = ("--persistent",) if store else ()
-    return ("cryptsetup", "open", "--type", "luks", *perf, *persistent, device, spec.mapper)
+    apart = ("--header", header) if header else ()
+    return ("cryptsetup", "open", "--type", "luks", *apart, *perf, *persistent, device, spec.mapper)
 
 
 def test(spec: VolumeSpec, slot: int | None) -> tuple[str, ...]:

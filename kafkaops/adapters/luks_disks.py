@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kafkaops.adapters import disk_mounts, disk_probe
+from kafkaops.adapters import disk_logs, disk_mounts, disk_probe
 from kafkaops.adapters.luks_volumes import LuksVolumes
 from kafkaops.engine.errors import StepFailed
 from kafkaops.model.volume import VolumeSpec
@@ -54,6 +54,15 @@ class LuksDisks(LuksVolumes):
         disk_mounts.make_immutable(spec.mountpoint)
         argv = ("mount", "-t", spec.filesystem, "-o", "noatime", device, spec.mountpoint)
         self._tools.must(argv, where=spec.mountpoint, timeout=300.0)
+
+    def make_log_dir(self, spec: VolumeSpec) -> None:
+        self._ready()
+        at = self._looker.at(spec)
+        if at is None or at.source != f"/dev/mapper/{spec.mapper}":
+            raise StepFailed(
+                "KO-VOLUME-MOUNTPOINT", f"{spec.mountpoint} is bare", where=spec.device
+            )
+        disk_logs.make(spec)
 
     def unmount(self, spec: VolumeSpec) -> None:
         self._ready()

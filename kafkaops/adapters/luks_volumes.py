@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kafkaops.adapters import disk_loops, disk_mounts, disk_wipe, luks_commands
+from kafkaops.adapters import disk_loops, disk_mounts, disk_wipe, luks_commands, luks_making
 from kafkaops.adapters.disk_blocks import Blocks, luks_uuid
 from kafkaops.adapters.disk_look import Looker
 from kafkaops.adapters.disk_tools import Tools
@@ -46,11 +46,14 @@ class LuksVolumes:
         self._ready()
         return self._looker.facts(spec)
 
-    def format(self, spec: VolumeSpec, uuid: str, key: Key) -> None:
+    def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
         self._ready()
         self._to_format(spec)
-        argv = luks_commands.format_(spec, spec.device, uuid, key)
-        self._run(spec, {"key": Use(key, fresh=True)}, argv)
+        with luks_making.apart() as header:
+            argv = luks_commands.format_(spec, spec.device, uuid, key, header)
+            self._run(spec, {"key": Use(key, fresh=True)}, argv)
+            self._import(header, 0, token, replaces=False)
+            luks_making.put(header, spec.device)
 
     def open(self, spec: VolumeSpec, key: Key) -> None:
         self._ready()
@@ -64,13 +67,18 @@ class LuksVolumes:
             argv = luks_commands.open_(spec, device, store=store)
             self._run(spec, {"key": Use(key)}, argv)
 
-    def format_and_open(self, spec: VolumeSpec, uuid: str, key: Key) -> None:
+    def format_and_open(
+        self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]
+    ) -> None:
         self._ready()
         self._to_format(spec)
-        with disk_loops.attached(self._tools, self._blocks, spec.device) as device:
-            make = luks_commands.format_(spec, device, uuid, key)
-            map_ = luks_commands.open_(spec, device, store=bool(spec.perf))
+        attached = disk_loops.attached(self._tools, self._blocks, spec.device)
+        with luks_making.apart() as header, attached as device:
+            make = luks_commands.format_(spec, device, uuid, key, header)
+            map_ = luks_commands.open_(spec, device, store=bool(spec.perf), header=header)
             self._run(spec, {"key": Use(key, fresh=True)}, make, map_)
+            self._import(header, 0, token, replaces=False)
+            luks_making.put(header, device, shared=True)
 
     def close(self, spec: VolumeSpec) -> None:
         self._ready()
@@ -89,10 +97,15 @@ class LuksVolumes:
         replaces = b"--token-replace" in self._tools.run(("cryptsetup", "--help")).out
         if not replaces:
             self.token_drop(spec, token)
+        self._import(spec.device, token, content, replaces=replaces)
+
+    def _import(
+        self, device: str, token: int, content: Mapping[str, Any], *, replaces: bool
+    ) -> None:
         argv = ["cryptsetup", "token", "import", "--token-id", str(token), "--json-file=-"]
         argv += ["--token-replace"] if replaces else []
         body = json.dumps(content).encode()
-        self._tools.must((*argv, spec.device), stdin=body, where=spec.device)
+        self._tools.must((*argv, device), stdin=body, where=device)
 
     def token_drop(self, spec: VolumeSpec, token: int) -> None:
         self._ready()

@@ -77,7 +77,7 @@ def judge(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None = None) -> V
         return _without_header(spec, facts, intent)
     if busy := _busy(facts):
         return busy
-    return _with_header(spec, facts, facts.header)
+    return _with_header(spec, facts, facts.header, intent)
 
 
 def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
@@ -177,7 +177,9 @@ def _unfinished(facts: DiskFacts, intent: Intent | None) -> bool:
     )
 
 
-def _with_header(spec: VolumeSpec, facts: DiskFacts, header: Header) -> Verdict:
+def _with_header(
+    spec: VolumeSpec, facts: DiskFacts, header: Header, intent: Intent | None
+) -> Verdict:
     if facts.mapping is not None and facts.mapping.uuid != header.uuid:
         return _refused(
             State.FOREIGN,
@@ -210,7 +212,7 @@ def _with_header(spec: VolumeSpec, facts: DiskFacts, header: Header) -> Verdict:
             f"a new one: `kafkaops volume prepare {spec.name} --reformat {spec.label}`",
             override=facts.mapping is None,
         )
-    if header.harm and facts.mapping is None:
+    if header.harm and facts.mapping is None and (intent is None or intent.uuid != header.uuid):
         return _refused(
             State.DAMAGED,
             "KO-VOLUME-HEADER",

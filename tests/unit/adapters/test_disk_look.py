@@ -116,7 +116,8 @@ def test_others_signatures(bench: Bench, written: dict[int, bytes], found: list[
         (MIB - 1, MIB - 1),
         (19 * MIB, 19 * MIB),
         (20 * MIB - 1, 20 * MIB - 1),
-        (MIB, None),
+        (MIB, MIB),
+        (16 * MIB, None),
         (19 * MIB - 1, None),
     ],
 )
@@ -140,7 +141,8 @@ def test_what_can_hold_no_volume(bench: Bench) -> None:
     assert bench.disks.look(bench.spec(device="/dev/null")).kind == "other"
     assert bench.disks.look(bench.spec(device=str(bench.directory))).kind == "other"
     absent = bench.disks.look(bench.spec(device=str(bench.directory / "no")))
-    assert absent == DiskFacts(str(bench.directory / "no"), "absent")
+    gone = str(bench.directory / "no")
+    assert absent == DiskFacts(gone, "absent", identity=f"file {gone}")
 
 
 def test_a_look_opens_nothing_for_writing(bench: Bench, tmp_path: Path) -> None:

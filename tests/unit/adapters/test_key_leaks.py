@@ -35,7 +35,7 @@ from tests.unit.adapters.volume_parts import (
 pytestmark = needs_cryptsetup
 
 DRIVER = str(Path(__file__).parent / "volume_driver.py")
-STANDS = """case "$1" in --version|--help) exec /usr/sbin/cryptsetup "$@";; esac
+STANDS = """case "$1" in --version|--help|token) exec /usr/sbin/cryptsetup "$@";; esac
 echo at >{at}; read go <{go}
 exec /usr/sbin/cryptsetup "$@" """
 

@@ -20,6 +20,7 @@ from kafkaops.ports.disks import Key
 from tests.unit.adapters.volume_parts import (
     ROOT,
     STAND_IN,
+    TOKEN,
     UUID,
     Bench,
     in_s3,
@@ -142,10 +143,12 @@ def test_a_file_is_opened_on_a_loop_device_that_goes_with_it(
 
 def test_format_and_open_hand_over_one_key(bench: Bench) -> None:
     host, spec = Host(bench), bench.spec()
-    keep = f'[ "$1" = --version ] && echo cryptsetup 2.6.1 || cat >>{host.root}/handed'
-    host.says("cryptsetup", keep.replace("cat", "/bin/cat"))
-    host.disks.format_and_open(spec, UUID, Key("ephemeral"))
-    assert [line.split()[1] for line in host.ran()] == ["luksFormat", "open"]
+    keep = f"""case "$1" in --version) echo cryptsetup 2.6.1;; token) ;;
+    *) /bin/cat >>{host.root}/handed;
+    while [ "$1" != --header ]; do shift; done; /usr/bin/truncate -s 16M "$2"; esac"""
+    host.says("cryptsetup", keep)
+    host.disks.format_and_open(spec, UUID, Key("ephemeral"), TOKEN)
+    assert [line.split()[1] for line in host.ran()] == ["luksFormat", "open", "token"]
     handed = (host.root / "handed").read_bytes()
     assert len(handed) == 128
     assert handed[:64] == handed[64:] != bytes(64)
@@ -155,7 +158,7 @@ def test_after_a_format_that_failed_nothing_is_opened(bench: Bench) -> None:
     host = Host(bench)
     host.says("cryptsetup", '[ "$1" = --version ] && echo cryptsetup 2.6.1 && exit; exit 4')
     with pytest.raises(StepFailed, match="cryptsetup luksFormat"):
-        host.disks.format_and_open(bench.spec(), UUID, Key("ephemeral"))
+        host.disks.format_and_open(bench.spec(), UUID, Key("ephemeral"), TOKEN)
     assert len(host.ran()) == 1
 
 
@@ -164,8 +167,8 @@ def test_what_is_open_is_neither_formatted_nor_zeroed(bench: Bench, key: bytes) 
     host.open()
     bench.write(0, b"precious")
     for call in (
-        lambda: host.disks.format(bench.spec(), UUID, wrapped(key)),
-        lambda: host.disks.format_and_open(bench.spec(), UUID, wrapped(key)),
+        lambda: host.disks.format(bench.spec(), UUID, wrapped(key), TOKEN),
+        lambda: host.disks.format_and_open(bench.spec(), UUID, wrapped(key), TOKEN),
         lambda: host.disks.zero(bench.spec()),
     ):
         with pytest.raises(StepFailed) as busy:
@@ -265,7 +268,7 @@ def test_a_process_that_does_not_answer(bench: Bench, key: bytes) -> None:
         keys = KeyCaller(Account(), argv=argv)
         disks = LuksDisks(Account(), keys=keys, tools=host.disks._tools, blocks=host.disks._blocks)
         with pytest.raises(StepFailed, match=said) as failed:
-            disks.format(bench.spec(), UUID, wrapped(key))
+            disks.format(bench.spec(), UUID, wrapped(key), TOKEN)
         assert failed.value.code == "KO-VOLUME-KEY-PROCESS"
 
 
@@ -274,12 +277,12 @@ def test_an_error_in_the_key_process_keeps_its_code_and_tells_no_words_of_others
 ) -> None:
     host = Host(bench)
     with pytest.raises(ConfigError) as refused:
-        host.disks.format(bench.spec(), UUID, in_s3(b"pass\n"))
+        host.disks.format(bench.spec(), UUID, in_s3(b"pass\n"), TOKEN)
     assert refused.value.code == "KO-VOLUME-KEY-NEWLINE"
     assert refused.value.hint
     secret = random_key().hex()
     with pytest.raises(StepFailed) as failed:
-        host.disks.format(bench.spec(), UUID, Key("s3", object=f"s3://no hex {secret}"))
+        host.disks.format(bench.spec(), UUID, Key("s3", object=f"s3://no hex {secret}"), TOKEN)
     assert failed.value.code == "KO-VOLUME-KEY-PROCESS"
     assert failed.value.message == "the key could not be handled: ValueError"
 

@@ -10,7 +10,7 @@ import pytest
 from kafkaops.adapters import luks_header
 from kafkaops.adapters.disk_tools import SYSTEM_PATH
 from kafkaops.model.volume import Header
-from tests.unit.adapters.volume_parts import UUID, Bench, needs_cryptsetup, wrapped
+from tests.unit.adapters.volume_parts import TOKEN, UUID, Bench, needs_cryptsetup, wrapped
 from tests.unit.adapters.volume_parts import bench as bench
 from tests.unit.adapters.volume_parts import key as key
 from tests.unit.adapters.volume_parts import made as made
@@ -114,7 +114,7 @@ def test_a_kill_between_the_two_copies_is_no_harm(made: Bench) -> None:
 def test_copies_of_two_volumes(made: Bench, key: bytes, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Bench(tmp_path / "other")
-    other.disks.format(other.spec(), UUID.replace("3f2b", "0000"), wrapped(key))
+    other.disks.format(other.spec(), UUID.replace("3f2b", "0000"), wrapped(key), TOKEN)
     made.write(SECOND, other.read()[SECOND : 2 * SECOND])
     header = looked(made)
     assert header is not None

@@ -13,6 +13,7 @@ from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.disks import Key
 from tests.unit.adapters.volume_parts import (
     MIB,
+    TOKEN,
     UUID,
     Bench,
     in_s3,
@@ -27,8 +28,6 @@ from tests.unit.adapters.volume_parts import made as made
 
 pytestmark = needs_cryptsetup
 
-TOKEN = {"type": "kafkaops", "keyslots": ["0"], "arn": "arn:aws:kms:k", "ciphertext": "QUJD"}
-
 
 def dump(bench: Bench) -> dict[str, dict[str, dict[str, object]]]:
     """The header's JSON as cryptsetup itself sees it."""
@@ -41,7 +40,7 @@ def test_a_new_volume_is_as_the_reference_asks(made: Bench, key: bytes) -> None:
     header = made.disks.look(made.spec()).header
     assert header is not None
     assert (header.version, header.uuid, header.label) == (2, UUID, "kafkaops/blue/3/d1")
-    assert (header.slots, dict(header.tokens), header.harm) == ((0,), {}, "")
+    assert (header.slots, dict(header.tokens), header.harm) == ((0,), {0: TOKEN}, "")
     found = dump(made)
     assert found["segments"]["0"]["encryption"] == "aes-xts-plain64"
     assert found["segments"]["0"]["sector_size"] == 4096
@@ -61,7 +60,7 @@ def test_a_key_opens_it_and_another_one_does_not(made: Bench, key: bytes) -> Non
 
 def test_a_key_with_newlines_and_zeros_in_it_counts_to_its_last_byte(bench: Bench) -> None:
     first, second = b"\n\0a\n" * 16, b"\n\0a\n" * 15 + b"\n\0a\0"
-    bench.disks.format(bench.spec(), UUID, wrapped(first))
+    bench.disks.format(bench.spec(), UUID, wrapped(first), TOKEN)
     assert bench.disks.key_opens(bench.spec(), wrapped(first))
     assert not bench.disks.key_opens(bench.spec(), wrapped(second))
 
@@ -69,7 +68,7 @@ def test_a_key_with_newlines_and_zeros_in_it_counts_to_its_last_byte(bench: Benc
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_a_key_of_another_length_formats_nothing(bench: Bench, length: int) -> None:
     with pytest.raises(StepFailed) as failed:
-        bench.disks.format(bench.spec(), UUID, wrapped(bytes(length)))
+        bench.disks.format(bench.spec(), UUID, wrapped(bytes(length)), TOKEN)
     assert failed.value.code == "KO-VOLUME-KEY-LENGTH"
     assert not any(bench.read())
 
@@ -166,7 +165,7 @@ def test_a_header_copy_that_is_none_is_refused(made: Bench, key: bytes) -> None:
 @pytest.mark.parametrize("mib", [17, 20])
 def test_zeroed_it_is_blank_again(tmp_path: Path, key: bytes, mib: int) -> None:
     bench = Bench(tmp_path, mib)
-    bench.disks.format(bench.spec(), UUID, wrapped(key))
+    bench.disks.format(bench.spec(), UUID, wrapped(key), TOKEN)
     bench.write(mib * MIB - 100, b"at the end")
     bench.disks.erase(bench.spec())
     bench.disks.zero(bench.spec())
@@ -187,7 +186,7 @@ def test_a_volume_is_made_in_a_file_that_was_not_there(bench: Bench, key: bytes)
     bench.device.unlink()
     spec = bench.spec(size=20 * MIB)
     assert bench.disks.look(spec).kind == "absent"
-    bench.disks.format(spec, UUID, wrapped(key))
+    bench.disks.format(spec, UUID, wrapped(key), TOKEN)
     found = bench.device.stat()
     assert (found.st_size, found.st_mode & 0o777) == (20 * MIB, 0o600)
     assert found.st_blocks * 512 >= 20 * MIB
@@ -197,13 +196,13 @@ def test_a_volume_is_made_in_a_file_that_was_not_there(bench: Bench, key: bytes)
 def test_a_file_that_no_directory_is_for_is_not_made(bench: Bench, key: bytes) -> None:
     spec = bench.spec(device=str(bench.directory / "none" / "disk"), size=20 * MIB)
     with pytest.raises(StepFailed) as failed:
-        bench.disks.format(spec, UUID, wrapped(key))
+        bench.disks.format(spec, UUID, wrapped(key), TOKEN)
     assert failed.value.code == "KO-VOLUME-FILE"
 
 
 def test_an_ephemeral_key_is_kept_by_nobody(bench: Bench) -> None:
     ephemeral = Key("ephemeral")
-    bench.disks.format(bench.spec(), UUID, ephemeral)
+    bench.disks.format(bench.spec(), UUID, ephemeral, TOKEN)
     assert not bench.disks.key_opens(bench.spec(), ephemeral)
 
 
@@ -232,7 +231,7 @@ def test_a_volume_of_the_old_recipe_opens(
 def test_a_new_volume_refuses_a_password_that_ends_in_a_newline(made: Bench, key: bytes) -> None:
     before = made.read()
     with pytest.raises(ConfigError) as refused:
-        made.disks.format(made.spec(), UUID, in_s3(b"pass\n"))
+        made.disks.format(made.spec(), UUID, in_s3(b"pass\n"), TOKEN)
     assert refused.value.code == "KO-VOLUME-KEY-NEWLINE"
     with pytest.raises(ConfigError) as refused:
         made.disks.slot_add(made.spec(), wrapped(key), in_s3(b"pass\n"), 1)
@@ -248,7 +247,7 @@ def test_an_empty_or_endless_password_opens_nothing(made: Bench, password: bytes
 
 
 def test_a_password_is_stretched(bench: Bench) -> None:
-    bench.disks.format(bench.spec(), UUID, in_s3(b"pass word"))
+    bench.disks.format(bench.spec(), UUID, in_s3(b"pass word"), TOKEN)
     kdf = dump(bench)["keyslots"]["0"]["kdf"]
     assert isinstance(kdf, dict)
     assert kdf["type"] == "pbkdf2"
@@ -261,7 +260,7 @@ def test_without_root_nothing_is_tried(bench: Bench, key: bytes) -> None:
     disks = bench.with_parts(tools=Tools(uid=lambda: 1000))
     for call in (
         lambda: disks.look(bench.spec()),
-        lambda: disks.format(bench.spec(), UUID, wrapped(key)),
+        lambda: disks.format(bench.spec(), UUID, wrapped(key), TOKEN),
         lambda: disks.mount(bench.spec()),
     ):
         with pytest.raises(ConfigError) as refused:

@@ -17,6 +17,7 @@ from kafkaops.model.volume import VolumeSpec
 from kafkaops.ports.disks import Key
 
 UUID = "3f2b8c1e-5a70-4d0b-9d43-0c8f4a1f2e77"
+TOKEN = {"type": "kafkaops-volume", "keyslots": ["0"]}
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     spec = VolumeSpec("blue", 3, "d1", asked["device"], "/none")
     old, new = (Key("wrapped", arn="arn", ciphertext=name) for name in ("old", "new"))
     operations = {
-        "format": lambda: disks.format(spec, UUID, old),
+        "format": lambda: disks.format(spec, UUID, old, TOKEN),
         "key_opens": lambda: disks.key_opens(spec, old),
         "slot_add": lambda: disks.slot_add(spec, old, new, 1),
         "slot_kill": lambda: disks.slot_kill(spec, 0, new),

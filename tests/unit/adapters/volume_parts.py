@@ -23,6 +23,7 @@ from kafkaops.ports.disks import Key
 ROOT = str(Path(kafkaops.__file__).parent.parent)
 STAND_IN = str(Path(__file__).parent / "key_stand_in.py")
 UUID = "3f2b8c1e-5a70-4d0b-9d43-0c8f4a1f2e77"
+TOKEN = {"type": "kafkaops", "keyslots": ["0"], "arn": "arn:aws:kms:k", "ciphertext": "QUJD"}
 MIB = 1 << 20
 
 
@@ -95,7 +96,7 @@ def key() -> bytes:
 @pytest.fixture
 def made(bench: Bench, key: bytes) -> Bench:
     """A formatted volume."""
-    bench.disks.format(bench.spec(), UUID, wrapped(key))
+    bench.disks.format(bench.spec(), UUID, wrapped(key), TOKEN)
     return bench
 
 
