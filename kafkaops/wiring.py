@@ -10,6 +10,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from kafkaops.engine.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+    from kafkaops.config.schema import Aws, ClusterSpec, Config, HostSpec
     from kafkaops.config.secrets import Secrets
     from kafkaops.engine.lease import Lease
     from kafkaops.ports.cluster import Cluster
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.versions import Tarball, Versions
     from kafkaops.ports.world import World
+    from kafkaops.volumes.cluster.planner import Packed
+    from kafkaops.volumes.ground import Ground
+    from kafkaops.volumes.host_file import HostFile
 
 T = TypeVar("T")
 
@@ -242,6 +246,48 @@ def names(config: Config) -> Names:
 
     cutover = config.cutover
     return Route53(cutover.hosted_zone, config.aws, resolver=cutover.resolver)
+
+
+def volumes(path: str, say: Callable[[str], None]) -> tuple[HostFile, Ground]:
+    """The host's file of volumes and what they stand on, on this host. Imports nothing that the
+    packed module lacks: no schema of the config, no client of Kafka."""
+    from kafkaops.adapters.disk_blocks import Blocks
+    from kafkaops.adapters.disk_find import located
+    from kafkaops.adapters.kms import KmsKeys
+    from kafkaops.adapters.luks_disks import LuksDisks
+    from kafkaops.adapters.s3_copies import S3Copies
+    from kafkaops.engine.facts import FileFacts
+    from kafkaops.volumes import host_file
+    from kafkaops.volumes.ground import Ground
+
+    host = host_file.load(Path(path))
+    blocks = Blocks()
+    host = replace(host, volumes=tuple(located(volume, blocks) for volume in host.volumes))
+    clock = SystemClock()
+    aws = cast("Aws", host.aws)
+    return host, Ground(
+        disks=LuksDisks(aws, blocks=blocks),
+        keys=KmsKeys(aws, clock),
+        copies=S3Copies(aws, clock),
+        facts=FileFacts(Path(host_file.MEMORY)),
+        clock=clock,
+        say=say,
+    )
+
+
+def packed_module(config: Config) -> Packed:
+    """The host module of what is installed here, kept in the state directory."""
+    import hashlib
+
+    from kafkaops.adapters.installed_module import packed
+    from kafkaops.engine.files import OsFiles
+    from kafkaops.volumes.cluster.planner import Packed
+
+    module = packed()
+    path = Path(config.state.dir).resolve() / "modules" / module.filename
+    if OsFiles().read(path) != module.data:
+        OsFiles().create(path, module.data)
+    return Packed(module.name, str(path), hashlib.sha512(module.data).hexdigest())
 
 
 def leases(config: Config, clock: Clock) -> LeaseKeeper:

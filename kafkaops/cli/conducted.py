@@ -54,6 +54,18 @@ def _rolling() -> Operation:
     return RollingUpgrade()
 
 
+def _renewal() -> Operation:
+    from kafkaops.upgrade.rolling.renewal import Renewal
+
+    return Renewal()
+
+
+def _volumes() -> Operation:
+    from kafkaops.volumes.cluster.operation import VolumeWork
+
+    return VolumeWork()
+
+
 CONDUCT: Mapping[str, Callable[[], Operation | ModuleType]] = {
     "blue-green": _blue_green,
     "blue-green-back": _blue_green,
@@ -70,6 +82,8 @@ CONDUCT: Mapping[str, Callable[[], Operation | ModuleType]] = {
     "downtime-back": _downtime,
     "placement": _placement,
     "placement-back": _placement,
+    "renew": _renewal,
+    "volumes": _volumes,
 }
 """A plan's `operation` to what conducts it: an `Operation`, or a module with its four functions."""
 

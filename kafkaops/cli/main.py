@@ -34,6 +34,7 @@ class Root(OpsGroup):
         "placement": Lazy(
             "kafkaops.cli.placement", "Place partitions; new topics; size a cluster."
         ),
+        "volume": Lazy("kafkaops.cli.volume", "Encrypted log volumes of this host."),
         "verify": Lazy("kafkaops.cli.verify", "Prove that two clusters hold the same records."),
         "offsets": Lazy("kafkaops.cli.offsets", "Exact offsets of one cluster on the other."),
         "cutover": Lazy("kafkaops.cli.cutover", "The names that clients follow: show, flip, back."),

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from kafkaops.ports.world import World
     from kafkaops.upgrade.rolling.choosing import Options
     from kafkaops.upgrade.rolling.roster import Entry
+    from kafkaops.volumes.cluster.asking import Asked as VolumesAsked
+    from kafkaops.volumes.ground import Ground
+    from kafkaops.volumes.host_file import HostFile
 
 Say = Callable[[str], None]
 COLOURS = ("blue", "green")
@@ -121,6 +124,10 @@ class Operations:
         from kafkaops.upgrade.downtime import operation as downtime
         from kafkaops.upgrade.rolling import survey, upgrading
 
+        if strategy == "renew":
+            from kafkaops.upgrade.rolling import renewal
+
+            return renewal.plan(only_reading(world), options, run)
         if strategy == "downtime":
             return downtime.plan(only_reading(world), options, run)
         if options.to is None:
@@ -167,11 +174,29 @@ class Operations:
         made = plan(state, Goals.of_json(options.goals))
         return survey.plan(looking, made.moves, made.dir_moves, options, run, made.notes)
 
+    def plan_volumes(self, world: World, run: str, asked: VolumesAsked) -> Plan:
+        """The plan of work on the volumes of a cluster; for an install the host module is packed
+        and kept beside the runs. Nothing is changed on hosts: the ports refuse."""
+        from kafkaops import wiring
+        from kafkaops.volumes.cluster import survey
+        from kafkaops.volumes.cluster.asking import INSTALL
+
+        packed = wiring.packed_module(world.config) if asked.verb == INSTALL else None
+        return survey.plan(only_reading(world), asked, packed, run)
+
     def cancel_placement(self, conduct: Conduct) -> RunResult:
         """Call off what is on its way of a placement."""
         from kafkaops.placement.applying import operation
 
         return operation.cancel(conduct)
+
+    # -- the volumes of this host --------------------------------------------
+
+    def volumes(self, path: str, say: Say) -> tuple[HostFile, Ground]:
+        """The host's file, and what its volumes stand on. ConfigError KO-VOLUME-FILE."""
+        from kafkaops import wiring
+
+        return wiring.volumes(path, say)
 
     # -- runs of any operation -------------------------------------------------
 
@@ -232,8 +257,9 @@ class Operations:
         from kafkaops.upgrade.downtime import phases as downtime
         from kafkaops.upgrade.protocol import phases as protocol
         from kafkaops.upgrade.rolling import phases as rolling
+        from kafkaops.volumes.cluster import phases as volumes
 
-        every = (blue_green, downtime, rolling, features, protocol, placement)
+        every = (blue_green, downtime, rolling, features, protocol, placement, volumes)
         return {phase.value: words for room in every for phase, words in room.TITLES.items()}
 
 

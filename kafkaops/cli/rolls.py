@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STOPS = ("node-stopped", "outage-down")
 """Kinds of the steps that stop a node."""
-RESTART, ROLLING, OUTAGE = "restart", "rolling", "downtime"
+RESTART, ROLLING, OUTAGE, RENEWAL = "restart", "rolling", "downtime", "renew"
 NOUNS = {
     RESTART: (
         "restart",
@@ -31,6 +31,10 @@ NOUNS = {
     OUTAGE: (
         "upgrade with an outage",
         "going back is an outage of its own, to what each node ran before: kafkaops run rollback",
+    ),
+    RENEWAL: (
+        "renewal of volumes",
+        "what was on a volume is gone and replicated again; going back only starts what is down",
     ),
 }
 """What each is called, and what going back would be."""
@@ -46,13 +50,22 @@ VERBS = {
     RESTART: "restarts",
     ROLLING: "upgrades, one batch after the other,",
     OUTAGE: "stops, upgrades and starts all",
+    RENEWAL: "erases the volumes, one broker after the other, of",
 }
 
 
 def job(operation: str) -> Job:
     """A restart, a rolling upgrade or one with an outage, as commands carry it out."""
     noun = NOUNS[operation][0]
-    return Job(operation, noun, f"nobody is left to {noun.split()[-1]}", lines, _what)
+    return Job(
+        operation,
+        noun,
+        f"nobody is left to {noun.split()[-1]}" if operation != RENEWAL else "no broker is meant",
+        lines,
+        _what,
+        severe=lambda plan: operation == RENEWAL,
+        severe_still=lambda run: operation == RENEWAL,
+    )
 
 
 def _what(plan: Plan, cluster: str) -> str:
@@ -75,7 +88,7 @@ def checked(cluster: str, max_batch: int | None, whole_racks: bool) -> int:
 
 def rolled(operation: str, options: Options, wish: Wish, orders: Orders) -> int:
     """Carry it out. UsageFault for an upgrade without a release to go to."""
-    if operation != RESTART:
+    if operation in (ROLLING, OUTAGE):
         _release(operation, options.to)
     asked = Asked(
         options.cluster,

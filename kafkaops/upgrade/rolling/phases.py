@@ -21,6 +21,7 @@ class Phase(Enum):
     HOLD = "hold"
     STOP = "stop"
     INSTALL = "install"
+    RENEW = "renew"
     START = "start"
     UP = "up"
     SYNC = "sync"
@@ -37,6 +38,7 @@ TITLES = {
     Phase.HOLD: "suspend Auto Scaling and stop the agents of the hosts, and prove it",
     Phase.STOP: "stop, with time for the controlled shutdown, never by force",
     Phase.INSTALL: "turn the link to the version that is to start",
+    Phase.RENEW: "erase its volumes and make them anew; what was there is replicated again",
     Phase.START: "start",
     Phase.UP: "wait until it is registered, however long it recovers its logs",
     Phase.SYNC: "wait until it is back in the ISR of every partition it had",

@@ -9,7 +9,7 @@ batch ends before the next.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kafkaops.config.schema import Config, HostSpec
@@ -50,7 +50,8 @@ class Change:
 class Way:
     """A roll with another version, or none: `changes` by node id. `notes` is how the names of its
     facts begin. `bring`: the version is brought to every host and tried there first. `down` are
-    nodes that do not run, and go first: they have nothing to lose."""
+    nodes that do not run, and go first: they have nothing to lose. `renews`: each node's encrypted
+    volumes are made anew while it is down."""
 
     operation: str = OPERATION
     notes: str = OPERATION
@@ -58,6 +59,7 @@ class Way:
     bring: bool = False
     brokers_first: bool = False
     down: tuple[int, ...] = ()
+    renews: bool = False
 
 
 RESTART = Way()
@@ -208,6 +210,10 @@ def _batch(
     yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT)
     if way.changes:
         yield from each("node-switched", "give {} its version", Phase.INSTALL)
+    if way.renews:
+        gone = "everything on {}'s volumes".format
+        for spec in each("volume-renewed", "make {}'s volumes anew", Phase.RENEW, deadline=back):
+            yield replace(spec, irreversible=gone(spec.args["host"]))
     yield from each("node-started", "start {}", Phase.START)
     yield from each("node-up", "{} is up", Phase.UP, deadline=back)
     if batch.role is not Role.CONTROLLER:

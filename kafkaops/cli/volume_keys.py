@@ -1,0 +1,257 @@
+"""`kafkaops volume rotate|rewrap|erase|header-backup`: keys and headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kafkaops.cli import consent
+from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.consent_flags import Reason, Yes
+from kafkaops.cli.output import Text, emit
+from kafkaops.cli.volume_cluster import Cluster, Only, Planned
+from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
+from kafkaops.engine.errors import Exit
+
+if TYPE_CHECKING:
+    from kafkaops.volumes.rotating import Rotated
+
+rotate = make_app("A new data key.")
+rewrap = make_app("The same data key, wrapped anew.")
+erase_app = make_app("Make a volume unreadable for ever.")
+header = make_app("Copies of LUKS headers.")
+
+One = Annotated[str, typer.Argument(metavar="VOLUME", help="Which volume.")]
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="LABEL", help="Agree, by the volume's label.")
+]
+
+Protected = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="NAME", help="With --cluster: agree, by the config's name."),
+]
+
+
+@rotate.command("rotate", cls=OpsCommand)
+def rotate_(
+    names: Names = None,
+    host_file: HostFileAt = DEFAULT,
+    yes: Yes = False,
+    cluster: Cluster = "",
+    only: Only = None,
+    plan: Planned = False,
+    confirm: Protected = None,
+    reason: Reason = "",
+    volume_key: Annotated[
+        bool,
+        typer.Option(
+            "--volume-key",
+            help="With --cluster: wipe each broker's volumes in turn; they replicate again.",
+        ),
+    ] = False,
+    return_timeout: Annotated[
+        float,
+        typer.Option(
+            "--return-timeout",
+            metavar="SECONDS",
+            min=60,
+            help="With --volume-key: in sync by then.",
+        ),
+    ] = 86400.0,
+) -> int:
+    """Give each volume a new data key while it stays mounted; the old one opens nothing afterwards.
+
+    The volume key inside the header stays: who copied a header and its key before can still read
+    what is on the disk. `--volume-key` makes the volumes anew, one broker after the other through
+    the same gates as a restart, and each replicates all that it held.
+
+    \b
+    Examples:
+      kafkaops volume rotate
+      kafkaops volume rotate data-1 --yes
+      kafkaops volume rotate --cluster blue --yes --reason CHG-1234
+      kafkaops volume rotate --cluster blue --volume-key --only blue-3 --plan
+    """
+    if volume_key:
+        return _renewed(cluster, only, names, (yes, confirm, reason), plan, return_timeout)
+    if cluster:
+        return _elsewhere("rotate", cluster, only, names, (yes, confirm, reason), plan=plan)
+    from kafkaops.volumes.rotating import rotate as rotated
+
+    host, ground, specs = here(host_file, names)
+    _agree(f"This gives {_of(specs)} a new data key.", f"node-{host.node}", yes)
+    return each(specs, lambda spec: rotated(ground, spec), _turned)
+
+
+@rewrap.command("rewrap", cls=OpsCommand)
+def rewrap_(
+    names: Names = None,
+    host_file: HostFileAt = DEFAULT,
+    key: Annotated[
+        str, typer.Option("--key", metavar="ARN", help="Default: the host file's key.")
+    ] = "",
+    yes: Yes = False,
+    cluster: Cluster = "",
+    only: Only = None,
+    plan: Planned = False,
+    confirm: Protected = None,
+    reason: Reason = "",
+) -> int:
+    """Have KMS wrap each data key anew (ReEncrypt): under another key, or newer material of it.
+
+    \b
+    Examples:
+      kafkaops volume rewrap
+      kafkaops volume rewrap --key arn:aws:kms:eu-west-1:111122223333:key/0f0e...
+      kafkaops volume rewrap --cluster blue --yes
+    """
+    if cluster:
+        agreed = (yes, confirm, reason)
+        return _elsewhere("rewrap", cluster, only, names, agreed, key=key, plan=plan)
+    from kafkaops.volumes.rotating import rewrap as rewrapped
+
+    host, ground, specs = here(host_file, names)
+    _agree(f"This wraps the data key of {_of(specs)} anew.", f"node-{host.node}", yes)
+    return each(
+        specs,
+        lambda spec: rewrapped(ground, spec, key or spec.key),
+        lambda _: f"wrapped by {key or 'the key of the host file'}",
+    )
+
+
+@erase_app.command(cls=OpsCommand)
+def erase(name: One, host_file: HostFileAt = DEFAULT, confirm: Confirm = None) -> int:
+    """Wipe every keyslot, prove that the key opens nothing, delete the copies, zero the headers.
+
+    \b
+    Examples:
+      kafkaops volume close data-1 && kafkaops volume erase data-1
+      kafkaops volume erase data-1 --confirm kafkaops/prod/3/data-1
+    """
+    from kafkaops.volumes.erasing import erase as erased
+
+    _, ground, [spec] = here(host_file, [name])
+    consent.require(
+        consent.Tier.SEVERE,
+        f"This makes everything on {spec.device} unreadable for ever.",
+        name=spec.label,
+        yes=False,
+        confirm=confirm,
+    )
+    done = erased(ground, spec)
+    proof = "the key was tried and opens nothing" if done.proven else "there was no key to try"
+    emit(
+        {"volume": name, "proven": done.proven, "deleted": list(done.copies)},
+        Text(f"{name} is erased: {proof}; {len(done.copies)} copies deleted"),
+    )
+    return Exit.OK
+
+
+@header.command("header-backup", cls=OpsCommand)
+def header_backup(
+    names: Names = None,
+    host_file: HostFileAt = DEFAULT,
+    restore: Annotated[
+        str, typer.Option("--restore", metavar="URI", help="Write this copy back instead.")
+    ] = "",
+    confirm: Confirm = None,
+    cluster: Cluster = "",
+    only: Only = None,
+    yes: Yes = False,
+    reason: Reason = "",
+) -> int:
+    """Copy each LUKS header to S3; or write one copy back to the closed volume it came from.
+
+    \b
+    Examples:
+      kafkaops volume header-backup
+      kafkaops volume header-backup --cluster blue --yes
+      kafkaops volume header-backup data-1 --restore s3://keys/volumes/prod/3/data-1/...
+    """
+    from kafkaops.engine.errors import UsageFault
+    from kafkaops.volumes import headers
+
+    if cluster and restore:
+        raise UsageFault(
+            "KO-USAGE", "--restore writes to one volume of one host", hint="run it on that host"
+        )
+    if cluster:
+        return _elsewhere("header-backup", cluster, only, names, (yes, confirm, reason))
+    _, ground, specs = here(host_file, names)
+    if not restore:
+        return each(specs, lambda spec: headers.backup(ground, spec), str)
+    if len(specs) != 1:
+        raise UsageFault(
+            "KO-USAGE", "--restore writes to one volume", hint="name the volume before --restore"
+        )
+    [spec] = specs
+    consent.require(
+        consent.Tier.SEVERE,
+        f"This overwrites the LUKS header of {spec.device}.",
+        name=spec.label,
+        yes=False,
+        confirm=confirm,
+    )
+    headers.restore(ground, spec, restore)
+    emit({"volume": spec.name, "restored": restore}, Text(f"{spec.name}: the copy opens again"))
+    return Exit.OK
+
+
+def _renewed(
+    cluster: str,
+    only: list[str] | None,
+    names: list[str] | None,
+    agreed: tuple[bool, str | None, str],
+    plan: bool,
+    return_timeout: float,
+) -> int:
+    from kafkaops.cli import rolls
+    from kafkaops.cli.carry import Orders
+    from kafkaops.cli.job import Wish, colour_of
+    from kafkaops.engine.errors import UsageFault
+    from kafkaops.upgrade.rolling.choosing import Options
+
+    if not cluster or names:
+        raise UsageFault(
+            "KO-USAGE",
+            "--volume-key makes all volumes of a broker anew, through the cluster's gates",
+            hint="--cluster blue --volume-key, and no volume's name",
+        )
+    yes, confirm, reason = agreed
+    options = Options(
+        colour_of(cluster), tuple(only or ()), canary=False, return_timeout=return_timeout
+    )
+    orders = Orders(yes, confirm, None, reason)
+    return rolls.rolled(rolls.RENEWAL, options, Wish(plan, None, False), orders)
+
+
+def _elsewhere(
+    verb: str,
+    cluster: str,
+    only: list[str] | None,
+    names: list[str] | None,
+    agreed: tuple[bool, str | None, str],
+    *,
+    key: str = "",
+    plan: bool = False,
+) -> int:
+    from kafkaops.cli.carry import Orders
+    from kafkaops.cli.volume_cluster import work
+
+    yes, confirm, reason = agreed
+    orders = Orders(yes, confirm, None, reason)
+    return work(verb, cluster, only, names, orders, key=key, plan=plan)
+
+
+def _agree(what: str, name: str, yes: bool) -> None:
+    consent.require(consent.Tier.DISRUPTIVE, what, name=name, yes=yes, confirm=None)
+
+
+def _of(specs: tuple[object, ...]) -> str:
+    return "1 volume" if len(specs) == 1 else f"{len(specs)} volumes"
+
+
+def _turned(done: Rotated) -> str:
+    begun = "the rotation that was begun before is finished" if done.resumed else "a new key"
+    return f"{begun}: the old one opens nothing"

@@ -1,0 +1,65 @@
+"""A node's volumes made anew under a new volume key, while it is down: everything on them is
+erased, and replicated again.
+
+Invariant: nothing is erased that is not in sync elsewhere by fresh metadata; volumes that this run
+made are not erased again by a resume.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafkaops.engine.step import Blocked, Progress, State
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.volumes import inventory
+from kafkaops.volumes.cluster import guarding
+from kafkaops.volumes.cluster.on_host import typed
+
+
+class Renewed(NodeStep):
+    """Done when each volume of the node is mounted and has another key than before."""
+
+    def check(self, world: World) -> State:
+        if self.over(world, "up"):
+            return State.DONE
+        return State.TODO if self._left(world) else State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        if self.stop_state(world) is not State.DONE:
+            return Blocked("KO-NODE-RUNS", f"{self.name} still runs: its volumes are in use")
+        return guarding.blocked(self.cluster(world).topics().values(), self.node)
+
+    def act(self, world: World) -> None:
+        host, before = self.host(world), self.get(world, "keys")
+        if before is None:
+            before = {row["volume"]: row["key_id"] for row in self._rows(world)}
+            self.put(world, "keys", before)
+        labels = self._labels(world)
+        for name in self._left(world):
+            row = next(r for r in self._rows(world) if r["volume"] == name)
+            if not row["key_id"] or row["key_id"] == before[name]:
+                typed(host, "close", name)
+                typed(host, "erase", name, "--confirm", labels[name])
+            typed(host, "prepare", name, "--yes")
+
+    def progress(self, world: World) -> Progress | None:
+        names = self._labels(world)
+        return Progress(len(names) - len(self._left(world)), float(len(names)), "volumes")
+
+    def _left(self, world: World) -> list[str]:
+        before = self.get(world, "keys")
+        if before is None:
+            return list(self._labels(world))
+        rows = {r["volume"]: r for r in self._rows(world)}
+        return [n for n, key in before.items() if not rows[n]["good"] or rows[n]["key_id"] == key]
+
+    def _rows(self, world: World) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = typed(self.host(world), "status", "--local")["volumes"]
+        return rows
+
+    def _labels(self, world: World) -> dict[str, str]:
+        spec = self.cluster_spec(world)
+        own = next(h for h in spec.hosts if h.name == self.name)
+        found = inventory.host_file(spec, own, world.config.aws, broker=True)
+        return {volume.name: volume.label for volume in found.volumes}

@@ -1,0 +1,57 @@
+"""A command of the host module, typed on its host; its JSON document, or its error as ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kafkaops.engine.errors import Exit, StepFailed
+from kafkaops.ports.host import Host
+from kafkaops.volumes.module import COMMAND
+
+TIMEOUT = 300.0
+"""Seconds: a format, a file system and what KMS makes one wait for."""
+NOT_FOUND = (126, 127)
+
+
+def typed(host: Host, *argv: str, timeout: float = TIMEOUT) -> dict[str, Any]:
+    """The document of `kafkaops volume ARGV -o json` on this host. StepFailed with the host's own
+    code, words and hint; KO-VOLUME-NO-MODULE where the module is not there."""
+    ran = host.run([host.where(COMMAND), "volume", *argv, "-o", "json"], timeout=timeout)
+    if ran.code in NOT_FOUND:
+        raise StepFailed(
+            "KO-VOLUME-NO-MODULE",
+            f"the host module is not on {host.name}",
+            where=host.name,
+            hint="kafkaops volume install --cluster blue",
+        )
+    try:
+        document: dict[str, Any] = json.loads(ran.out)
+    except ValueError:
+        said = (ran.err or ran.out).strip().splitlines()
+        raise StepFailed(
+            "KO-VOLUME-HOST",
+            f"`kafkaops volume {' '.join(argv)}` on {host.name} ended with {ran.code}"
+            + (f": {said[-1]}" if said else ""),
+            where=host.name,
+        ) from None
+    if ran.code != int(Exit.OK):
+        raise _failed(host, document, ran.code)
+    return document
+
+
+def _failed(host: Host, document: dict[str, Any], code: int) -> StepFailed:
+    error = document.get("error") or next(
+        (
+            {"code": row["ended"], "message": row["what"], "hint": row.get("hint", "")}
+            for row in document.get("volumes", ())
+            if row.get("ended", "done") != "done"
+        ),
+        {"code": "KO-VOLUME-HOST", "message": f"it ended with {code}", "hint": ""},
+    )
+    return StepFailed(
+        str(error["code"]),
+        str(error["message"]),
+        where=host.name,
+        hint=f"on {host.name}: {error['hint']}" if error.get("hint") else "",
+    )

@@ -1,0 +1,188 @@
+"""One step on one host: the module, a file, the units, or a command of the module.
+
+`spec.args`: `cluster` (colour), `host`, `node`, `broker`, and what each class names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.step import Blocked, Spec, State
+from kafkaops.ports.host import Host
+from kafkaops.ports.world import World
+from kafkaops.volumes.cluster import guarding
+from kafkaops.volumes.cluster.on_host import typed
+from kafkaops.volumes.module import CURRENT, HOME
+
+
+@dataclass(frozen=True)
+class HostStep:
+    spec: Spec
+
+    @property
+    def name(self) -> str:
+        return str(self.spec.args["host"])
+
+    def host(self, world: World) -> Host:
+        return world.hosts[self.name]
+
+    def safe(self, world: World) -> Blocked | None:
+        return None
+
+    def undo(self, world: World) -> None:
+        """Nothing to bring back, unless a step says otherwise."""
+
+    def put(self, world: World, value: Any) -> None:
+        world.facts.put(f"volumes.{self.spec.id}", value)
+
+    def got(self, world: World) -> Any | None:
+        return world.facts.get(f"volumes.{self.spec.id}")
+
+
+class ModuleThere(HostStep):
+    """`module` is the directory's name, `file` its tarball here, `sha512` its digest."""
+
+    def check(self, world: World) -> State:
+        there = self.host(world).link(CURRENT) == self.spec.args["module"]
+        return State.DONE if there else State.TODO
+
+    def act(self, world: World) -> None:
+        host, name = self.host(world), str(self.spec.args["module"])
+        source = Path(str(self.spec.args["file"]))
+        if not source.exists():
+            raise ConfigError(
+                "KO-MODULE-GONE",
+                f"{source}, packed when this was planned, is gone",
+                where=self.name,
+                hint="plan again: kafkaops volume install",
+            )
+        if self.got(world) is None:
+            self.put(world, {"link": host.link(CURRENT)})
+        tarball = f"{HOME}/{name}.tar.gz"
+        host.upload(tarball, source, sha512=str(self.spec.args["sha512"]))
+        host.unpack(tarball, f"{HOME}/{name}")
+        host.remove(tarball)
+        host.switch(CURRENT, name)
+
+    def undo(self, world: World) -> None:
+        kept = self.got(world)
+        if kept is None:
+            return
+        host = self.host(world)
+        if kept["link"] is None:
+            host.remove(CURRENT)
+        else:
+            host.switch(CURRENT, str(kept["link"]))
+
+
+class FileThere(HostStep):
+    """`path`, `text`, `mode`."""
+
+    def check(self, world: World) -> State:
+        found = self.host(world).read(str(self.spec.args["path"]))
+        return State.DONE if found == str(self.spec.args["text"]).encode() else State.TODO
+
+    def act(self, world: World) -> None:
+        host, path = self.host(world), str(self.spec.args["path"])
+        if self.got(world) is None:
+            before = host.read(path)
+            self.put(world, {"text": None if before is None else before.decode()})
+        host.put(path, str(self.spec.args["text"]).encode(), mode=int(self.spec.args["mode"]))
+
+    def undo(self, world: World) -> None:
+        kept = self.got(world)
+        if kept is None:
+            return
+        host, path = self.host(world), str(self.spec.args["path"])
+        if kept["text"] is None:
+            host.remove(path)
+        else:
+            host.put(path, str(kept["text"]).encode(), mode=int(self.spec.args["mode"]))
+
+
+class UnitsEnabled(HostStep):
+    """`units`, each with its kind. Nothing is started."""
+
+    def check(self, world: World) -> State:
+        host = self.host(world)
+        found = [host.unit(str(name)) for name in self.spec.args["units"]]
+        return State.DONE if all(u.enabled and not u.stale for u in found) else State.TODO
+
+    def act(self, world: World) -> None:
+        host = self.host(world)
+        host.units_reload()
+        for name in self.spec.args["units"]:
+            host.unit_enable(str(name))
+
+    def undo(self, world: World) -> None:
+        host = self.host(world)
+        for name in self.spec.args["units"]:
+            host.unit_enable(str(name), on=False)
+
+
+class Prepared(HostStep):
+    """`volumes` are mounted and sound; `labels` of them, which a controller's disk takes."""
+
+    def check(self, world: World) -> State:
+        names = [str(name) for name in self.spec.args["volumes"]]
+        rows = typed(self.host(world), "status", *names, "--local")["volumes"]
+        return State.DONE if all(row["good"] for row in rows) else State.TODO
+
+    def safe(self, world: World) -> Blocked | None:
+        if not self.spec.args["broker"]:
+            return None
+        cluster = world.clusters[str(self.spec.args["cluster"])]
+        return guarding.blocked(cluster.topics().values(), int(self.spec.args["node"]))
+
+    def act(self, world: World) -> None:
+        for name, label in zip(self.spec.args["volumes"], self.spec.args["labels"], strict=True):
+            agreed = ["--yes"] if self.spec.args["broker"] else ["--confirm", str(label)]
+            typed(self.host(world), "prepare", str(name), *agreed)
+
+
+class Typed(HostStep):
+    """`argv` typed on the host once; what it does twice does no harm."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self.got(world) is None else State.DONE
+
+    def act(self, world: World) -> None:
+        told = typed(self.host(world), *map(str, self.spec.args["argv"]))
+        self.put(world, {"volumes": told.get("volumes", [])})
+
+
+class Rotated(HostStep):
+    """`volumes` have another data key than when this step began, and no rotation is under way."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if self._left(world) else State.DONE
+
+    def act(self, world: World) -> None:
+        if self.got(world) is None:
+            self.put(world, {r["volume"]: r["key_id"] for r in self._rows(world)})
+        typed(self.host(world), "rotate", *self._left(world), "--yes")
+
+    def _left(self, world: World) -> list[str]:
+        names = [str(name) for name in self.spec.args["volumes"]]
+        before = self.got(world)
+        if before is None:
+            return names
+        rows = {r["volume"]: r for r in self._rows(world)}
+        return [n for n in names if rows[n]["key_id"] == before[n] or rows[n]["rotating"]]
+
+    def _rows(self, world: World) -> list[dict[str, Any]]:
+        names = [str(name) for name in self.spec.args["volumes"]]
+        rows: list[dict[str, Any]] = typed(self.host(world), "status", *names, "--local")["volumes"]
+        return rows
+
+
+class Mounted(Typed):
+    """Unlocked and mounted, wherever it was not."""
+
+    def check(self, world: World) -> State:
+        names = [str(name) for name in self.spec.args["volumes"]]
+        rows = typed(self.host(world), "status", *names, "--local")["volumes"]
+        return State.DONE if all(row["good"] for row in rows) else State.TODO

@@ -1,0 +1,27 @@
+"""What work on the volumes of a cluster is planned from: its id and its brokers."""
+
+from __future__ import annotations
+
+from kafkaops.engine.step import Plan
+from kafkaops.ports.world import World
+from kafkaops.volumes.cluster import planner
+from kafkaops.volumes.cluster.asking import Asked
+from kafkaops.volumes.cluster.planner import Packed
+
+
+def plan(world: World, asked: Asked, packed: Packed | None, run: str) -> Plan:
+    seen, brokers = look(world, asked)
+    kraft = world.clusters[asked.cluster].snapshot(full=False).quorum is not None
+    now = world.clock.wall()
+    return planner.plan(
+        world.config, asked, seen, brokers, packed, kraft=kraft, id=run, created=now
+    )
+
+
+def look(world: World, asked: Asked) -> tuple[str, frozenset[int]]:
+    """The cluster's id and the ids of its brokers, those included that are down but hold a
+    replica: a broker whose disk was lost is not up."""
+    cluster = world.clusters[asked.cluster]
+    topics = cluster.topics()
+    holders = {r for t in topics.values() for p in t.partitions for r in p.replicas}
+    return cluster.cluster_id(), frozenset(holders | set(cluster.brokers_up()))

@@ -1,0 +1,114 @@
+"""Volumes of a whole cluster: installed, prepared and rotated, killed at every call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kafkaops.engine.errors import OpsError
+from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.world import World
+from kafkaops.volumes.cluster.asking import BACKUP, INSTALL, MOUNT, PREPARE, REWRAP, ROTATE, Asked
+from kafkaops.volumes.cluster.planner import Packed
+from kafkaops.volumes.module import CURRENT
+from tests.crash.engine_harness import Scene, sweep
+from tests.crash.volumes_scene import Volumes, _digest, hosts_file
+from tests.unit.volumes.fake_disks import OTHER_ARN
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Packed:
+    file = tmp_path / "module.tar.gz"
+    file.write_bytes(b"a module")
+    return Packed("kafkaops-1-0a", str(file), _digest(file))
+
+
+def rollback(runner: Runner[World]) -> RunResult:
+    return runner.rollback()
+
+
+def test_an_install_puts_module_file_and_units_and_can_be_taken_back(packed: Packed) -> None:
+    world = Volumes(Asked(INSTALL, "blue"), packed)
+    before = world.state()
+    scene = world.scene()
+    scene.play()
+    for name, host in world.hosts.items():
+        assert host.links[CURRENT] == packed.name, name
+        assert f"{CURRENT}.tar.gz" not in host.files
+        assert hosts_file(host).node == int(name.rpartition("-")[2])
+        assert hosts_file(host).broker is (name != "blue-100")
+        assert "kafkaops-volume@data-1.service" in host.enabled
+        assert host.stage.disks.formats == 0, "an install formats nothing"
+    scene.operate = rollback
+    scene.process()
+    assert world.state() == before
+
+
+def test_an_install_killed_anywhere_ends_the_same(packed: Packed) -> None:
+    def make() -> Scene[World]:
+        return Volumes(Asked(INSTALL, "blue", ("blue-1",)), packed).scene()
+
+    assert sweep(make, reads=False).verdict().killed > 20
+
+
+def test_blank_disks_are_made_one_host_after_another_controllers_last() -> None:
+    world = Volumes(Asked(PREPARE, "blue"))
+    scene = world.scene()
+    assert [spec.args["host"] for spec in scene.plan.specs][-1] == "blue-100"
+    scene.play()
+    assert all(h.stage.disks.facts.at is not None for h in world.hosts.values())
+    assert ("prepare", "data-1", "--yes", "-o", "json") in world.hosts["blue-1"].typed
+    label = world.hosts["blue-100"].cli.spec.label
+    assert ("prepare", "data-1", "--confirm", label, "-o", "json") in world.hosts["blue-100"].typed
+
+
+@pytest.mark.parametrize("verb", [PREPARE, ROTATE, REWRAP, BACKUP, MOUNT])
+def test_killed_anywhere_each_volume_opens_and_none_is_made_twice(verb: str) -> None:
+    def make() -> Scene[World]:
+        world = Volumes(Asked(verb, "blue", ("blue-1", "blue-100"), key=_key(verb)))
+        if verb != PREPARE:
+            world.prepared()
+        if verb == MOUNT:
+            for host in world.hosts.values():
+                host.stage.disks.reboot()
+        return world.scene()
+
+    assert sweep(make, reads=False).verdict().killed >= 8
+
+
+def _key(verb: str) -> str:
+    return OTHER_ARN if verb == REWRAP else ""
+
+
+def test_the_only_in_sync_replica_is_not_made_anew() -> None:
+    world = Volumes(Asked(PREPARE, "blue", ("blue-1",)))
+    world.cluster.topic("lonely", [(2,), (1,)], 1)
+    scene = world.scene()
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    assert "lonely-1" in caught.value.message
+    assert world.hosts["blue-1"].stage.disks.formats == 0
+
+
+def test_a_refusal_of_the_host_is_told_with_its_code_and_hint() -> None:
+    world = Volumes(Asked(ROTATE, "blue", ("blue-2",)))
+    with pytest.raises(OpsError) as caught:
+        world.scene().process()
+    assert caught.value.code == "KO-VOLUME-BLANK"
+    assert caught.value.where == "blue-2"
+    assert "on blue-2: kafkaops volume prepare data-1" in caught.value.hint
+
+
+def test_a_host_without_the_module_is_named() -> None:
+    world = Volumes(Asked(MOUNT, "blue", ("blue-2",)))
+    world.hosts["blue-2"].module = False
+    with pytest.raises(OpsError, match="not on blue-2"):
+        world.scene().process()
+
+
+def test_an_unknown_host_or_volume_is_refused_before_anything() -> None:
+    with pytest.raises(OpsError, match="no host 'blue-9'"):
+        Volumes(Asked(MOUNT, "blue", ("blue-9",))).plan()
+    with pytest.raises(OpsError, match="no volume 'data-9'"):
+        Volumes(Asked(MOUNT, "blue", (), ("data-9",))).plan()
