@@ -89,5 +89,6 @@ def _claims(colour: str) -> list[tuple[Any, dict[Any, tuple[int, ...]]]]:
         if plan.snapshot["options"]["cluster"] == colour:
             sets = applying.throttles_of(plan) or (Throttles(), Throttles())
             to = {m.tp: m.after for m in applying.moves_of(plan)}
-            found.append((Claim(one.id, *sets), to))
+            rates = kept.run(one.id).facts().get(applying.rates_fact(plan.operation)) or ()
+            found.append((Claim(one.id, *sets, tuple(map(str, rates))), to))
     return found

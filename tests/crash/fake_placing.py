@@ -71,6 +71,21 @@ class PlacingCluster:
             tp = TopicPartition(name, i)
             self.parts[tp] = Part(tuple(row), tuple(row), row[0], whole, dict.fromkeys(row, whole))
 
+    def come_back(self, broker: int, rack: str | None) -> None:
+        """With all that it had, in sync at once."""
+        self.racks[broker] = rack
+        for tp, part in self.parts.items():
+            if broker in part.replicas and broker not in part.isr:
+                self.parts[tp] = replace(part, isr=(*part.isr, broker))
+
+    def die(self, broker: int) -> None:
+        """It goes at once: out of every ISR, and others lead what it led."""
+        del self.racks[broker]
+        for tp, part in self.parts.items():
+            isr = tuple(b for b in part.isr if b != broker)
+            leader = part.leader if part.leader != broker else next(iter(isr), -1)
+            self.parts[tp] = replace(part, isr=isr, leader=leader)
+
     # what happens by itself
 
     def tick(self) -> None:

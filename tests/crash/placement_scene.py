@@ -44,8 +44,12 @@ GOALS = ((4, 2, 1), (5, 3, 1), (3, 1, 5), (2, 1, 3), (2, 3, 1, 4), (3, 1))
 RATE = 80 * MIB
 PRIOR = {
     "topics": {"orders": {"leader.replication.throttled.replicas": "9:1"}},
-    "brokers": {1: {"leader.replication.throttled.rate": "12345"}},
+    "brokers": {
+        1: {"leader.replication.throttled.rate": "12345"},
+        2: {"follower.replication.throttled.rate": "777"},
+    },
 }
+"""What an operator had set: on the way there broker 2 only sends, on the way back it receives."""
 SEED = 5
 ORDERS = [f"orders-{i}" for i in range(6)]
 PROTOCOLS: dict[str, type[Any]] = {"clusters": Cluster, "facts": Facts}

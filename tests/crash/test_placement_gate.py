@@ -131,7 +131,7 @@ def test_a_broker_that_is_down_in_the_end_is_told_and_passed_over() -> None:
     assert any("broker 4 is down" in line for line in scene.said)
     scene.cluster.racks[4] = gone
     assert scene.throttles()["topics"] == PRIOR["topics"]
-    assert set(scene.throttles()["brokers"]) == {1, 4}
+    assert set(scene.throttles()["brokers"]) == {1, 2, 4}
 
 
 def test_a_cancel_of_many_takes_more_than_one_request() -> None:

@@ -10,11 +10,12 @@ from kafkaops.placement.applying.throttle import RATES, Throttles
 
 @dataclass(frozen=True)
 class Claim:
-    """What a run set, and what was set before it."""
+    """What a run set, and what was set before it; `rates` are the values that it tuned to."""
 
     run: str
     ours: Throttles
     before: Throttles
+    rates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Held:
 
 
 def held(now: Throttles, claims: Iterable[Claim]) -> tuple[Held, ...]:
-    """Every throttle of brokers and topics. A run owns a rate that it set where none, or another,
-    was before; and a list that has replicas of its own in it."""
+    """Every throttle of brokers and topics. A run owns a rate of a value that it set, where none or
+    another was before; and a list that has replicas of its own in it."""
     runs = tuple(claims)
     found: list[Held] = []
     for broker, own in sorted(now.brokers.items()):
@@ -48,7 +49,8 @@ def held(now: Throttles, claims: Iterable[Claim]) -> tuple[Held, ...]:
 def _rate_of(claim: Claim, broker: int, name: str, value: str) -> bool:
     mine = claim.ours.brokers.get(broker, {})
     before = claim.before.brokers.get(broker, {}).get(name)
-    return name in RATES and name in mine and value != before
+    ours = name in RATES and name in mine and value in (mine[name], *claim.rates)
+    return ours and value != before
 
 
 def _list_of(claim: Claim, topic: str, name: str, value: str) -> bool:

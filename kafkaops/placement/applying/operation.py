@@ -17,7 +17,6 @@ from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
 from kafkaops.placement.applying import dirs_moving, spec_args, survey, throttling
-from kafkaops.placement.applying import planner as applying
 from kafkaops.placement.applying.calling_off import CalledOff, call_off
 from kafkaops.placement.applying.planner import BACK, OPERATION, Options
 from kafkaops.placement.applying.registry import REGISTRY
@@ -110,11 +109,9 @@ def _called_off(conduct: Conduct, plan: Plan, past: History) -> CalledOff:
 
 
 def _throttles_back(world: World, plan: Plan) -> None:
-    sets = applying.throttles_of(plan)
-    if sets is not None:
-        cluster = world.clusters[Options.of(plan.snapshot["options"]).cluster]
-        for line in throttling.give_back(cluster, *sets):
-            world.say(line)
+    for spec in plan.specs:
+        if spec.kind == "throttled":
+            throttling.Throttled(spec).give_back(world)
 
 
 def _tell(world: World, found: CalledOff) -> None:

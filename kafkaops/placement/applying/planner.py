@@ -83,8 +83,9 @@ def plan(
     """GuardRefused where no schedule does it (see `waves.schedule`)."""
     made = waves.schedule(moves, dirs, options.limits(ground.rate), ground.setting)
     ours = None
-    if ground.rate is not None and any(w.copied for w in made):
+    if ground.rate is not None and (dirs or any(m.adding for m in moves)):
         ours = throttle.wanted(moves, dirs, ground.rate, ground.before)
+        ours = throttle.of_those(ours, ground.before)
     snapshot = snapshot_of(moves, options, ground)
     return Plan(
         id=id,
@@ -137,6 +138,12 @@ def throttles_of(plan: Plan) -> tuple[Throttles, Throttles] | None:
     return None
 
 
+def rates_fact(operation: str) -> str:
+    """The fact that holds the rates to which the copies of an operation were tuned, last one last;
+    its way back has its own."""
+    return f"{operation}.rates"
+
+
 def _specs(
     made: Sequence[Wave],
     ours: Throttles | None,
@@ -149,7 +156,7 @@ def _specs(
     if ours is not None:
         before = _of(ground.before, ours)
         sets = {**where, "ours": ours.to_json(), "before": before.to_json()}
-        sets["over"] = f"{operation}.unthrottled"
+        sets |= {"over": f"{operation}.unthrottled", "rates": rates_fact(operation)}
         yield Spec(
             id="throttle",
             kind="throttled",

@@ -12,7 +12,7 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState, LogDir
 from kafkaops.model.partition import Partition, TopicPartition
-from kafkaops.placement.applying import dirs_moving, gate, throttling, tuning
+from kafkaops.placement.applying import dirs_moving, gate, throttle, throttling, tuning
 from kafkaops.placement.applying import planner as applying
 from kafkaops.placement.applying.planner import Ground, Options
 from kafkaops.placement.applying.standing import Stand, partitions, stands, strangeness
@@ -158,7 +158,9 @@ def way_back(world: World, plan: Plan) -> Plan:
     ground = look(world, back, dirs, options)
     sets = applying.throttles_of(plan)
     if sets is not None:  # a broker that was down when they were given back still has ours
-        ground = replace(ground, before=sets[1].over(ground.before))
+        ground = replace(
+            ground, before=throttle.restored(ground.before, *sets, _rates(world, plan))
+        )
     return applying.plan(
         back,
         dirs,
@@ -170,6 +172,11 @@ def way_back(world: World, plan: Plan) -> Plan:
         created=world.clock.wall(),
         operation=applying.BACK,
     )
+
+
+def _rates(world: World, plan: Plan) -> tuple[str, ...]:
+    """To which rates its copies were tuned."""
+    return tuple(map(str, world.facts.get(applying.rates_fact(plan.operation)) or ()))
 
 
 def _arrived(cluster: Cluster, plan: Plan) -> list[DirMove]:

@@ -1,12 +1,13 @@
 """Replication throttles: what to set over what is there, and how to give it back. Pure.
 
 Invariant: what somebody else set is never narrowed: a list is only added to, `*` stays `*`, and
-what is taken away in the end is what was added here, no more.
+what is taken away in the end is what was added here, no more. A rate is told by its value: one that
+nobody here set is an operator's, and stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,10 +38,6 @@ class Throttles:
             "brokers": {str(b): dict(own) for b, own in sorted(self.brokers.items())},
             "topics": {t: dict(own) for t, own in sorted(self.topics.items())},
         }
-
-    def over(self, other: Throttles) -> Throttles:
-        """These, and the other's where there are none."""
-        return Throttles({**other.brokers, **self.brokers}, {**other.topics, **self.topics})
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Throttles:
@@ -111,16 +108,29 @@ def missing(now: Throttles, wish: Throttles) -> Throttles:
     )
 
 
+def of_those(ours: Throttles, before: Throttles) -> Throttles:
+    """Ours on the brokers of which it is known what was set before: whatever a broker that is down
+    holds could not be given back."""
+    brokers = {b: own for b, own in ours.brokers.items() if b in before.brokers}
+    return Throttles(brokers, ours.topics)
+
+
+Change = tuple[dict[int, dict[str, str | None]], dict[str, dict[str, str | None]]]
+"""What to change of brokers and topics; None deletes."""
+
+
 def given_back(
-    now: Throttles, ours: Throttles, before: Throttles
-) -> tuple[dict[int, dict[str, str | None]], dict[str, dict[str, str | None]]]:
-    """What to change so that all is as it was before (None: delete), on what `now` knows; nothing
-    where it is so. A list that somebody changed meanwhile loses what is ours and nothing else."""
+    now: Throttles, ours: Throttles, before: Throttles, rates: Collection[str] = ()
+) -> Change:
+    """What to change so that nothing of ours is left, on what `now` knows; nothing where it is so.
+    `rates` are the values that were set since, besides those of `ours`. A rate that somebody else
+    set meanwhile stays, and a list loses what is ours and nothing else."""
     brokers: dict[int, dict[str, str | None]] = {}
     for broker, own in ours.brokers.items():
-        for name in own:
+        for name, value in own.items():
+            held = now.brokers.get(broker, {}).get(name)
             old = before.brokers.get(broker, {}).get(name)
-            if broker in now.brokers and now.brokers[broker].get(name) != old:
+            if held != old and held in (value, *rates):
                 brokers.setdefault(broker, {})[name] = old
     topics: dict[str, dict[str, str | None]] = {}
     for topic, own in ours.topics.items():
@@ -133,6 +143,37 @@ def given_back(
             if back != held:
                 topics.setdefault(topic, {})[name] = back
     return brokers, topics
+
+
+def others(
+    now: Throttles, ours: Throttles, before: Throttles, rates: Collection[str] = ()
+) -> dict[int, dict[str, str | None]]:
+    """Rates that are neither ours nor as they were before: somebody set them meanwhile (None:
+    deleted)."""
+    found: dict[int, dict[str, str | None]] = {}
+    for broker, own in ours.brokers.items():
+        for name, value in own.items():
+            held = now.brokers.get(broker, {}).get(name)
+            old = before.brokers.get(broker, {}).get(name)
+            if broker in now.brokers and held not in (old, value, *rates):
+                found.setdefault(broker, {})[name] = held
+    return found
+
+
+def restored(
+    now: Throttles, ours: Throttles, before: Throttles, rates: Collection[str] = ()
+) -> Throttles:
+    """What is set now, as it is once ours is given back: what a broker that was down then still has
+    of ours is not taken for an operator's."""
+    brokers, topics = given_back(now, ours, before, rates)
+    return Throttles(
+        {b: _changed(own, brokers.get(b, {})) for b, own in now.brokers.items()},
+        {t: _changed(own, topics.get(t, {})) for t, own in now.topics.items()},
+    )
+
+
+def _changed(own: Own, change: Mapping[str, str | None]) -> dict[str, str]:
+    return {n: v for n, v in {**own, **change}.items() if v is not None}
 
 
 def _without(held: str | None, ours: str, before: str | None) -> str | None:

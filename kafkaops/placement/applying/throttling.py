@@ -12,18 +12,16 @@ from functools import cached_property
 
 from kafkaops.engine.step import Blocked, Spec, State
 from kafkaops.placement.applying import throttle
-from kafkaops.placement.applying.throttle import LEADER_RATE, LISTS, RATES, Throttles
+from kafkaops.placement.applying.throttle import LEADER_RATE, LISTS, RATES, Change, Throttles
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
-
-TUNED = "placement.rate"
-"""The fact that tells the rate, where it is no longer the plan's."""
 
 
 @dataclass(frozen=True)
 class Throttling:
-    """`spec.args`: `cluster` (colour), `ours` and `before` (`Throttles` as JSON), and `over`, the
-    fact that the moves have ended: no resume throttles them again."""
+    """`spec.args`: `cluster` (colour), `ours` and `before` (`Throttles` as JSON), `over`, the fact
+    that the moves have ended: no resume throttles them again, and `rates`, the fact that tells to
+    which rates they were tuned."""
 
     spec: Spec
 
@@ -38,10 +36,36 @@ class Throttling:
     def cluster(self, world: World) -> Cluster:
         return world.clusters[str(self.spec.args["cluster"])]
 
+    def rates(self, world: World) -> tuple[str, ...]:
+        """The values that were set since, where the rate is tuned."""
+        return tuple(map(str, world.facts.get(str(self.spec.args["rates"])) or ()))
+
     def wish(self, world: World) -> Throttles:
         """Ours, at the rate of now."""
-        tuned = world.facts.get(TUNED)
-        return self.ours if tuned is None else at_rate(self.ours, tuned)
+        tuned = self.rates(world)
+        return at_rate(self.ours, tuned[-1]) if tuned else self.ours
+
+    def back(self, world: World) -> Change:
+        """What is left to give back."""
+        now = read(self.cluster(world), self.ours)
+        return throttle.given_back(now, self.ours, self.before, self.rates(world))
+
+    def give_back(self, world: World) -> None:
+        """As it was before; says what could not be reached and what is somebody else's now. May be
+        repeated."""
+        now, rates = read(self.cluster(world), self.ours), self.rates(world)
+        known = (now, self.ours, self.before, rates)
+        change(self.cluster(world), *throttle.given_back(*known))
+        for broker, own in throttle.others(*known).items():
+            for name, value in own.items():
+                words = "is not set any more" if value is None else f"is {value} now"
+                world.say(f"broker {broker}: {name} {words}, by somebody else: it is left so")
+        away = sorted(set(self.ours.brokers) - set(now.brokers))
+        if away:
+            world.say(
+                f"broker {', '.join(map(str, away))} is down: {LEADER_RATE} and the like stay set"
+                " on it; kafkaops placement status shows them once it is up"
+            )
 
     def safe(self, world: World) -> Blocked | None:
         return None
@@ -61,20 +85,20 @@ class Throttled(Throttling):
         change(self.cluster(world), todo.brokers, todo.topics)
 
     def undo(self, world: World) -> None:
-        give_back(self.cluster(world), self.ours, self.before)
+        self.give_back(world)
 
 
 class Unthrottled(Throttling):
-    """Done when all that is up, and there, is as it was before."""
+    """Done when nothing of ours is left on all that is up, and there, and it is known that it is
+    over."""
 
     def check(self, world: World) -> State:
-        back = throttle.given_back(read(self.cluster(world), self.ours), self.ours, self.before)
-        return State.TODO if any(back) else State.DONE
+        over = world.facts.get(str(self.spec.args["over"]))
+        return State.DONE if over and not any(self.back(world)) else State.TODO
 
     def act(self, world: World) -> None:
         world.facts.put(str(self.spec.args["over"]), True)
-        for line in give_back(self.cluster(world), self.ours, self.before):
-            world.say(line)
+        self.give_back(world)
 
     def undo(self, world: World) -> None:
         """The way back sets its own."""
@@ -100,20 +124,7 @@ def change(
         cluster.alter_broker_configs(brokers)
 
 
-def give_back(cluster: Cluster, ours: Throttles, before: Throttles) -> list[str]:
-    """As it was before; what could not be reached, in words. May be repeated."""
-    now = read(cluster, ours)
-    change(cluster, *throttle.given_back(now, ours, before))
-    away = sorted(set(ours.brokers) - set(now.brokers))
-    if not away:
-        return []
-    return [
-        f"broker {', '.join(map(str, away))} is down: {LEADER_RATE} and the like stay set on it;"
-        " kafkaops placement status shows them once it is up"
-    ]
-
-
-def at_rate(ours: Throttles, rate: int) -> Throttles:
+def at_rate(ours: Throttles, rate: str) -> Throttles:
     """The same brokers and replicas at another rate."""
-    brokers = {b: dict.fromkeys(own, str(rate)) for b, own in ours.brokers.items()}
+    brokers = {b: dict.fromkeys(own, rate) for b, own in ours.brokers.items()}
     return Throttles(brokers, ours.topics)

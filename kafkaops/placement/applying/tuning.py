@@ -15,7 +15,6 @@ from kafkaops.model.partition import Partition, TopicPartition
 from kafkaops.placement.applying import rates, throttle
 from kafkaops.placement.applying.standing import partitions
 from kafkaops.placement.applying.throttle import RATES, Throttles
-from kafkaops.placement.applying.throttling import TUNED
 from kafkaops.placement.applying.waves import Kind, Setting, Wave, loads
 from kafkaops.placement.moves import Move
 from kafkaops.ports.cluster import Cluster
@@ -33,6 +32,7 @@ WINDOW = 3.0
 CHANGE = 0.1
 """The part by which a rate must differ to be set anew."""
 AT = "placement.measured"
+FACT = "placement.rates"
 
 
 def written(
@@ -98,10 +98,10 @@ def retune(world: World, cluster: Cluster, moves: Sequence[Move], link: int) -> 
     rate = spared(link, brokers, held.values(), incoming)
     wave = loads(Wave(Kind.COPY, tuple(moves)), Setting(incoming=incoming))
     rate = max(rate, *(int(1.25 * needs) for _, needs in wave.values()), 0)
-    known = world.facts.get(TUNED)
-    if known is not None and abs(rate - known) <= CHANGE * known:
+    known = list(world.facts.get(FACT) or ())
+    if known and abs(rate - known[-1]) <= CHANGE * known[-1]:
         return
-    world.facts.put(TUNED, rate)
+    world.facts.put(FACT, [*known, rate])
     up = cluster.own_broker_configs(tuple(brokers), RATES)
     wanted = {b: dict.fromkeys(own, str(rate)) for b, own in brokers.items() if b in up}
     cluster.alter_broker_configs(wanted)

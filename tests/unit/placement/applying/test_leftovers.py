@@ -24,5 +24,11 @@ def test_what_was_given_back_is_nobodys_of_ours() -> None:
     assert [h.run for h in held(now, [CLAIM])] == ["", ""]
 
 
+def test_a_rate_of_another_value_is_somebody_elses() -> None:
+    assert held(Throttles({1: {LEADER_RATE: "81"}}), [CLAIM])[0].run == ""
+    tuned = Claim("run-1", OURS, BEFORE, ("70", "81"))
+    assert held(Throttles({1: {LEADER_RATE: "81"}}), [tuned])[0].run == "run-1"
+
+
 def test_everything_throttled_is_not_what_a_run_set() -> None:
     assert held(Throttles({}, {"t": {LEADER_LIST: "*"}}), [CLAIM])[0].run == ""

@@ -121,6 +121,27 @@ def test_what_somebody_added_meanwhile_stays() -> None:
     assert topics == {"t": {LEADER_LIST: "7:7,9:9"}}
 
 
+def test_a_rate_that_nobody_here_set_stays() -> None:
+    before = Throttles({1: {LEADER_RATE: "5"}})
+    wish = Throttles({1: {LEADER_RATE: "80"}, 2: {FOLLOWER_RATE: "80"}})
+    now = Throttles({1: {LEADER_RATE: "7"}, 2: {FOLLOWER_RATE: "90"}})
+    assert throttle.given_back(now, wish, before) == ({}, {})
+    assert throttle.others(now, wish, before) == {1: {LEADER_RATE: "7"}, 2: {FOLLOWER_RATE: "90"}}
+    tuned = throttle.given_back(now, wish, before, ["90"])
+    assert tuned == ({2: {FOLLOWER_RATE: None}}, {})
+    assert throttle.others(now, wish, before, ["90"]) == {1: {LEADER_RATE: "7"}}
+    gone = Throttles({1: {}, 2: {}})
+    assert throttle.given_back(gone, wish, before) == ({}, {})
+    assert throttle.others(gone, wish, before) == {1: {LEADER_RATE: None}}
+
+
+def test_what_is_left_of_ours_is_not_taken_for_an_operators() -> None:
+    before = Throttles({1: {LEADER_RATE: "5", FOLLOWER_RATE: "6"}, 2: {}})
+    wish = Throttles({1: {LEADER_RATE: "80"}, 2: {FOLLOWER_RATE: "80"}})
+    now = Throttles({1: {LEADER_RATE: "80", FOLLOWER_RATE: "6"}, 2: {FOLLOWER_RATE: "80"}})
+    assert throttle.restored(now, wish, before) == before
+
+
 def test_what_is_down_or_gone_is_passed_over() -> None:
     wish = throttle.wanted([MOVE], [], 80, Throttles())
     now = Throttles({1: {}}, {})
