@@ -1,9 +1,10 @@
 """A cluster whose partitions move from broker to broker as time goes by, stricter than Kafka.
 
-A copy takes as long as its bytes do, the controller knows of a change at once and the brokers a
-moment later, a cancel brings back the brokers and not their order, and a request of more than
-10,000 partitions is refused. An observer of its own looks at every half second: records that only
-lost replicas held, a full disk, a copy that nothing throttles, are faults.
+A copy takes as long as its bytes do, and a move ends when all that it leaves is in sync, the
+replicas that stay as well (Kafka's PartitionReassignmentReplicas). The controller knows of a change
+at once and the brokers a moment later, a cancel brings back the brokers and not their order, and a
+request of more than 10,000 partitions is refused. An observer of its own looks at every half
+second: records that only lost replicas held, a full disk, a copy that nothing throttles: faults.
 """
 
 from __future__ import annotations
@@ -111,9 +112,9 @@ class PlacingCluster:
                 sizes[broker] = min(part.whole, sizes.get(broker, 0) + int(self.speed * STEP))
                 if sizes[broker] >= part.whole:
                     isr.append(broker)
-        if not set(part.adding) <= set(isr):
-            return replace(part, sizes=sizes, isr=tuple(isr))
         target = tuple(b for b in part.replicas if b not in part.removing)
+        if not set(target) <= set(isr):  # PartitionReassignmentReplicas: all of it, not the new
+            return replace(part, sizes=sizes, isr=tuple(isr))
         return self._settled(part, target, sizes, isr)
 
     def _settled(
@@ -261,7 +262,8 @@ class PlacingCluster:
                 self.take = 0
                 raise StepFailed("KO-CLUSTER-KAFKA", "the request was taken in part")
             taken += 1
-            assert part.adding == () or to is None, f"{tp} is on its way and was sent again"
+            under_way = part.adding or part.removing
+            assert not under_way or to is None, f"{tp} is on its way and was sent again"
             if to is None:
                 back = tuple(b for b in part.replicas if b not in part.adding)
                 if not set(back) & set(part.isr):

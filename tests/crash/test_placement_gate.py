@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafkaops.engine.errors import StepFailed, TimedOut
+import pytest
+
+from kafkaops.engine.errors import GuardRefused, StepFailed, TimedOut
 from kafkaops.model.partition import TopicPartition
 from kafkaops.placement.applying import operation
 from kafkaops.placement.applying.calling_off import call_off
@@ -81,6 +83,64 @@ def test_others_that_lag_make_it_wait() -> None:
     scene.process(operate)
     assert scene.outcomes == ["done"]
     assert min(seen) >= back
+
+
+def test_a_replica_that_stays_and_lags_is_waited_for_and_named() -> None:
+    scene = Scene(minimum=1)
+    operate = forward(scene)
+    late = TopicPartition("orders", 0)
+    whole: Part = scene.cluster.parts[late]
+    scene.cluster.parts[late] = replace(whole, isr=(1, 3))
+    back = scene.clock.monotonic() + 40
+    sent: list[float] = []
+
+    def heal() -> None:
+        if late in scene.cluster.reassignments():
+            sent.append(scene.clock.monotonic())
+        elif scene.clock.monotonic() >= back and scene.cluster.parts[late].replicas == (1, 2, 3):
+            scene.cluster.parts[late] = whole
+
+    scene.cluster.on_tick = heal
+    scene.process(operate)
+    assert scene.outcomes == ["done"]
+    assert min(sent) >= back
+
+
+def test_a_move_that_leaves_a_replica_on_a_broker_that_is_down_is_left_out_and_named() -> None:
+    scene = moved()
+    scene.cluster.die(3)
+    scene.clock.sleep(2)
+    plan = scene.plan()
+    [note] = [n for n in plan.notes if "left out" in n]
+    assert "4 partitions" in note
+    assert "orders-1 stays on 3" in note
+    scene.process(lambda conduct: operation.begin(conduct, plan))
+    assert scene.outcomes == ["done"]
+    found = scene.state()["replicas"]
+    assert (found["orders-0"], found["orders-1"], found["orders-3"]) == (
+        (4, 2, 1),
+        (2, 3, 1),
+        (2, 1, 3),
+    )
+    scene.moves = [m for m in scene.moves if str(m.tp) == "orders-1"]
+    with pytest.raises(GuardRefused, match="orders-1 stays on 3") as refused:
+        scene.plan()
+    assert refused.value.code == "KO-PLACEMENT-BROKER-DOWN"
+
+
+def test_the_plan_cures_what_lags_on_a_broker_that_it_drains() -> None:
+    """In more than one wave: those that come later lag as well."""
+    goals = [tuple(6 if b == 3 else b for b in row) for row in ROWS]
+    scene = Scene(goals, concurrency=1)
+    for tp, part in list(scene.cluster.parts.items()):
+        if tp.topic == "orders":
+            isr = tuple(b for b in part.isr if b != 3)
+            scene.cluster.parts[tp] = replace(part, isr=isr, leader=isr[0])
+    scene.clock.sleep(2)
+    plan = scene.plan()
+    assert len([s for s in plan.specs if s.phase == "waves"]) > 1
+    scene.process(lambda conduct: operation.begin(conduct, plan))
+    assert scene.outcomes == ["done"]
 
 
 def test_a_disk_without_room_is_waited_for_and_then_told() -> None:

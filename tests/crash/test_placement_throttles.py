@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafkaops.placement.applying import operation
+from kafkaops.placement.applying import operation, registry
 from kafkaops.placement.applying.throttle import FOLLOWER_RATE, LEADER_RATE
 from tests.crash.engine_harness import Point
 from tests.crash.placement_scene import PRIOR, RATE, Scene, call_of, forward, moved
@@ -43,7 +43,7 @@ def test_a_broker_that_was_down_at_the_plan_keeps_what_it_had() -> None:
     scene.cluster.come_back(1, held)
     seen: set[str] = set()
     scene.cluster.on_tick = lambda: seen.add(scene.cluster.broker_own[1][LEADER_RATE])
-    scene.process(lambda conduct: conduct.carry(plan, operation.REGISTRY))
+    scene.process(lambda conduct: conduct.carry(plan, registry.of(plan)))
     assert scene.outcomes == ["done"]
     assert seen == {"12345"}
     assert scene.throttles()["brokers"] == PRIOR["brokers"]

@@ -1,8 +1,10 @@
 """May the next wave begin now? Asked of fresh metadata before each one. Pure.
 
-A reassignment takes no replica away before the new ones are in sync, so what it costs is load: it
-must not push out who is just in sync, and not fill a disk. Whoever catches up elsewhere is waited
-for. A broker that was down when the plan was made is not: to move its replicas may be the cure.
+A reassignment takes no replica away before all that it leaves are in sync, the old ones as much as
+the new: one that stays and lags would hold it up for good. What it costs is load, so whoever
+catches up elsewhere is waited for, unless the plan takes that very replica away; and a disk must
+not fill. A broker that was down when the plan was made is not waited for: to move its replicas may
+be the cure.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from kafkaops.placement.applying.standing import Stand, partitions, stands, stra
 from kafkaops.placement.moves import Move
 
 SHOWN = 5
+Removed = Mapping[TopicPartition, Collection[int]]
+NOTHING: Removed = {}
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,23 @@ class Seen:
 
 
 def judge(
-    moves: Sequence[Move], seen: Seen, *, down: Collection[int] = (), reserve: int = 0
+    moves: Sequence[Move],
+    seen: Seen,
+    *,
+    removed: Removed = NOTHING,
+    down: Collection[int] = (),
+    reserve: int = 0,
 ) -> Blocked | None:
-    """The first reason not to begin; what waiting cannot cure comes first. `down` are the brokers
-    that were down when the plan was made, `reserve` bytes stay free on every disk."""
-    reasons = sorted(_reasons(moves, seen, set(down), reserve), key=lambda b: b.transient)
+    """The first reason not to begin; what waiting cannot cure comes first. `removed` are the
+    replicas that any wave of the plan takes away, `down` the brokers that were down when it was
+    made, `reserve` bytes stay free on every disk."""
+    reasons = sorted(_reasons(moves, seen, removed, set(down), reserve), key=lambda b: b.transient)
     return reasons[0] if reasons else None
 
 
-def _reasons(moves: Sequence[Move], seen: Seen, down: set[int], reserve: int) -> Iterator[Blocked]:
+def _reasons(
+    moves: Sequence[Move], seen: Seen, removed: Removed, down: set[int], reserve: int
+) -> Iterator[Blocked]:
     standing = stands(moves, seen.topics, seen.moving)
     found = partitions(seen.topics)
     odd = [m for m in moves if standing[m.tp] is Stand.STRANGE]
@@ -57,8 +69,8 @@ def _reasons(moves: Sequence[Move], seen: Seen, down: set[int], reserve: int) ->
         )
     left = [m for m in moves if standing[m.tp] is Stand.BEFORE]
     yield from _brokers(left, seen)
-    yield from _in_sync(left, seen, found)
-    yield from _others({m.tp for m in moves}, seen, down)
+    yield from _in_sync(left, found)
+    yield from _others({m.tp for m in moves}, seen, removed, down)
     yield from _disks(left, seen, reserve)
 
 
@@ -72,54 +84,44 @@ def _brokers(left: Sequence[Move], seen: Seen) -> Iterator[Blocked]:
         )
 
 
-def _in_sync(
-    left: Sequence[Move], seen: Seen, found: Mapping[TopicPartition, Partition]
-) -> Iterator[Blocked]:
+def _in_sync(left: Sequence[Move], found: Mapping[TopicPartition, Partition]) -> Iterator[Blocked]:
     offline: list[str] = []
-    few: list[str] = []
-    fewer: list[str] = []
+    late: list[str] = []
     for move in left:
         part = found[move.tp]
         if part.leader < 0:
             offline.append(str(move.tp))
             continue
-        least = minimum(seen.topics[move.tp.topic], part)
-        staying = set(part.replicas) & set(move.after)
-        late = staying - set(part.isr)
-        if late and move.adding and len(part.isr) <= least:
-            few.append(f"{move.tp} has {sorted(part.isr)} in sync of {least} that writes need")
-        kept = set(part.isr) & set(move.after)
-        if not move.adding and len(kept) < min(least, len(move.after)):
-            fewer.append(f"{move.tp} would keep {sorted(kept)} in sync")
+        behind = (set(part.replicas) & set(move.after)) - set(part.isr)
+        if behind and (move.adding or move.removing):
+            late.append(f"{move.tp} on broker {', '.join(map(str, sorted(behind)))}")
     if offline:
         yield Blocked(
             "KO-PLACEMENT-OFFLINE",
             f"without a leader, nothing can be copied: {_some(offline)}",
             "bring its brokers up: kafkaops cluster health",
         )
-    if few:
+    if late:
         yield Blocked(
             "KO-PLACEMENT-ISR",
-            f"a copy now could cost writes: {_some(few)}",
-            "it waits until the replicas that stay are in sync",
-        )
-    if fewer:
-        yield Blocked(
-            "KO-PLACEMENT-ISR",
-            f"to drop replicas now would leave too few in sync: {_some(fewer)}",
-            "it waits until the replicas that stay are in sync",
+            "Kafka ends a move only when every replica that stays is in sync, and these lag:"
+            f" {_some(late)}",
+            "it goes on by itself when they are in sync: kafkaops cluster health",
         )
 
 
-def _others(mine: Collection[TopicPartition], seen: Seen, down: set[int]) -> Iterator[Blocked]:
-    """Partitions that nobody moves, and whose replicas lag: those of a broker that is back, or
+def _others(
+    mine: Collection[TopicPartition], seen: Seen, removed: Removed, down: set[int]
+) -> Iterator[Blocked]:
+    """Partitions that nobody moves now, and whose replicas lag: those of a broker that is back, or
     that died since the plan was made."""
+    passed = down - set(seen.up)
     lagging = [
         f"{p.tp} lacks {late}"
         for topic in seen.topics.values()
         for p in topic.partitions
         if p.tp not in mine and p.tp not in seen.moving
-        if (late := sorted(set(p.replicas) - set(p.isr) - (down - set(seen.up))))
+        if (late := sorted(set(p.replicas) - set(p.isr) - passed - set(removed.get(p.tp, ()))))
     ]
     if lagging:
         yield Blocked(

@@ -7,7 +7,7 @@ overridden.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from kafkaops.engine.step import Blocked, Progress, Spec, State
@@ -26,11 +26,20 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What a wave has to know of the whole plan: `removed` are the replicas that any of its waves
+    takes away."""
+
+    removed: gate.Removed = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Moved:
     """`spec.args`: `cluster` (colour), `moves` (see `spec_args`), `down` (brokers that were down
     when it was planned), `reserve` (bytes), `link` (bytes/s, None where no rate is tuned)."""
 
     spec: Spec
+    whole: Whole = Whole()
 
     @cached_property
     def moves(self) -> tuple[Move, ...]:
@@ -59,7 +68,13 @@ class Moved:
             cluster.log_dirs(receiving) if receiving else {},
         )
         args = self.spec.args
-        return gate.judge(self.moves, seen, down=args["down"], reserve=int(args["reserve"]))
+        return gate.judge(
+            self.moves,
+            seen,
+            removed=self.whole.removed,
+            down=args["down"],
+            reserve=int(args["reserve"]),
+        )
 
     def act(self, world: World) -> None:
         standing = self._stands(world)

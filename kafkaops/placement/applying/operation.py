@@ -16,10 +16,9 @@ from kafkaops.engine.history import History
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
-from kafkaops.placement.applying import dirs_moving, spec_args, survey, throttling
+from kafkaops.placement.applying import dirs_moving, registry, spec_args, survey, throttling
 from kafkaops.placement.applying.calling_off import CalledOff, call_off
 from kafkaops.placement.applying.planner import BACK, OPERATION, Options
-from kafkaops.placement.applying.registry import REGISTRY
 from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
 
@@ -30,14 +29,14 @@ def begin(conduct: Conduct, plan: Plan) -> RunResult:
     """A new run of this plan. GuardRefused, with what differs, where the partitions that it moves,
     the brokers, their racks or the throttles are not what it was made from."""
     now = survey.snapshot(conduct.world, plan)
-    return _stoppable(
-        conduct, lambda: conduct.begin(plan, REGISTRY, now, "kafkaops placement plan")
-    )
+    steps = registry.of(plan)
+    return _stoppable(conduct, lambda: conduct.begin(plan, steps, now, "kafkaops placement plan"))
 
 
 def resume(conduct: Conduct) -> RunResult:
     """Go on with it, on its way back too."""
-    return _stoppable(conduct, lambda: conduct.resume(REGISTRY))
+    steps = registry.of(conduct.run.look().plan)
+    return _stoppable(conduct, lambda: conduct.resume(steps))
 
 
 def cancel(conduct: Conduct) -> RunResult:
@@ -66,8 +65,8 @@ def rollback(conduct: Conduct) -> RunResult:
     _refuse_kept(conduct, found)
     plan = survey.way_back(conduct.world, journal.plan)
     if not plan.specs:
-        return conduct.undo(REGISTRY)
-    return _stoppable(conduct, lambda: conduct.carry(plan, REGISTRY))
+        return conduct.undo(registry.of(journal.plan))
+    return _stoppable(conduct, lambda: conduct.carry(plan, registry.of(plan)))
 
 
 def finalize(conduct: Conduct) -> RunResult:

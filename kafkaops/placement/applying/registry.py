@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from kafkaops.engine.step import Spec, Step
-from kafkaops.placement.applying import dirs_moving, electing, moving, throttling
+from kafkaops.engine.step import Plan, Spec, Step
+from kafkaops.placement.applying import dirs_moving, electing, moving, planner, throttling
+from kafkaops.placement.applying.moving import Whole
 from kafkaops.ports.world import World
 
-REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
-    "throttled": throttling.Throttled,
-    "partitions-moved": moving.Moved,
-    "dirs-moved": dirs_moving.DirsMoved,
-    "unthrottled": throttling.Unthrottled,
-    "leaders-elected": electing.Led,
-}
+Registry = Mapping[str, Callable[[Spec], Step[World]]]
+
+
+def of(plan: Plan) -> Registry:
+    """The steps of this plan: a wave is told what the other ones are about to do."""
+    removed = {m.tp: m.removing for m in planner.moves_of(plan) if m.removing}
+    return {
+        "throttled": throttling.Throttled,
+        "partitions-moved": partial(moving.Moved, whole=Whole(removed)),
+        "dirs-moved": dirs_moving.DirsMoved,
+        "unthrottled": throttling.Unthrottled,
+        "leaders-elected": electing.Led,
+    }

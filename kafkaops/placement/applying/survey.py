@@ -31,11 +31,23 @@ def plan(
     run: str,
     notes: Sequence[str] = (),
 ) -> Plan:
-    """The plan that carries these moves out; without steps where there are none. GuardRefused where
-    somebody else moves one of the partitions, or no schedule does it."""
+    """The plan that carries these moves out; without steps where there are none. Those that would
+    leave a replica on a broker that is down are left out and named, for Kafka ends none of them.
+    GuardRefused where nothing else is left, somebody else moves one of the partitions, or no
+    schedule does it."""
     ground = look(world, moves, dirs, options)
+    able = [m for m in moves if not _kept_down(m, ground)]
+    if len(able) < len(moves):
+        words = _left_out([m for m in moves if _kept_down(m, ground)], ground)
+        if not able and not dirs:
+            raise GuardRefused(
+                "KO-PLACEMENT-BROKER-DOWN",
+                words,
+                hint="bring it up; or have nothing stay on it: kafkaops placement plan --drain",
+            )
+        notes = (*notes, words)
     return applying.plan(
-        moves,
+        able,
         dirs,
         options,
         ground,
@@ -44,6 +56,22 @@ def plan(
         id=run,
         created=world.clock.wall(),
         notes=notes,
+    )
+
+
+def _kept_down(move: Move, ground: Ground) -> tuple[int, ...]:
+    """Brokers that are down and keep their replica. Another order alone waits for nobody."""
+    if not (move.adding or move.removing):
+        return ()
+    return tuple(b for b in move.after if b in move.before and b not in ground.racks)
+
+
+def _left_out(moves: Sequence[Move], ground: Ground) -> str:
+    told = [f"{m.tp} stays on {', '.join(map(str, _kept_down(m, ground)))}" for m in moves[:5]]
+    more = f" and {len(moves) - 5} more" if len(moves) > 5 else ""
+    return (
+        f"{len(moves)} partitions are left out, as Kafka ends no move while a broker is down that"
+        f" keeps its replica: {'; '.join(told)}{more}"
     )
 
 

@@ -77,6 +77,22 @@ def test_a_broker_that_was_down_from_the_start_holds_nothing_up() -> None:
     assert judged(other=(1, 2), down=[3]) is not None, "it is back, and catches up"
 
 
+def test_every_replica_that_stays_has_to_be_in_sync_however_many_are() -> None:
+    """Kafka would not end the move before: min.insync.replicas has nothing to do with it."""
+    wide = Move(MINE, (1, 2, 3, 5), (1, 2, 3, 4), GIB)
+    found = judged(wide, replicas=(1, 2, 3, 5), isr=(1, 2, 5))
+    assert found is not None
+    assert found.code == "KO-PLACEMENT-ISR"
+    assert "t-0 on broker 3" in found.reason
+    order = Move(MINE, (1, 2, 3), (2, 1, 3), GIB)
+    assert judged(order, isr=(1, 2)) is None, "another order ends at once"
+
+
+def test_what_the_plan_itself_takes_away_need_not_catch_up_first() -> None:
+    assert judged(other=(1, 2), removed={OTHER: (3,)}) is None
+    assert judged(other=(1,), removed={OTHER: (3,)}) is not None, "2 lags, and stays"
+
+
 def test_somebody_elses_move_elsewhere_is_no_under_replication() -> None:
     elsewhere = {OTHER: Reassignment((4, 1, 2, 3), (4,), (3,))}
     assert judged(other=(1, 2), moving=elsewhere) is None
