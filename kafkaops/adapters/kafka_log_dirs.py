@@ -15,9 +15,8 @@ from kafka.protocol.admin import AlterReplicaLogDirsRequest, DescribeLogDirsRequ
 from kafkaops.adapters.kafka_errors import KafkaAnswer, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import LogDir
+from kafkaops.model.log_dirs import Dirs, usable
 from kafkaops.model.partition import Topic, TopicPartition
-
-Dirs = Mapping[int, tuple[LogDir, ...]]
 
 
 async def log_dirs(wire: Wire, ids: list[int]) -> dict[int, tuple[LogDir, ...]]:
@@ -92,18 +91,6 @@ def _known(row: Any, name: str) -> int:
     return -1 if value is None else int(value)
 
 
-def largest(dirs: Dirs) -> dict[TopicPartition, int]:
-    """The bytes of each partition's largest replica: a follower may lag, a leader may not have
-    deleted yet what a follower has."""
-    found: dict[TopicPartition, int] = {}
-    for of_broker in dirs.values():
-        for one in of_broker:
-            for tp, size in one.replicas.items():
-                if size > found.get(tp, -1):
-                    found[tp] = size
-    return dict(sorted(found.items()))
-
-
 def held(
     dirs: Dirs, sizes: Mapping[TopicPartition, int], topics: Mapping[str, Topic]
 ) -> dict[int, int]:
@@ -126,11 +113,6 @@ def held(
 
 
 def free(dirs: Dirs) -> dict[int, int]:
-    """Usable bytes by broker, over its directories that can be read; without those that no broker
-    tells (before KIP-827)."""
-    found: dict[int, int] = {}
-    for broker, of_broker in dirs.items():
-        told = [d.usable for d in of_broker if d.usable >= 0 and not d.error]
-        if told:
-            found[broker] = sum(told)
-    return found
+    """Usable bytes by broker; without those that no broker tells."""
+    told = {broker: usable(of_broker) for broker, of_broker in dirs.items()}
+    return {broker: count for broker, count in told.items() if count is not None}

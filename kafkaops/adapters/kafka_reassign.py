@@ -1,7 +1,6 @@
 """Partitions sent to other brokers, called off, and listed while on their way (KIP-455).
 
-Invariant: one request carries at most what one record batch of the controller holds: a larger one
-may be taken in part.
+Invariant: one request carries at most what a controller takes whole.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from kafkaops.adapters.kafka_errors import check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.partition import TopicPartition
 from kafkaops.model.reassignment import Reassignment
+from kafkaops.model.requests import MOST
 
-MOST = 10_000
 _NOTHING_UNDER_WAY, _UNKNOWN_TOPIC = 85, 3
 
 

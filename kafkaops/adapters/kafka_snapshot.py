@@ -26,6 +26,7 @@ from kafkaops.adapters import (
 from kafkaops.adapters.kafka_errors import FEATURE_OFF, check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
+from kafkaops.model.log_dirs import largest
 from kafkaops.model.partition import TopicPartition
 from kafkaops.model.reassignment import Reassignment
 
@@ -63,7 +64,7 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
     acls = got.get("acls", ())
     topics = kafka_topics.topics_of(metadata, got.get("configs", {}))
     dirs = got.get("dirs", {})
-    sizes = kafka_log_dirs.largest(dirs)
+    sizes = largest(dirs)
     return ClusterState(
         cluster_id=metadata.cluster_id or "",
         taken=taken,

@@ -17,10 +17,10 @@ from kafkaops.engine.errors import StepFailed
 from kafkaops.model.cluster import Broker, ClusterState, LogDir
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 from kafkaops.model.reassignment import Reassignment
+from kafkaops.model.requests import MOST
 from tests.crash.fake_nodes import STEP, LiveClock
 
 MIB = 1 << 20
-MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class PlacingCluster:
     two_disks: bool = False
     take: int = 0  # so many partitions of the next larger request are taken, and it fails
     written: float = 0.0
+    failed: set[tuple[int, str]] = field(default_factory=set)  # disks that cannot be read
+    unregistered: set[int] = field(default_factory=set)
     requests: list[dict[TopicPartition, tuple[int, ...] | None]] = field(default_factory=list)
     elections: Counter[TopicPartition] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -210,13 +212,18 @@ class PlacingCluster:
             LogDir(
                 path,
                 self.disk,
-                (self.disk - used) // len(paths),
-                {tp: n for tp, n in mine.items() if self.paths.get((tp, broker), "/a") == path},
+                -1 if (broker, path) in self.failed else (self.disk - used) // len(paths),
+                {}
+                if (broker, path) in self.failed
+                else {
+                    tp: n for tp, n in mine.items() if self.paths.get((tp, broker), "/a") == path
+                },
                 arriving={
                     tp: n
                     for (tp, b), (to, n) in self.arriving.items()
                     if b == broker and to == path
                 },
+                error="KafkaStorageError" if (broker, path) in self.failed else "",
             )
             for path in paths
         )
@@ -242,6 +249,8 @@ class PlacingCluster:
         """1,000 records of the same size, and what clients write: `written` bytes/s to each."""
         found = {}
         for tp in partitions:
+            if tp not in self.parts or self.parts[tp].leader < 0:
+                raise StepFailed("KO-CLUSTER-KAFKA", f"{tp} is not there, or has no leader")
             each = self.parts[tp].whole / 1000
             came = int(self.written * self.clock.monotonic() / each) if each else 0
             found[tp] = Ends(came, 1000 + came, 1000 + came)
@@ -273,7 +282,8 @@ class PlacingCluster:
                 else:
                     over.append(tp)
                 continue
-            if not set(to) <= set(self.racks) | set(part.replicas):
+            known = (set(self.racks) | set(part.replicas)) - self.unregistered
+            if not set(to) <= known:
                 raise StepFailed(
                     "KO-CLUSTER-KAFKA", f"{tp}: {list(to)} names a broker that is away"
                 )

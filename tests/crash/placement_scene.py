@@ -12,6 +12,7 @@ import pytest
 
 from kafkaops.engine.errors import GuardRefused, OpsError
 from kafkaops.engine.journal import Journal
+from kafkaops.engine.lease import Lease
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
@@ -120,14 +121,16 @@ class Scene:
         self.cluster.watch()
         assert not self.cluster.faults, self.cluster.faults
 
-    def process(self, operate: Operate, point: Point | None = None) -> Fuse:
+    def process(
+        self, operate: Operate, point: Point | None = None, lease: Lease | None = None
+    ) -> Fuse:
         """One process; how it ended is kept: `killed`, or its outcome."""
         fuse = Fuse(point, self.always)
         directory = RunDirectory(Path("run-1"), self.clock, cast(Any, FusedFiles(self.files, fuse)))
         conduct = _Conduct(
             tap_world(self.world, PROTOCOLS, fuse),
             directory,
-            NoLease(),
+            lease or NoLease(),
             confirm=lambda question: True,
         )
         try:

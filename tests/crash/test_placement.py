@@ -25,6 +25,7 @@ from tests.crash.placement_scene import (
     ROWS,
     SEED,
     Scene,
+    call_of,
     error_of,
     forward,
     go_on,
@@ -147,6 +148,35 @@ def test_ctrl_c_in_the_middle_of_a_wave_calls_it_off() -> None:
     assert found["replicas"]["orders-0"] == (1, 2, 3), "Kafka's own cancel leaves [2, 1, 3]"
     assert {None} < {to for request in scene.cluster.requests for to in request.values()}
     assert any("called off" in line for line in scene.said)
+
+
+def test_what_others_did_to_waves_that_were_never_begun_is_not_taken_back() -> None:
+    scene = moved()
+    scene.process(forward(scene), Point(call_of(scene, "reassign"), "after"))
+    mine = {tp for request in scene.cluster.requests for tp in request}
+    theirs = next(m for m in scene.moves if m.tp not in mine and not m.adding and not m.removing)
+    scene.cluster.reassign({theirs.tp: theirs.after})
+    scene.clock.sleep(30)
+    scene.process(operation.rollback)
+    assert scene.cluster.parts[theirs.tp].replicas == theirs.after
+    assert all(scene.cluster.parts[tp].replicas == ROWS[tp.partition] for tp in mine)
+
+
+def test_a_disk_that_failed_is_not_taken_for_a_replica_that_arrived() -> None:
+    scene = between_disks()
+    operate = forward(scene)
+
+    def fail() -> None:
+        if scene.cluster.arriving:
+            scene.cluster.failed.add((1, "/a"))
+            scene.cluster.arriving.clear()
+
+    scene.cluster.on_tick = fail
+    error = error_of(scene, operate)
+    assert error.code in ("KO-STEP-TIMEOUT", "KO-PLACEMENT-DISK")
+    again = error_of(scene, operate)
+    assert again.code == "KO-PLACEMENT-DISK"
+    assert "orders-0 of broker 1 is in no directory, and /a cannot be read" in again.message
 
 
 def test_what_was_applied_leaves_nothing_to_do() -> None:

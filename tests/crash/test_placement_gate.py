@@ -199,6 +199,7 @@ def test_a_cancel_of_many_takes_more_than_one_request() -> None:
     count = 10_001
     scene.cluster.topic("many", [(1,)] * count)
     scene.cluster.watch = lambda: None  # type: ignore[method-assign]
+    scene.clock.sleep(2)
     moves = [Move(TopicPartition("many", i), (1,), (2,), MIB) for i in range(count)]
     for m in moves:
         part = scene.cluster.parts[m.tp]

@@ -3,12 +3,16 @@ measured and tuned while it runs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kafkaops.engine.errors import GuardRefused
+from kafkaops.model.partition import TopicPartition
 from kafkaops.placement.applying import operation
 from kafkaops.placement.applying.moving import Moved
 from kafkaops.placement.applying.planner import Options
+from kafkaops.placement.applying.throttle import FOLLOWER_RATE, LEADER_RATE
 from tests.crash.engine_harness import Point
 from tests.crash.fake_placing import MIB
 from tests.crash.placement_scene import (
@@ -77,6 +81,82 @@ def test_killed_while_a_rate_is_tuned_it_is_given_back_all_the_same() -> None:
             scene.process(operate, Point(call, when))
             go_on(scene, operate)
             assert scene.state() == expected, (call, when)
+
+
+def test_every_wave_begins_with_the_rate_that_was_tuned_last() -> None:
+    scene = tuned()
+    scene.options = Options(link=100 * MIB, concurrency=1, reserve=0)
+    scene.cluster.speed = MIB // 4
+    operate = forward(scene)
+    seen: dict[int, set[str]] = {}
+
+    def look() -> None:
+        scene.cluster.written = 0.0
+        copies = [r for r in scene.cluster.requests if any(len(to or ()) > 2 for to in r.values())]
+        for tp, moving in scene.cluster.reassignments().items():
+            if moving.adding and tp in copies[-1]:
+                for broker in moving.adding:
+                    own = scene.cluster.broker_own[broker][FOLLOWER_RATE]
+                    seen.setdefault(len(scene.cluster.requests), set()).add(own)
+
+    scene.cluster.on_tick = look
+    scene.process(operate)
+    assert scene.outcomes == ["done"]
+    assert len(seen) > 2
+    assert [rates for _, rates in sorted(seen.items())][1:] == [{str(90 * MIB)}] * (len(seen) - 1)
+
+
+def test_the_way_back_has_a_rate_of_its_own() -> None:
+    scene = tuned()
+    operate = forward(scene)
+    scene.cluster.on_tick = lambda: setattr(scene.cluster, "written", 0.0)
+    scene.process(operate)
+    assert scene.facts.get("placement.rates") == [90 * MIB]
+    first: list[str] = []
+
+    def look() -> None:
+        rate = scene.cluster.broker_own.get(1, {}).get(LEADER_RATE)
+        if rate not in (None, "12345"):
+            first.append(rate)
+
+    scene.cluster.written = 2 * MIB
+    scene.cluster.on_tick = look
+    scene.process(operation.rollback)
+    assert scene.outcomes == ["done", "done"]
+    assert int(first[0]) < 80 * MIB, "what clients write is measured anew"
+    assert scene.state() == scene.start
+
+
+def test_what_cannot_be_measured_does_not_end_a_run() -> None:
+    scene = tuned()
+    operate = forward(scene)
+    gone, headless = TopicPartition("others", 0), TopicPartition("others", 1)
+
+    def change() -> None:
+        if scene.cluster.reassignments() and gone in scene.cluster.parts:
+            del scene.cluster.parts[gone]  # deleted: the brokers show it for a moment more
+            part = scene.cluster.parts[headless]
+            scene.cluster.parts[headless] = replace(part, leader=-1)
+
+    scene.cluster.on_tick = change
+    scene.process(operate)
+    assert scene.outcomes == ["done"]
+    assert any("not measured anew" in line for line in scene.said), scene.said
+
+
+def test_a_rate_that_an_operator_set_is_not_tuned() -> None:
+    scene = tuned()
+    operate = forward(scene)
+
+    def change() -> None:
+        scene.cluster.written = 0.0
+        if scene.cluster.reassignments():
+            scene.cluster.broker_own[3][LEADER_RATE] = "999"
+
+    scene.cluster.on_tick = change
+    scene.process(operate)
+    assert scene.outcomes == ["done"]
+    assert scene.throttles()["brokers"] == {**PRIOR["brokers"], 3: {LEADER_RATE: "999"}}
 
 
 def test_a_throttle_below_what_clients_write_is_refused() -> None:

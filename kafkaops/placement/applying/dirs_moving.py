@@ -31,7 +31,7 @@ class DirsMoved:
 
     def check(self, world: World) -> State:
         found = self._read(world)
-        left = [d for d in self.dirs if where(d, found) not in ("", d.target)]
+        left = [d for d in self.dirs if not over(d, found)]
         if not left and self._all_up(found):
             return State.DONE
         coming = any(d.tp in at(found, d.broker, d.target).arriving for d in left)
@@ -45,6 +45,13 @@ class DirsMoved:
             return Blocked("KO-PLACEMENT-BROKER-DOWN", f"broker {names} is not up", "bring it up")
         for d in self.dirs:
             lies = where(d, found)
+            if lies == "" and not over(d, found):
+                failed = ", ".join(one.path for one in found.get(d.broker, ()) if one.error)
+                return Blocked(
+                    "KO-PLACEMENT-DISK",
+                    f"{d.tp} of broker {d.broker} is in no directory, and {failed} cannot be read",
+                    "repair that disk and start the broker, or cancel: kafkaops placement cancel",
+                )
             if lies not in ("", d.source, d.target):
                 return Blocked(
                     "KO-PLACEMENT-FOREIGN",
@@ -67,7 +74,7 @@ class DirsMoved:
         found = self._read(world)
         done = 0
         for d in self.dirs:
-            arrived = where(d, found) in ("", d.target)
+            arrived = over(d, found)
             come = at(found, d.broker, d.target).arriving.get(d.tp, 0)
             done += d.bytes if arrived else min(d.bytes, come)
         total = sum(d.bytes for d in self.dirs)
@@ -114,12 +121,29 @@ def where(move: DirMove, found: Dirs) -> str:
     return next(mine, "")
 
 
+def over(move: DirMove, found: Dirs) -> bool:
+    """There; or the broker has no such replica any more. What a directory holds that cannot be
+    read is not known, so none of a broker with such a one counts as gone."""
+    lies = where(move, found)
+    hurt = any(one.error for one in found.get(move.broker, ()))
+    return lies == move.target or (lies == "" and not hurt)
+
+
 def keep_where_they_are(cluster: Cluster, dirs: Sequence[DirMove]) -> None:
     """Call off copies that are on their way: a replica sent to where it is stays there."""
     found = cluster.log_dirs({d.broker for d in dirs})
-    coming = [d for d in dirs if d.tp in at(found, d.broker, d.target).arriving]
+    coming = _coming(found, dirs)
     if coming:
         cluster.move_log_dirs(by_broker(coming, lambda d: where(d, found) or d.source))
+
+
+def arriving(cluster: Cluster, dirs: Sequence[DirMove]) -> list[DirMove]:
+    """Those of which a copy is on its way."""
+    return _coming(cluster.log_dirs({d.broker for d in dirs}), dirs) if dirs else []
+
+
+def _coming(found: Dirs, dirs: Sequence[DirMove]) -> list[DirMove]:
+    return [d for d in dirs if d.tp in at(found, d.broker, d.target).arriving]
 
 
 def by_broker(

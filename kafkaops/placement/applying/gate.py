@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from kafkaops.engine.step import Blocked
 from kafkaops.model.cluster import LogDir
+from kafkaops.model.log_dirs import usable
 from kafkaops.model.min_isr import NAME as MIN_ISR
 from kafkaops.model.partition import Partition, Topic, TopicPartition
 from kafkaops.model.reassignment import Reassignment
@@ -146,12 +147,6 @@ def _disks(left: Sequence[Move], seen: Seen, reserve: int) -> Iterator[Blocked]:
                 f" {rates.words(free)} free, of which {rates.words(reserve)} must stay so",
                 "make room on it, or cancel: kafkaops placement cancel",
             )
-
-
-def usable(dirs: Collection[LogDir]) -> int | None:
-    """Free bytes over a broker's directories; None where it does not tell."""
-    told = [d.usable for d in dirs if d.usable >= 0 and not d.error and not d.cordoned]
-    return sum(told) if told else None
 
 
 def minimum(topic: Topic, part: Partition) -> int:

@@ -16,6 +16,7 @@ from kafkaops.model.partition import Topic, TopicPartition
 from kafkaops.placement.applying import gate, rates, spec_args, tuning
 from kafkaops.placement.applying.calling_off import call_off
 from kafkaops.placement.applying.standing import Stand, stands
+from kafkaops.placement.applying.throttle import Throttles
 from kafkaops.placement.moves import Move
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
@@ -28,9 +29,12 @@ MIB = 1 << 20
 @dataclass(frozen=True)
 class Whole:
     """What a wave has to know of the whole plan: `removed` are the replicas that any of its waves
-    takes away."""
+    takes away, `ours` the throttles that it sets, `rates` the fact that tells to what they were
+    tuned."""
 
     removed: gate.Removed = field(default_factory=dict)
+    ours: Throttles = field(default_factory=Throttles)
+    rates: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Moved:
         copying = [m for m in self.moves if m.adding]
         link = self.spec.args["link"]
         if link is not None and copying:
-            tuning.retune(world, self._cluster(world), copying, int(link))
+            whole = self.whole
+            tuning.retune(world, self._cluster(world), copying, int(link), whole.ours, whole.rates)
         standing = self._stands(world)
         if not copying:
             there = sum(s in (Stand.THERE, Stand.GONE) for s in standing.values())

@@ -3,22 +3,26 @@
 Ctrl-C and `cancel` call off what is on its way, and leave what is finished; both can be gone on
 with. Going back is a placement of its own, with the moves of the finished waves reversed, under the
 same gates and throttles. Invariant: whatever way it ends by itself, every throttle is as it was
-before it began.
+before it began; where it fails while copies are on their way, each that is set is named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kafkaops.engine import history as h
-from kafkaops.engine.errors import GuardRefused, StepFailed
+from kafkaops.engine.errors import GuardRefused, LeaseHeld, OpsError, StepFailed
 from kafkaops.engine.history import History
 from kafkaops.engine.run import RunResult
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
-from kafkaops.placement.applying import dirs_moving, registry, spec_args, survey, throttling
+from kafkaops.placement.applying import dirs_moving, registry, survey, throttling
+from kafkaops.placement.applying import planner as applying
 from kafkaops.placement.applying.calling_off import CalledOff, call_off
 from kafkaops.placement.applying.planner import BACK, OPERATION, Options
+from kafkaops.placement.moves import DirMove, Move
+from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.world import World
 
@@ -61,9 +65,10 @@ def rollback(conduct: Conduct) -> RunResult:
     journal = conduct.run.current()
     if journal.plan.operation == BACK:
         return resume(conduct)
-    found = _called_off(conduct, journal.plan, History(journal))
+    past = History(journal)
+    found = _called_off(conduct, journal.plan, past)
     _refuse_kept(conduct, found)
-    plan = survey.way_back(conduct.world, journal.plan)
+    plan = survey.way_back(conduct.world, journal.plan, *_begun(journal.plan, past))
     if not plan.specs:
         return conduct.undo(registry.of(journal.plan))
     return _stoppable(conduct, lambda: conduct.carry(plan, registry.of(plan)))
@@ -85,32 +90,88 @@ def _stoppable(conduct: Conduct, work: Callable[[], RunResult]) -> RunResult:
         found = _called_off(conduct, journal.plan, History(journal))
         _refuse_kept(conduct, found)
         raise
+    except OpsError as error:
+        if conduct.run.journals():
+            _after(conduct, error)
+        raise
+
+
+def _after(conduct: Conduct, error: OpsError) -> None:
+    """The throttles of a run that failed: given back where nothing is on its way, as a resume sets
+    them again; else they hold what is, and are named with what clears them."""
+    world, journal = conduct.world, conduct.run.look()
+    clear = f"kafkaops placement cancel {conduct.run.id}"
+    for step in _throttled(journal.plan, History(journal)):
+        try:
+            if isinstance(error, LeaseHeld):
+                raise error
+            if not _on_its_way(conduct, journal.plan, History(journal)):
+                conduct.lease.verify()
+                step.give_back(world)
+            elif left := step.left(world):
+                world.say(f"still set, for copies are on their way: {'; '.join(left)}")
+                world.say(f"{clear}   calls them off and clears the throttles")
+        except OpsError as second:
+            world.say(f"throttles of this run may still be set: {second.message}")
+            world.say(f"{clear}   clears them")
+
+
+def _on_its_way(conduct: Conduct, plan: Plan, past: History) -> bool:
+    cluster = _cluster(conduct, plan)
+    moves, dirs = _begun(plan, past)
+    moving = cluster.reassignments()
+    return any(m.tp in moving for m in moves) or bool(dirs_moving.arriving(cluster, dirs))
+
+
+def _begun(plan: Plan, past: History) -> tuple[tuple[Move, ...], tuple[DirMove, ...]]:
+    """Only waves that were begun: what somebody else did to the others is theirs."""
+    some = replace(plan, specs=tuple(s for s in plan.specs if s.id in past.begun))
+    return applying.moves_of(some), applying.dirs_of(some)
+
+
+def _throttled(plan: Plan, past: History) -> list[throttling.Throttled]:
+    return [
+        throttling.Throttled(s) for s in plan.specs if s.kind == "throttled" and s.id in past.begun
+    ]
+
+
+def _cluster(conduct: Conduct, plan: Plan) -> Cluster:
+    return conduct.world.clusters[Options.of(plan.snapshot["options"]).cluster]
 
 
 def _called_off(conduct: Conduct, plan: Plan, past: History) -> CalledOff:
-    """Only waves that were begun: what somebody else did to the others is theirs."""
-    world = conduct.world
-    cluster = world.clusters[Options.of(plan.snapshot["options"]).cluster]
-    begun = [s for s in plan.specs if s.id in past.begun]
-    moves = [
-        m
-        for s in begun
-        if s.kind == "partitions-moved"
-        for m in spec_args.moves_of(s.args["moves"])
-    ]
-    dirs = [d for s in begun if s.kind == "dirs-moved" for d in spec_args.dirs_of(s.args["dirs"])]
-    found = call_off(cluster, world.clock, moves) if moves else CalledOff()
-    if dirs:
-        dirs_moving.keep_where_they_are(cluster, dirs)
-    _throttles_back(world, plan)
+    """However it ends, the throttles are given back; unless the lease is lost, for then nothing may
+    be changed any more."""
+    world, cluster, verify = conduct.world, _cluster(conduct, plan), conduct.lease.verify
+    verify()
+    moves, dirs = _begun(plan, past)
+    found = CalledOff()
+    try:
+        if moves:
+            found = call_off(cluster, world.clock, moves, verify)
+        if dirs:
+            verify()
+            dirs_moving.keep_where_they_are(cluster, dirs)
+    except Exception as error:
+        _after_all(conduct, plan, past, error)
+        raise
+    verify()
+    for step in _throttled(plan, past):
+        step.give_back(world)
     _tell(world, found)
     return found
 
 
-def _throttles_back(world: World, plan: Plan) -> None:
-    for spec in plan.specs:
-        if spec.kind == "throttled":
-            throttling.Throttled(spec).give_back(world)
+def _after_all(conduct: Conduct, plan: Plan, past: History, error: Exception) -> None:
+    """The throttles of what could not be called off; the error itself is what must be heard."""
+    try:
+        if isinstance(error, LeaseHeld):
+            raise error
+        conduct.lease.verify()
+        for step in _throttled(plan, past):
+            step.give_back(conduct.world)
+    except OpsError as second:
+        conduct.world.say(f"throttles of this run may still be set: {second.message}")
 
 
 def _tell(world: World, found: CalledOff) -> None:
@@ -121,6 +182,8 @@ def _tell(world: World, found: CalledOff) -> None:
     if found.foreign:
         names = ", ".join(map(str, found.foreign[:5]))
         world.say(f"somebody else's now, and left alone: {names}")
+    for line in found.unordered:
+        world.say(f"called off, in another order: {line}")
 
 
 def _refuse_kept(conduct: Conduct, found: CalledOff) -> None:

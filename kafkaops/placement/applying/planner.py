@@ -12,7 +12,7 @@ from typing import Any
 
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
-from kafkaops.placement.applying import rates, spec_args, throttle, waves
+from kafkaops.placement.applying import link, rates, spec_args, throttle, waves
 from kafkaops.placement.applying.phases import Phase
 from kafkaops.placement.applying.throttle import Throttles
 from kafkaops.placement.applying.waves import Kind, Limits, Setting, Wave
@@ -178,7 +178,7 @@ def _specs(
             title=f"wave {number} of {len(made)}: {words(wave)}",
             phase=Phase.WAVES.value,
             args=args,
-            deadline=_deadline(wave),
+            deadline=_deadline(wave, options, ground),
             poll=1.0,
         )
     if sets is not None:
@@ -227,9 +227,11 @@ def words(wave: Wave) -> str:
     return f"{count} {what}, {rates.words(wave.copied)}{lasts}"
 
 
-def _deadline(wave: Wave) -> float:
-    """Past it the run ends, and can be gone on with."""
+def _deadline(wave: Wave, options: Options, ground: Ground) -> float:
+    """Past it the run ends, and can be gone on with. A rate that is tuned may become the least."""
     lasts = wave.copied / SLOWEST if wave.seconds is None else wave.seconds
+    if options.link is not None:
+        lasts = max(lasts, link.longest(wave, ground.setting))
     return PATIENCE + 5 * lasts
 
 

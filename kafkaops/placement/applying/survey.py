@@ -11,8 +11,9 @@ from dataclasses import replace
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState, LogDir
+from kafkaops.model.log_dirs import largest, usable
 from kafkaops.model.partition import Partition, TopicPartition
-from kafkaops.placement.applying import dirs_moving, gate, throttle, throttling, tuning
+from kafkaops.placement.applying import dirs_moving, link, throttle, throttling, tuning
 from kafkaops.placement.applying import planner as applying
 from kafkaops.placement.applying.planner import Ground, Options
 from kafkaops.placement.applying.standing import Stand, partitions, stands, strangeness
@@ -133,15 +134,15 @@ def _measured(
 ) -> tuple[dict[TopicPartition, float], int | None]:
     """What clients write, and the rate of the copies."""
     copied = [m for m in moves if m.adding]
+    held = partitions(state.topics)
     if options.link is not None:
-        sizes = tuning.sizes_of(cluster.log_dirs({b.id for b in state.brokers}))
-        written = tuning.written(world, cluster, sizes)
+        sizes = largest(cluster.log_dirs({b.id for b in state.brokers}))
+        written = tuning.written(world, cluster, sizes, held)
         busy = {b for m in copied for b in (*m.before, *m.adding)}
-        held = partitions(state.topics).values()
-        return written, tuning.spared(options.link, busy, held, written)
+        return written, link.spared(options.link, busy, held.values(), written)
     if options.throttle is None:
         return {}, None
-    written = tuning.written(world, cluster, {m.tp: m.bytes for m in copied})
+    written = tuning.written(world, cluster, {m.tp: m.bytes for m in copied}, held)
     return written, options.throttle
 
 
@@ -154,7 +155,7 @@ def _before(cluster: Cluster, brokers: Collection[int], topics: Collection[str])
 
 def _room(dirs: Mapping[int, tuple[LogDir, ...]], reserve: int) -> dict[int, int]:
     """Bytes beyond the reserve, of brokers that tell."""
-    told = {broker: gate.usable(of_broker) for broker, of_broker in dirs.items()}
+    told = {broker: usable(of_broker) for broker, of_broker in dirs.items()}
     return {broker: free - reserve for broker, free in told.items() if free is not None}
 
 
@@ -173,16 +174,18 @@ def _held(state: ClusterState) -> set[int]:
     return {b for t in state.topics.values() for p in t.partitions for b in p.replicas}
 
 
-def way_back(world: World, plan: Plan) -> Plan:
-    """The plan that takes what this one finished back to where it was, order included."""
+def way_back(
+    world: World, plan: Plan, there: Sequence[Move], dirs_there: Sequence[DirMove]
+) -> Plan:
+    """The plan that takes what this one finished, of the moves that it had begun, back to where it
+    was, order included."""
     options = Options.of(plan.snapshot["options"])
     cluster = world.clusters[options.cluster]
-    there = applying.moves_of(plan)
     moving = cluster.reassignments()
     topics = cluster.some_topics(sorted({m.tp.topic for m in there}))
     standing = stands(there, topics, moving)
     back = [Move(m.tp, m.after, m.before, m.bytes) for m in there if standing[m.tp] is Stand.THERE]
-    dirs = [replace(d, source=d.target, target=d.source) for d in _arrived(cluster, plan)]
+    dirs = [replace(d, source=d.target, target=d.source) for d in _arrived(cluster, dirs_there)]
     ground = look(world, back, dirs, options)
     sets = applying.throttles_of(plan)
     if sets is not None:  # a broker that was down when they were given back still has ours
@@ -207,8 +210,7 @@ def _rates(world: World, plan: Plan) -> tuple[str, ...]:
     return tuple(map(str, world.facts.get(applying.rates_fact(plan.operation)) or ()))
 
 
-def _arrived(cluster: Cluster, plan: Plan) -> list[DirMove]:
-    dirs = applying.dirs_of(plan)
+def _arrived(cluster: Cluster, dirs: Sequence[DirMove]) -> list[DirMove]:
     if not dirs:
         return []
     found = cluster.log_dirs({d.broker for d in dirs})

@@ -50,6 +50,18 @@ class Throttling:
         now = read(self.cluster(world), self.ours)
         return throttle.given_back(now, self.ours, self.before, self.rates(world))
 
+    def left(self, world: World) -> list[str]:
+        """What of ours is set, in words."""
+        brokers, topics = self.back(world)
+        found = []
+        for name in RATES:
+            on = sorted(b for b, own in brokers.items() if name in own)
+            if on:
+                found.append(f"{name} on broker {', '.join(map(str, on))}")
+        if topics:
+            found.append(f"lists of throttled replicas of topic {', '.join(sorted(topics))}")
+        return found
+
     def give_back(self, world: World) -> None:
         """As it was before; says what could not be reached and what is somebody else's now. May be
         repeated."""

@@ -1,46 +1,44 @@
 """The rate that the brokers can spare, measured: at the start, and again while replicas move.
 
-What a broker's network carries for clients is told by no request. It is reckoned from what is
-written to each partition: a replica receives it once, a leader sends it once to each follower and,
-it is taken, once to a consumer. Of what is left of the link the copies get nine tenths. Invariant:
-the rate is never below what the copies need to come to an end.
+Invariant: what cannot be measured (a topic that was deleted, a partition without a leader, a broker
+that just went) leaves the rate as it is and never ends a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from kafkaops.model.cluster import LogDir
+from kafkaops.engine.errors import OpsError
+from kafkaops.model.log_dirs import largest
 from kafkaops.model.partition import Partition, TopicPartition
-from kafkaops.placement.applying import rates, throttle
+from kafkaops.placement.applying import link as links
+from kafkaops.placement.applying import rates
 from kafkaops.placement.applying.standing import partitions
-from kafkaops.placement.applying.throttle import RATES, Throttles
-from kafkaops.placement.applying.waves import Kind, Setting, Wave, loads
+from kafkaops.placement.applying.throttle import RATES, Own, Throttles
+from kafkaops.placement.applying.waves import Kind, Setting, Wave
 from kafkaops.placement.moves import Move
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
 
-SHARE = 0.9
-CONSUMERS = 1
-"""How often it is taken that each record is read."""
-LEAST = 1 << 20
-"""Bytes/s that a copy is given however busy the brokers are."""
 EVERY = 30.0
 """Seconds between two measurements while replicas move."""
 WINDOW = 3.0
 """Seconds over which it is measured what clients write."""
 CHANGE = 0.1
 """The part by which a rate must differ to be set anew."""
-AT = "placement.measured"
-FACT = "placement.rates"
 
 
 def written(
-    world: World, cluster: Cluster, sizes: Mapping[TopicPartition, int]
+    world: World,
+    cluster: Cluster,
+    sizes: Mapping[TopicPartition, int],
+    held: Mapping[TopicPartition, Partition],
 ) -> dict[TopicPartition, float]:
     """Bytes/s that clients write to each of these partitions now: records over a short window, at
-    the average size of those that the log holds. A log without bytes has no size to go by."""
-    sized = {tp: size for tp, size in sizes.items() if size > 0}
+    the average size of those that the log holds. A log without bytes has no size to go by, and one
+    without a leader nobody writes to."""
+    led = {tp for tp, part in held.items() if part.leader >= 0}
+    sized = {tp: size for tp, size in sizes.items() if size > 0 and tp in led}
     if not sized:
         return {}
     begun = world.clock.monotonic()
@@ -57,52 +55,54 @@ def written(
     return found
 
 
-def spared(
+def retune(
+    world: World,
+    cluster: Cluster,
+    moves: Sequence[Move],
     link: int,
-    brokers: Collection[int],
-    held: Iterable[Partition],
-    incoming: Mapping[TopicPartition, float],
-) -> int:
-    """Bytes/s for each broker and direction: what the busiest of `brokers` has left of its link."""
-    gets: dict[int, float] = {}
-    sends: dict[int, float] = {}
-    for part in held:
-        rate = incoming.get(part.tp, 0.0)
-        for broker in part.replicas:
-            gets[broker] = gets.get(broker, 0.0) + rate
-        copies = max(0, len(part.replicas) - 1) + CONSUMERS
-        sends[part.leader] = sends.get(part.leader, 0.0) + rate * copies
-    most = max((max(gets.get(b, 0.0), sends.get(b, 0.0)) for b in brokers), default=0.0)
-    return max(LEAST, int(SHARE * (link - most)))
-
-
-def sizes_of(dirs: Mapping[int, tuple[LogDir, ...]]) -> dict[TopicPartition, int]:
-    """Bytes of each partition's largest replica."""
-    found: dict[TopicPartition, int] = {}
-    for of_broker in dirs.values():
-        for one in of_broker:
-            for tp, size in one.replicas.items():
-                found[tp] = max(size, found.get(tp, 0))
-    return found
-
-
-def retune(world: World, cluster: Cluster, moves: Sequence[Move], link: int) -> None:
-    """Measure anew where that is due, and hold the brokers of these moves to the new rate."""
-    now, last = world.clock.wall(), world.facts.get(AT)
+    ours: Throttles,
+    fact: str,
+) -> None:
+    """Measure anew where that is due, and hold every broker of the plan to the new rate, so that
+    later waves begin with it. `moves` are on their way, `ours` is what the plan set, `fact` tells
+    the rates that were set since."""
+    now, last = world.clock.wall(), world.facts.get(f"{fact}.measured")
     if last is not None and 0 <= now - float(last) < EVERY:
         return
-    world.facts.put(AT, now)
-    held = partitions(cluster.topics())
-    incoming = written(world, cluster, sizes_of(cluster.log_dirs(cluster.brokers_up())))
-    brokers = throttle.wanted(moves, (), 0, Throttles()).brokers
-    rate = spared(link, brokers, held.values(), incoming)
-    wave = loads(Wave(Kind.COPY, tuple(moves)), Setting(incoming=incoming))
-    rate = max(rate, *(int(1.25 * needs) for _, needs in wave.values()), 0)
-    known = list(world.facts.get(FACT) or ())
-    if known and abs(rate - known[-1]) <= CHANGE * known[-1]:
+    world.facts.put(f"{fact}.measured", now)
+    try:
+        rate = _measured(world, cluster, moves, link, ours)
+        known = list(world.facts.get(fact) or ())
+        if known and abs(rate - known[-1]) <= CHANGE * known[-1]:
+            return
+        now_set = cluster.own_broker_configs(tuple(ours.brokers), RATES)
+        wanted = _mine(now_set, ours, known, str(rate))
+        world.facts.put(fact, [*known, rate])
+        cluster.alter_broker_configs(wanted)
+    except OpsError as error:
+        world.say(f"not measured anew, the rate stays as it is: {error.message}")
         return
-    world.facts.put(FACT, [*known, rate])
-    up = cluster.own_broker_configs(tuple(brokers), RATES)
-    wanted = {b: dict.fromkeys(own, str(rate)) for b, own in brokers.items() if b in up}
-    cluster.alter_broker_configs(wanted)
     world.say(f"measured anew: copies are held to {rates.words(rate, per_second=True)}")
+
+
+def _mine(
+    now: Mapping[int, Own], ours: Throttles, known: Sequence[int], rate: str
+) -> dict[int, dict[str, str]]:
+    """The rate for every setting that is ours still: one that an operator set meanwhile stays."""
+    mine = set(map(str, known))
+    found = {
+        b: {n: rate for n, first in own.items() if now[b].get(n) in {first, *mine}}
+        for b, own in ours.brokers.items()
+        if b in now
+    }
+    return {b: own for b, own in found.items() if own}
+
+
+def _measured(
+    world: World, cluster: Cluster, moves: Sequence[Move], link: int, ours: Throttles
+) -> int:
+    held = partitions(cluster.topics())
+    incoming = written(world, cluster, largest(cluster.log_dirs(cluster.brokers_up())), held)
+    wave = Wave(Kind.COPY, tuple(moves))
+    least = links.floor(wave, Setting(incoming=incoming))
+    return max(links.spared(link, ours.brokers, held.values(), incoming), least)

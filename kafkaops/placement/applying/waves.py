@@ -15,11 +15,9 @@ from enum import Enum
 
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.model.partition import TopicPartition
+from kafkaops.model.requests import MOST, parts
 from kafkaops.placement.applying import rates
 from kafkaops.placement.moves import DirMove, Move
-
-MOST = 10_000
-"""Partitions of one request: a larger one may be taken in part."""
 
 
 class Kind(Enum):
@@ -101,7 +99,7 @@ def schedule(
         waves += _copied(copies, limits, setting, room)
     waves += _between_dirs(dirs, limits)
     orders = sorted((m for m in todo if not m.adding and not m.removing), key=lambda m: m.tp)
-    waves += [Wave(Kind.ORDER, part, seconds=0.0) for part in _parts(orders, MOST)]
+    waves += [Wave(Kind.ORDER, part, seconds=0.0) for part in parts(orders)]
     return tuple(waves)
 
 
@@ -177,7 +175,7 @@ def _dropped(
 ) -> Iterator[Wave]:
     for lag in (True, False):  # what is out of sync goes first, in waves of its own
         mine = [m for m in drops if _all_lag(m, setting) is lag]
-        for part in _parts(mine, limits.partitions):
+        for part in parts(mine, limits.partitions):
             yield Wave(Kind.DROP, part, seconds=0.0)
         _freed(mine, room)
 
@@ -241,11 +239,6 @@ def _worse(move: Move, racks: Mapping[int, str | None]) -> int:
         return max(0, min(len(replicas), len(every)) - len(held))
 
     return short(move.after) - short(move.before)
-
-
-def _parts(moves: Sequence[Move], most: int) -> Iterator[tuple[Move, ...]]:
-    for at in range(0, len(moves), most):
-        yield tuple(moves[at : at + most])
 
 
 def _no_room(left: Sequence[Move], room: Mapping[int, int]) -> GuardRefused:

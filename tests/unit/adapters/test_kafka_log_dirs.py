@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from kafkaops.adapters.kafka_errors import KafkaAnswer
-from kafkaops.adapters.kafka_log_dirs import dirs_of, free, held, largest, log_dirs
+from kafkaops.adapters.kafka_log_dirs import dirs_of, free, held, log_dirs
 from kafkaops.model.cluster import LogDir
+from kafkaops.model.log_dirs import largest
 from kafkaops.model.partition import Partition, Topic, TopicPartition
 from tests.unit.adapters.wires import FakeWire, finish, row
 
