@@ -5,7 +5,7 @@ Invariant: a change returns only when the cluster shows it, or it is an error.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,10 @@ from kafkaops.adapters import kafka_topics
 from kafkaops.adapters.kafka_errors import check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.partition import TopicPartition
+from kafkaops.model.requests import MOST, parts
 
+Change = tuple[Mapping[str, str], Collection[str]]
+"""Values to set, and names to delete."""
 _SET, _DELETE = 0, 1
 _UNKNOWN_TOPIC, _NOT_NEEDED = 3, 84
 _ASSIGNED = -1  # counts that the given assignment implies
@@ -130,7 +133,7 @@ async def delete_topics(wire: Wire, topics: Collection[str]) -> None:
 async def alter_topic_configs(
     wire: Wire, set: Mapping[str, Mapping[str, str]], delete: Mapping[str, Collection[str]]
 ) -> None:
-    """Incremental, many topics in one request, then read back from every broker: each set value
+    """Incremental, many topics in a request, then read back from every broker: each set value
     effective, each deleted one no longer the topic's own."""
     topics = sorted({*set, *delete})
     resources = {t: (set.get(t, {}), delete.get(t, ())) for t in topics}
@@ -201,15 +204,34 @@ def _same(values: Mapping[str, str | None], name: str, wanted: str) -> bool:
 async def _alter(
     wire: Wire,
     kind: int,
-    resources: Mapping[str, tuple[Mapping[str, str], Collection[str]]],
+    resources: Mapping[str, Change],
     node: int | None,
 ) -> None:
-    """One IncrementalAlterConfigs for all resources (name -> values to set, names to delete)."""
+    """IncrementalAlterConfigs for all resources (name -> values to set, names to delete), in as few
+    requests as a controller takes whole."""
+    for some in _requests(resources):
+        await _altered(wire, kind, some, node)
+
+
+def _requests(resources: Mapping[str, Change]) -> Iterator[dict[str, Change]]:
+    """Each value is a record of its own; a resource is never cut in two."""
+    some: dict[str, Change] = {}
+    records = 0
+    for name, change in resources.items():
+        count = len(change[0]) + len(change[1])
+        if some and records + count > MOST:
+            yield some
+            some, records = {}, 0
+        if count:
+            some[name] = change
+            records += count
+    if some:
+        yield some
+
+
+async def _altered(wire: Wire, kind: int, todo: Mapping[str, Change], node: int | None) -> None:
     resource = IncrementalAlterConfigsRequest.AlterConfigsResource
     entry = resource.AlterableConfig
-    todo = {name: change for name, change in resources.items() if change[0] or change[1]}
-    if not todo:
-        return
 
     def rows(values: Mapping[str, str], gone: Collection[str]) -> list[Any]:
         wanted = [entry(name=k, config_operation=_SET, value=v) for k, v in sorted(values.items())]
@@ -236,13 +258,16 @@ async def elect(
     wire: Wire, partitions: Collection[TopicPartition], *, unclean: bool = False
 ) -> None:
     """Preferred leaders for these partitions, or whoever is up (KIP-460); one that is led as wanted
-    already is no error."""
+    already is no error. In as few requests as a controller takes whole."""
+    for some in parts(sorted(partitions)):
+        await _elected(wire, some, unclean)
+
+
+async def _elected(wire: Wire, partitions: Collection[TopicPartition], unclean: bool) -> None:
     row = ElectLeadersRequest.TopicPartitions
     rows: dict[str, list[int]] = {}
-    for tp in sorted(partitions):
+    for tp in partitions:
         rows.setdefault(tp.topic, []).append(tp.partition)
-    if not rows:
-        return
     answer = await wire.to_controller(
         lambda: ElectLeadersRequest(
             election_type=int(unclean),

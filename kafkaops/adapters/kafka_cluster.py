@@ -248,7 +248,7 @@ class KafkaCluster:
         self._wire.run("elect leaders that may not be in sync", work)
 
     def reorder(self, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
-        work = partial(kafka_reassign.reassign, self._wire, replicas)
+        work = partial(kafka_reassign.reorder, self._wire, replicas)
         self._wire.run("give replicas another order", work)
 
     def reassign(

@@ -17,7 +17,7 @@ from kafkaops.adapters.kafka_errors import check
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.partition import TopicPartition
 from kafkaops.model.reassignment import Reassignment
-from kafkaops.model.requests import MOST
+from kafkaops.model.requests import MOST, parts
 
 _NOTHING_UNDER_WAY, _UNKNOWN_TOPIC = 85, 3
 
@@ -54,6 +54,12 @@ async def reassign(
             else:
                 check(p.error_code, str(tp), p.error_message)
     return tuple(over)
+
+
+async def reorder(wire: Wire, replicas: Mapping[TopicPartition, Sequence[int]]) -> None:
+    """Other orders of the same replicas, in as few requests as a controller takes whole."""
+    for some in parts(sorted(replicas)):
+        await reassign(wire, {tp: replicas[tp] for tp in some})
 
 
 async def reassignments(wire: Wire) -> dict[TopicPartition, Reassignment]:

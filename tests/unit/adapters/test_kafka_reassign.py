@@ -56,6 +56,13 @@ def test_a_request_is_never_larger_than_the_controller_takes_whole() -> None:
         finish(kafka_reassign.reassign(FakeWire(answering(0, [])), many))
 
 
+def test_another_order_of_many_takes_more_than_one_request() -> None:
+    seen: list[Any] = []
+    many = {TopicPartition("t", i): (2, 1) for i in range(10_001)}
+    finish(kafka_reassign.reorder(FakeWire(answering(0, seen)), many))
+    assert [len(request) for request in seen] == [10_000, 1]
+
+
 def test_what_is_on_its_way_tells_where_it_goes() -> None:
     def answer(request: Any, node: int | None) -> Any:
         if not hasattr(request, "topics") or "List" not in type(request).__name__:

@@ -1,0 +1,42 @@
+"""Elections and configs of many, in requests that a controller takes whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka.protocol.admin import ElectLeadersRequest, IncrementalAlterConfigsRequest
+
+from kafkaops.adapters import kafka_alter, kafka_topics
+from kafkaops.model.partition import TopicPartition
+from tests.unit.adapters.wires import FakeWire, finish, metadata, row
+
+MOST = 10_000
+
+
+def test_leaders_of_many_are_elected_in_more_than_one_request() -> None:
+    seen: list[int] = []
+
+    def answer(request: Any, node: int | None) -> Any:
+        if not isinstance(request, ElectLeadersRequest):
+            return metadata({})
+        seen.append(sum(len(t.partitions) for t in request.topic_partitions))
+        return row(error_code=0, replica_election_results=[])
+
+    finish(kafka_alter.elect(FakeWire(answer), [TopicPartition("t", i) for i in range(MOST + 1)]))
+    assert seen == [MOST, 1]
+
+
+def test_configs_of_many_topics_take_a_request_for_each_ten_thousand_values() -> None:
+    """A controller counts values, not topics: two of each make 5,000 topics a request."""
+    seen: list[tuple[int, int]] = []
+
+    def answer(request: Any, node: int | None) -> Any:
+        if not isinstance(request, IncrementalAlterConfigsRequest):
+            return metadata({})
+        seen.append((len(request.resources), sum(len(r.configs) for r in request.resources)))
+        return row(responses=[row(error_code=0, resource_name="", error_message=None)])
+
+    changes = {f"t{i}": ({"a": "1"}, ["b"]) for i in range(MOST // 2 + 1)}
+    changes["same"] = ({}, [])
+    finish(kafka_alter._alter(FakeWire(answer), kafka_topics.TOPIC, changes, None))
+    assert seen == [(MOST // 2, MOST), (1, 2)]
