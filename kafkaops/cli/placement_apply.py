@@ -141,7 +141,8 @@ def cancel(
 ) -> int:
     """Call off what is on its way: the brokers, the order and the throttles of before.
 
-    What is finished stays where it is; `run rollback` takes it back too, `run resume` goes on.
+    What is finished stays where it is; `run rollback` takes it back too, `run resume` goes on. Of a
+    run that is over it clears throttles that are left, as on a broker that was down in the end.
 
     \b
     Examples:
@@ -168,7 +169,7 @@ def cancel(
         consent.tier_of(
             changes=True, severe=False, protected=getattr(loaded.config, colour).protected
         ),
-        f"This calls off what is on its way of run {found.id}.",
+        f"This calls off what is on its way of run {found.id}, and clears its throttles.",
         name=loaded.config.name,
         yes=yes,
         confirm=confirm,

@@ -83,10 +83,11 @@ def _claims(colour: str) -> list[tuple[Any, dict[Any, tuple[int, ...]]]]:
     for one in sorted(kept.list(), key=lambda r: -r.created):
         if one.damage or one.cluster != loaded.config.name or not kept.run(one.id).journals():
             continue
-        plan = kept.run(one.id).look().plan
-        if plan.operation not in (runs.PLACEMENT, runs.PLACEMENT_BACK):
-            continue
-        if plan.snapshot["options"]["cluster"] == colour:
+        for plan in (journal.plan for journal in reversed(kept.run(one.id).looks())):
+            if plan.operation not in (runs.PLACEMENT, runs.PLACEMENT_BACK):
+                break
+            if plan.snapshot["options"]["cluster"] != colour:
+                break
             sets = applying.throttles_of(plan) or (Throttles(), Throttles())
             to = {m.tp: m.after for m in applying.moves_of(plan)}
             rates = kept.run(one.id).facts().get(applying.rates_fact(plan.operation)) or ()

@@ -104,6 +104,10 @@ class RunDirectory:
         """The last journal as it is now, for reading only."""
         return Journal.look(self._last(), self._clock, self._files)
 
+    def looks(self) -> tuple[Journal, ...]:
+        """Every journal as it is now, oldest first, for reading only."""
+        return tuple(Journal.look(path, self._clock, self._files) for path in self.journals())
+
     def _last(self) -> Path:
         found = self.journals()
         if not found:

@@ -222,7 +222,7 @@ def test_a_broker_that_is_up_cannot_be_left_out_before_the_ends_stand_still() ->
     scene = world.scene()
     with pytest.raises(OpsError) as caught:
         scene.process()
-    assert (caught.value.code, int(caught.value.exit)) == ("KO-WITHOUT-ALIVE", 8)
+    assert (caught.value.code, int(caught.value.exit)) == ("KO-WITHOUT-ALIVE", 7)
     assert "blue-4" in caught.value.message
     assert world.cluster.serving()
     assert set(world.starts().values()) == {0}

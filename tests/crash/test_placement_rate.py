@@ -149,8 +149,8 @@ def test_a_rate_that_an_operator_set_is_not_tuned() -> None:
     operate = forward(scene)
 
     def change() -> None:
-        scene.cluster.written = 0.0
-        if scene.cluster.reassignments():
+        if scene.cluster.reassignments() and scene.cluster.written:
+            scene.cluster.written = 0.0
             scene.cluster.broker_own[3][LEADER_RATE] = "999"
 
     scene.cluster.on_tick = change

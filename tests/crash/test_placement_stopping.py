@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from kafkaops.engine.errors import LeaseHeld, OpsError, StepFailed, TimedOut
+from kafkaops.model.partition import TopicPartition
 from kafkaops.placement.applying import operation
 from tests.crash.engine_harness import Point
 from tests.crash.fake_placing import MIB
@@ -19,6 +20,8 @@ from tests.crash.placement_scene import (
     forward,
     moved,
 )
+
+FIRST = TopicPartition("orders", 0)
 
 
 class Lost:
@@ -120,6 +123,29 @@ def test_what_fails_while_copies_run_names_the_throttles_and_what_clears_them() 
     assert any("kafkaops placement cancel run-1" in line for line in scene.said)
     scene.process(operation.cancel)
     assert scene.throttles() == PRIOR
+
+
+def test_a_throttle_left_on_a_broker_that_was_down_in_the_end_is_cleared_once_it_is_up() -> None:
+    scene = moved()
+    scene.cluster.watch = lambda: None  # type: ignore[method-assign]
+    operate = forward(scene)
+
+    def die() -> None:
+        if scene.cluster.parts[FIRST].replicas == (4, 2, 1) and 4 in scene.cluster.racks:
+            del scene.cluster.racks[4]
+
+    scene.cluster.on_tick = die
+    scene.process(operate)
+    assert scene.outcomes == ["done"]
+    assert 4 in scene.throttles()["brokers"]
+    assert any("placement cancel clears them" in line for line in scene.said)
+    assert error_of(scene, operation.cancel).code == "KO-PLACEMENT-OVER"
+    scene.cluster.on_tick = lambda: None
+    scene.cluster.racks[4] = "a"
+    scene.process(operation.cancel)
+    assert scene.outcomes[-1] == "cleared"
+    assert scene.throttles() == PRIOR
+    assert error_of(scene, operation.cancel).code == "KO-PLACEMENT-OVER"
 
 
 def prior(broker: int, name: str) -> str | None:

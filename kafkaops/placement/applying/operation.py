@@ -45,19 +45,35 @@ def resume(conduct: Conduct) -> RunResult:
 
 def cancel(conduct: Conduct) -> RunResult:
     """Call off what is on its way and give the throttles back. What is finished stays; the run can
-    be gone on with, or be rolled back."""
+    be gone on with, or be rolled back. Of a run that is over it clears what is left of its
+    throttles, as on a broker that was down in the end."""
     journal = conduct.run.current()
     past = History(journal)
     if past.ended or past.rolled_back:
-        raise GuardRefused(
-            "KO-PLACEMENT-OVER",
-            f"run {conduct.run.id} is over: nothing of it is on its way",
-            hint=f"kafkaops run rollback {conduct.run.id}   takes back what it did",
-        )
+        return _cleared(conduct)
     found = _called_off(conduct, journal.plan, past)
     past.note(h.STOP, why="called off")
     _refuse_kept(conduct, found)
     return RunResult(conduct.run.id, "called-off", (), tuple(map(str, found.returned)), 0.0)
+
+
+def _cleared(conduct: Conduct) -> RunResult:
+    """GuardRefused (KO-PLACEMENT-OVER) where nothing of it is left that can be reached."""
+    conduct.lease.verify()
+    world, left = conduct.world, []
+    for journal in reversed(conduct.run.looks()):
+        for step in _throttled(journal.plan, History(journal)):
+            left += step.left(world)
+            step.give_back(world)
+    if not left:
+        raise GuardRefused(
+            "KO-PLACEMENT-OVER",
+            f"run {conduct.run.id} is over: nothing of it is on its way, and no throttle of it is"
+            " set on what is up",
+            hint=f"kafkaops run rollback {conduct.run.id}   takes back what it did",
+        )
+    world.say(f"throttles cleared: {'; '.join(left)}")
+    return RunResult(conduct.run.id, "cleared", (), (), 0.0)
 
 
 def rollback(conduct: Conduct) -> RunResult:

@@ -76,7 +76,7 @@ class Throttling:
         if away:
             world.say(
                 f"broker {', '.join(map(str, away))} is down: {LEADER_RATE} and the like stay set"
-                " on it; kafkaops placement status shows them once it is up"
+                " on it; once it is up, kafkaops placement cancel clears them"
             )
 
     def safe(self, world: World) -> Blocked | None:

@@ -59,9 +59,8 @@ class OutageStep(NodeStep):
             "KO-WITHOUT-ALIVE",
             f"{named(alive)} cannot be left out: its broker is registered, and would go on taking"
             " writes",
-            "kafkaops run rollback; or stop that broker, or wait until its registration has ended,"
-            " and resume",
-            transient=False,
+            "stop that broker, or wait until its registration has ended: it goes on by itself; or"
+            " kafkaops run rollback",
         )
 
     def note(self, world: World, name: str, value: Any) -> None:
