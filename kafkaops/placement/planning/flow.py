@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kafkaops.placement.planning.atoms import LAGGING, LEADER, Classes
-from kafkaops.placement.planning.goals import Balance
+from kafkaops.placement.planning.goals import Balance, Objective
 from kafkaops.placement.planning.network import Network
 from kafkaops.placement.planning.problem import Problem
 from kafkaops.placement.planning.table import Bools, Ints
@@ -169,17 +169,26 @@ def _gets(problem: Problem) -> Bools:
 
 
 def _costs(problem: Problem, of: Classes, units: Ints, net: Network) -> tuple[Ints, Ints]:
-    """What a new replica costs by class, and a kept one by its mark. Kept ones differ by less in
-    all than one replica costs, so that they only decide between equals; they do not differ where
-    leaders are evened out afterwards anyway, as wide costs are slow."""
-    top = int(of.price.max(initial=1))
-    rest = 3 * int(units.sum()) + 1
+    """What a new replica costs by class, and a kept one by its mark. Of plans that copy equally
+    many bytes the one with fewer replicas is taken. Kept ones differ by less in all than one
+    replica costs, so that they only decide between equals; they do not differ where leaders are
+    evened out afterwards anyway, as wide costs are slow."""
+    count = int(units.sum())
+    price = of.price
+    if problem.goals.objective is Objective.BYTES and _safe(price, count + 1, net):
+        price = price * (count + 1) + 1
+    rest = 3 * count + 1
     plain = problem.goals.evens(Balance.LEADERS) and not (of.mark == LAGGING).any()
-    if plain or top * rest * 8 * (net.nodes + 1) >= _SAFE:
-        return of.price, np.zeros(LAGGING + 1, np.int64)
+    if plain or not _safe(price, rest, net):
+        return price, np.zeros(LAGGING + 1, np.int64)
     marks = np.array([0, 1, 3], np.int64)
     assert marks[LEADER] == 0
-    return of.price * rest, marks
+    return price * rest, marks
+
+
+def _safe(price: Ints, times: int, net: Network) -> bool:
+    """Whether the solver can take prices that many times as high."""
+    return int(price.max(initial=1)) * times * 8 * (net.nodes + 1) < _SAFE
 
 
 def _slots(problem: Problem, of: Classes, ranges: Ranges, net: Network, broker_at: int) -> Nodes:

@@ -79,7 +79,7 @@ def of_table(t: Table, goals: Goals) -> Placement:
     return Placement(
         t.cluster_id, goals, moves, (), cost, bound, closed, proof,
         copied, size, leaders.changed(t, laid), _loads(t, asked, laid),
-        violations(t, layouts.now(t), t.rack, t.live),
+        violations(t, layouts.now(t), asked.rack, t.live),
         violations(t, laid, asked.rack, asked.usable),
         tuple(asked.notes + _notes(t, asked, laid) + _byte_notes(over)),
     )  # fmt: skip

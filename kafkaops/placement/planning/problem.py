@@ -87,11 +87,12 @@ def build(table: Table, goals: Goals) -> Problem:
     owner = table.owner
     refusals.left_behind(table, active, drained)
     rf = _wanted(table, goals, active)
-    refusals.too_few_brokers(table, rf, active, usable)
-    refusals.too_few_racks(table, rf, active, usable, goals)
     ghosts = (absent & ~drained)[table.holder] & active[owner]
     ghosts = _without_dropped(table, ghosts, rf)
-    forced = _forced(table, goals, at, active, usable, receives, rack)
+    need = np.where(active, rf - np.bincount(owner[ghosts], minlength=table.partitions), 0)
+    refusals.too_few_brokers(table, need, usable)
+    refusals.too_few_racks(table, rf, active, usable, goals)
+    forced = _forced(table, goals, at, active, usable, receives, rack, need)
     stays = active[owner] & usable[table.holder]
     held_forced = np.zeros(len(owner), np.bool_)
     arriving = 0
@@ -109,13 +110,12 @@ def build(table: Table, goals: Goals) -> Problem:
     weight = [Fraction(1)] * len(table.brokers)
     for broker, factor in goals.capacity:
         weight[at[broker]] = Fraction(factor)
-    need = np.where(active, rf - np.bincount(owner[ghosts], minlength=table.partitions), 0)
     found = Problem(
         table, goals, rf, active, rack, racks, usable, receives, weight, stays, need,
         np.zeros(0, np.int64), np.zeros(0, np.int64), certain, forced, ghosts, arriving,
     )  # fmt: skip
-    _bound_racks(found, held_forced)
-    found.stays &= ~held_forced
+    _bound_racks(found)
+    found.stays &= ~held_forced & (found.need > 0)[owner]  # pins may leave no place for the rest
     return found
 
 
@@ -163,7 +163,7 @@ def _without_dropped(table: Table, ghosts: Bools, rf: Ints) -> Bools:
 
 def _forced(
     table: Table, goals: Goals, at: dict[int, int], active: Bools, usable: Bools,
-    receives: Bools, rack: Ints,
+    receives: Bools, rack: Ints, need: Ints,
 ) -> dict[int, dict[int, int]]:  # fmt: skip
     forced: dict[int, dict[int, int]] = {}
     owner = table.owner
@@ -180,12 +180,13 @@ def _forced(
             held = table.holder[table.start[p] : table.start[p + 1]]
             beside = held[held != old]
             crowded = rack[new] != rack[old] and (rack[beside] == rack[new]).any()
-            if new not in held and not crowded and new not in forced.get(p, {}):
+            full = len(forced.get(p, ())) >= need[p]  # of pins, which come first
+            if new not in held and not (crowded or full) and new not in forced.get(p, {}):
                 forced.setdefault(p, {})[new] = old
     return {p: forced[p] for p in sorted(forced)}
 
 
-def _bound_racks(problem: Problem, held_forced: Bools) -> None:
+def _bound_racks(problem: Problem) -> None:
     """Sets `need`, `least` and `most`: what each rack holds besides what is certain."""
     t, goals = problem.table, problem.goals
     k = len(problem.racks)
@@ -240,8 +241,10 @@ def _pinned(problem: Problem) -> tuple[Ints, Ints]:
 def _more_pins(problem: Problem, p: int, pins: int) -> Infeasible:
     tp = str(problem.table.tp(p))
     brokers = tuple(int(problem.table.brokers[b]) for b in problem.forced[p])
+    room, away = int(problem.need[p]), int(problem.rf[p] - problem.need[p])
     return Infeasible(
         "KO-PLACEMENT-PINS",
-        f"{tp} is pinned to {pins} brokers and has {int(problem.rf[p])} replicas",
-        Witness("pins", pins, int(problem.rf[p]), ("--pin", "--rf"), (tp,), brokers),
+        f"{tp} is pinned to {pins} brokers and has {room + away} replicas"
+        + (f", {away} of them on brokers that are not up" if away else ""),
+        Witness("pins", pins, room, ("--pin", "--rf"), (tp,), brokers),
     )

@@ -134,11 +134,12 @@ def left_behind(table: Table, active: Bools, drained: Bools) -> None:
     )
 
 
-def too_few_brokers(table: Table, rf: Ints, active: Bools, usable: Bools) -> None:
+def too_few_brokers(table: Table, need: Ints, usable: Bools) -> None:
+    """`need` [P] replicas on brokers that are up: what stays on others needs no place."""
     count = int(usable.sum())
-    short = np.flatnonzero(active & (rf > count))
+    short = np.flatnonzero(need > count)
     if len(short):
-        most = int(rf[short].max())
+        most = int(need[short].max())
         raise Infeasible(
             "KO-PLACEMENT-BROKERS",
             f"{len(short)} partitions want up to {most} replicas, and {count} brokers are left",

@@ -85,6 +85,20 @@ def test_pins_and_exclusions() -> None:
     assert (found.cost, found.bound) == (2, 2)
 
 
+@pytest.mark.parametrize("more", [{}, {"repair": True}, {"balance": (Balance.REPLICAS,)}])
+def test_pins_that_fill_a_partition_leave_no_place_for_what_was_there(more: dict[str, Any]) -> None:
+    t = made({1: "a", 2: "b", 3: "c"}, {"t": [(1,), (1, 2)]})
+    found = plan(t, pins=(("t-0", (3,)), ("t-1", (2, 3))), **more)
+    then = after(t, found)
+    assert (then["t", 0], set(then["t", 1])) == ((3,), {2, 3})
+    assert (found.cost, found.bound) == (2, 2)
+
+
+def test_pins_come_before_a_replacement() -> None:
+    t = made(SIX, {"t": [(1,)]})
+    assert [m.after for m in plan(t, pins=(("t", (5,)),), replace=((1, 4),)).moves] == [(5,)]
+
+
 def test_a_broker_that_must_not_receive_keeps_what_it_has() -> None:
     t = made(SIX, {"t": [(1, 2, 3)] * 6})
     found = plan(t, no_receive=(4,), balance=(Balance.REPLICAS,))
@@ -121,6 +135,18 @@ def test_bytes_as_what_is_moved_least() -> None:
     assert (found.cost, found.bound, found.gap) == (2, 2, 0)
 
 
+def test_what_has_no_bytes_does_not_move_for_nothing() -> None:
+    t = made(
+        {**SIX, 7: "a", 8: "b"},
+        {"t": [(1, 2, 3), (4, 5, 6)], "u": [(7, 8, 6)], "v": [(2, 3, 1)]},
+        {"t": 0, "u": 5, "v": 0},
+    )
+    found = plan(t, balance=(Balance.REPLICAS,), objective=Objective.BYTES)
+    assert (found.cost, found.replicas_moved) == (0, 0)
+    moved = plan(t, drain=(6,), balance=(Balance.REPLICAS,), objective=Objective.BYTES)
+    assert (moved.cost, moved.bound, moved.replicas_moved) == (5, 5, 2)
+
+
 def test_bytes_evened_out_with_the_bound_it_is_compared_to() -> None:
     sizes = {"a": 60, "b": 30, "c": 10}
     t = made({1: "a", 2: "a"}, {n: [(1,)] for n in sizes}, sizes)
@@ -155,6 +181,8 @@ def test_racks_missing_on_some_brokers() -> None:
     for row in after(t, found).values():
         assert len({racks[b] for b in row}) == 2
     assert found.cost == 1
+    seen = plan(t, balance=(Balance.LEADERS,), no_rack=("all",))
+    assert (seen.before, seen.after) == (found.before, seen.before)  # judged by the same racks
 
 
 def test_no_racks_at_all_are_one_place() -> None:
@@ -172,6 +200,16 @@ def test_replicas_on_brokers_that_no_longer_exist() -> None:
     for goals in ({"drain": (9,)}, {"drain_absent": True}):
         [move] = plan(t, **goals).moves
         assert move.after == (1, 2, 3)
+
+
+def test_a_broker_that_is_down_where_every_other_one_is_needed_too() -> None:
+    t = made({1: "a", 2: "b"}, {"t": [(1, 2, 3), (2, 1, 3)]})
+    assert plan(t, balance=(Balance.REPLICAS, Balance.LEADERS)).empty
+    with pytest.raises(Infeasible, match="up to 3 replicas, and 2 brokers are left"):
+        plan(t, drain=(3,))
+    with pytest.raises(Infeasible, match="pinned to 2 .* 2 replicas, 1 of them on brokers") as no:
+        plan(made({1: "a", 2: "b"}, {"t": [(1, 3)]}), pins=(("t", (1, 2)),))
+    assert (no.value.witness.need, no.value.witness.room) == (2, 1)
 
 
 def test_fewer_replicas_drop_those_of_absent_brokers_first() -> None:
