@@ -58,6 +58,7 @@ def plan(
     from kafkaops.placement.planning import plan_json, planner
 
     where = Source(cluster, source, assignment, brokers).checked()
+    where.refuse_over({"--out": out, "--reassignment-out": reassignment_out})
     found = where.plan(planner.completed(asked))
     _save(found, out, reassignment_out)
     emit(
@@ -132,6 +133,7 @@ def leaders(
     where = Source(cluster, source, assignment, brokers).checked()
     racks = tuple(allow_no_rack or ()) or (ALL,)  # nothing moves, so racks do not matter
     asked = Goals(balance=(Balance.LEADERS,), exclude=tuple(exclude or ()), no_rack=racks)
+    where.refuse_over({"--out": out, "--reassignment-out": reassignment_out})
     found = where.plan(asked)
     _save(found, out, reassignment_out)
     emit(

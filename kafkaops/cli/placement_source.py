@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kafkaops.cli.files import STDIN
 from kafkaops.engine.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ class Source:
                 "--assignment and --brokers go together",
                 hint="--assignment A.json --brokers B.json",
             )
+        if self.assignment == self.brokers == STDIN:
+            raise UsageFault("KO-USAGE", "stdin can be one of --assignment and --brokers")
         return self if given else replace(self, cluster="blue")
 
     def plan(self, asked: Goals) -> Placement:
@@ -79,6 +84,23 @@ class Source:
             racks = kafka_json.brokers(read_json(str(self.brokers)), str(self.brokers))
             return planner.of_table(table.of_rows(rows, racks), replace(asked, drain_absent=True))
         return planner.plan(self.state(), asked)
+
+    def refuse_over(self, files: Mapping[str, str | None]) -> None:
+        """UsageFault where one of these files to write, by flag, is one that is read, or two are
+        the same."""
+        read = {"--from": self.snapshot, "--assignment": self.assignment, "--brokers": self.brokers}
+        taken: dict[str, str] = {}
+        for flag, file in {**read, **files}.items():
+            if file is None:
+                continue
+            other = taken.setdefault(os.path.realpath(file), flag)
+            if other != flag and flag in files:
+                raise UsageFault(
+                    "KO-USAGE",
+                    f"{flag} would write over {other} {file}",
+                    where=flag,
+                    hint=f"{flag} another FILE",
+                )
 
     def state(self) -> ClusterState:
         from kafkaops.cli import targets

@@ -8,16 +8,18 @@ the place.
 from __future__ import annotations
 
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from kafkaops.model.cluster import ClusterState
-from kafkaops.model.partition import TopicPartition
+from kafkaops.model.partition import MOST, TopicPartition
 
 SCHEMA_VERSION = 1
 KIND = "cluster-state"
+_ALL_BYTES = 1 << 60  # sums over replicas are to fit in 64 bits
 
 
 def to_json(state: ClusterState) -> dict[str, Any]:
@@ -36,7 +38,38 @@ def from_json(document: Any) -> ClusterState:
     except _Broken as error:
         raise error.under("state") from None
     assert isinstance(state, ClusterState)
+    _refuse_impossible(state)
     return state
+
+
+def _refuse_impossible(state: ClusterState) -> None:
+    """ValueError: what no cluster can be, though each value has its type."""
+    ids = [b.id for b in state.brokers]
+    for broker in ids:
+        if not 0 <= broker <= MOST:
+            raise ValueError(f"state.brokers: {broker} is no broker id")
+    if len(set(ids)) != len(ids):
+        raise ValueError(
+            f"state.brokers: broker {Counter(ids).most_common(1)[0][0]} is twice there"
+        )
+    for name, topic in state.topics.items():
+        for i, p in enumerate(topic.partitions):
+            what = ""
+            if p.tp.topic != name or p.tp.partition > MOST:
+                what = f"{p.tp} is no partition of {name}"
+            elif len(set(p.replicas)) != len(p.replicas):
+                what = f"{p.tp} names a broker twice in {list(p.replicas)}"
+            elif p.replicas and not (min(p.replicas) >= 0 and max(p.replicas) <= MOST):
+                what = f"{p.tp} has a replica that is no broker id in {list(p.replicas)}"
+            if what:
+                raise ValueError(f"state.topics.{name}.partitions[{i}]: {what}")
+        if len({p.tp for p in topic.partitions}) != len(topic.partitions):
+            raise ValueError(f"state.topics.{name}: a partition is twice there")
+    for tp, size in state.replica_bytes.items():
+        if size < 0:
+            raise ValueError(f"state.replica_bytes.{tp}: {size} are no bytes of a replica")
+    if sum(state.replica_bytes.values()) >= _ALL_BYTES:
+        raise ValueError("state.replica_bytes: an exbibyte or more in all")
 
 
 def _out(value: Any) -> Any:

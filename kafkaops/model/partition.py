@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+MOST = 2**31 - 1
+"""The highest id of a broker and number of a partition: Kafka's protocol has 32 bits for them."""
+
+_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def legal(topic: str) -> bool:
+    """Whether Kafka lets a topic have this name."""
+    return _LEGAL.fullmatch(topic) is not None and topic not in (".", "..")
 
 
 class TopicPartition(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kafkaops.engine.errors import UsageFault
+from kafkaops.model.partition import MOST, legal
 from kafkaops.placement.moves import Move
 from kafkaops.placement.planning.table import Row
 
@@ -20,8 +21,9 @@ def assignment(document: Any, where: str = "") -> list[Row]:
     replica counts as in sync."""
     if not isinstance(document, Mapping) or not isinstance(document.get("partitions"), list):
         raise _broken('no list "partitions"', where)
-    if document.get("version", 1) != 1:
-        raise _broken(f"version {document['version']!r} is not 1", where)
+    version = document.get("version", 1)
+    if type(version) is not int or version != 1:
+        raise _broken(f"version {version!r} is not 1", where)
     rows: list[Row] = []
     seen: set[tuple[str, int]] = set()
     for i, entry in enumerate(document["partitions"]):
@@ -42,12 +44,14 @@ def _entry(entry: Any, i: int, where: str) -> tuple[str, int, list[int]]:
     topic, number, replicas = (entry.get(k) for k in ("topic", "partition", "replicas"))
     if not isinstance(topic, str) or not topic:
         raise _broken(f"partitions[{i}] names no topic", where)
-    if type(number) is not int or number < 0:
+    if not legal(topic):
+        raise _broken(f"partitions[{i}]: no topic can be called {topic!r}", where)
+    if not _in_range(number):
         raise _broken(f"partitions[{i}] of {topic}: partition {number!r} is no number", where)
     if not isinstance(replicas, list) or not replicas:
         raise _broken(f"{topic}-{number} has no replicas", where)
     for broker in replicas:
-        if type(broker) is not int or broker < 0:
+        if not _in_range(broker):
             raise _broken(f"{topic}-{number} has replica {broker!r}, which is no broker id", where)
     return topic, number, replicas
 
@@ -58,8 +62,10 @@ def brokers(document: Any, where: str = "") -> dict[int, str | None]:
         raise _broken("not a list of brokers", where)
     racks: dict[int, str | None] = {}
     for i, entry in enumerate(document):
-        if not isinstance(entry, Mapping) or type(entry.get("id")) is not int:
+        if not isinstance(entry, Mapping) or "id" not in entry:
             raise _broken(f"entry {i} has no id", where)
+        if not _in_range(entry["id"]):
+            raise _broken(f"entry {i}: {entry['id']!r} is no broker id", where)
         rack = entry.get("rack")
         if rack is not None and not isinstance(rack, str):
             raise _broken(f"broker {entry['id']}: rack {rack!r} is not a name", where)
@@ -82,6 +88,10 @@ def reassignment(moves: Iterable[Move], *, back: bool = False) -> dict[str, Any]
             for m in moves
         ],
     }
+
+
+def _in_range(number: Any) -> bool:
+    return type(number) is int and 0 <= number <= MOST
 
 
 def _broken(what: str, where: str) -> UsageFault:

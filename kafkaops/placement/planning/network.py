@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kafkaops.engine.errors import GuardRefused
 from kafkaops.placement.planning.table import Bools, Ints
 
 
@@ -48,7 +49,8 @@ class Network:
         return slice(self.arcs - count, self.arcs)
 
     def solve(self) -> Ints | None:
-        """The flow of every arc at least cost, None where there is none."""
+        """The flow of every arc at least cost, None where there is none. GuardRefused: costs times
+        nodes do not fit in the solver's 64 bits."""
         from ortools.graph.python import min_cost_flow
 
         tail, head, low, high, cost = self._joined()
@@ -59,7 +61,12 @@ class Network:
         if status == solver.INFEASIBLE:
             return None
         if status != solver.OPTIMAL:
-            raise OverflowError(f"the flow solver ended with {status}")
+            raise GuardRefused(
+                "KO-PLACEMENT-TOO-LARGE",
+                f"the flow solver cannot count that far ({status.name}, {self.arcs} arcs, costs up"
+                f" to {int(cost.max(initial=0))})",
+                hint="--objective replicas, or a plan for some topics: --exclude GLOB",
+            )
         return np.asarray(solver.flows(np.arange(self.arcs)), np.int64) + low
 
     def cut(self) -> tuple[Bools, int, int]:

@@ -107,7 +107,7 @@ def of_state(state: ClusterState) -> Table:
         for name, topic in state.topics.items()
         for p in topic.partitions
     ]
-    racks = {b.id: b.rack for b in state.brokers}
+    racks = {b.id: b.rack or None for b in state.brokers}  # an empty name is none
     return of_rows(rows, racks, state.cluster_id, state.replica_bytes, state.reassigning)
 
 

@@ -6,14 +6,13 @@ Invariant: a refusal names the flag that allows what was refused, where anything
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kafkaops.engine.errors import GuardRefused, UsageFault
 from kafkaops.model.cluster import ClusterState
-from kafkaops.model.partition import Topic
+from kafkaops.model.partition import Topic, legal
 from kafkaops.placement.sizing.limits import REPLICAS_A_BROKER
 from kafkaops.placement.topics.assignment import Place, assign
 from kafkaops.placement.topics.leaders import Replicas
@@ -21,7 +20,6 @@ from kafkaops.placement.topics.leaders import Replicas
 CREATE, ADD = "create", "add"
 NO_RACK = ""
 """Brokers without a rack count as one rack: nobody knows that they are not."""
-LEGAL = re.compile(r"^[a-zA-Z0-9._-]{1,249}$")
 
 
 @dataclass(frozen=True)
@@ -212,7 +210,7 @@ def _shares(
 
 
 def _refuse_name(state: ClusterState, topic: str) -> None:
-    if not LEGAL.match(topic) or topic in (".", ".."):
+    if not legal(topic):
         raise UsageFault(
             "KO-TOPIC-NAME",
             f"{topic!r} is no name of a topic: 1 to 249 of letters, digits, '.', '_' and '-'",

@@ -97,6 +97,26 @@ def test_flags_that_cannot_be(
     assert word in found["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--out", "A.json"], "--out would write over --assignment A.json"),
+        (["--reassignment-out", "./B.json"], "--reassignment-out would write over --brokers"),
+        (["--out", "x.json", "--reassignment-out", "x.json"], "would write over --out x.json"),
+    ],
+)
+def test_no_file_is_written_over_another_one_of_the_command(
+    files: Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str
+) -> None:
+    before = (files / "A.json").read_text()
+    for command in ("plan", "leaders"):
+        assert word in said(capsys, command, *FORMATS, *flags, code=2)["error"]["message"]
+    both = ("--assignment", "-", "--brokers", "-")
+    assert "stdin can be one" in said(capsys, "plan", *both, code=2)["error"]["message"]
+    assert (files / "A.json").read_text() == before
+    assert not (files / "x.json").exists()
+
+
 def test_what_cannot_be_reached_is_refused_with_its_numbers(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

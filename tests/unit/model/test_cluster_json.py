@@ -65,6 +65,33 @@ def broken(change: Any) -> Any:
     return document
 
 
+def _partition(document: Any) -> Any:
+    return next(iter(document["state"]["topics"].values()))["partitions"][0]
+
+
+def _twice(document: Any, rows: Any) -> None:
+    rows(document).append(rows(document)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: _twice(d, lambda d: d["state"]["brokers"]), "broker 1 is twice there"),
+        (lambda d: d["state"]["brokers"][0].update(id=2**31), "is no broker id"),
+        (lambda d: _partition(d).update(tp="elsewhere-0"), "elsewhere-0 is no partition of"),
+        (lambda d: _partition(d).update(replicas=[1, 2, 1]), "names a broker twice"),
+        (lambda d: _partition(d).update(replicas=[-1, 2]), r"no broker id in \[-1, 2\]"),
+        (lambda d: _twice(d, lambda d: next(iter(d["state"]["topics"].values()))["partitions"]),
+         "a partition is twice there"),
+        (lambda d: d["state"]["replica_bytes"].update({"t-0": -1}), "-1 are no bytes"),
+        (lambda d: d["state"]["replica_bytes"].update({"t-0": 1 << 60}), "an exbibyte or more"),
+    ],
+)  # fmt: skip
+def test_what_no_cluster_can_be_is_refused_with_its_place(change: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        from_json(broken(change))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -147,6 +148,13 @@ def test_what_has_no_bytes_does_not_move_for_nothing() -> None:
     assert (moved.cost, moved.bound, moved.replicas_moved) == (5, 5, 2)
 
 
+def test_bytes_that_the_solver_cannot_count_are_refused() -> None:
+    t = made({1: "a", 2: "b"}, {"t": [(1,), (1,)]}, {"t": 1 << 59})
+    with pytest.raises(GuardRefused, match="cannot count that far") as refused:
+        plan(t, balance=(Balance.REPLICAS,), objective=Objective.BYTES)
+    assert "--objective replicas" in refused.value.hint
+
+
 def test_bytes_evened_out_with_the_bound_it_is_compared_to() -> None:
     sizes = {"a": 60, "b": 30, "c": 10}
     t = made({1: "a", 2: "a"}, {n: [(1,)] for n in sizes}, sizes)
@@ -189,6 +197,9 @@ def test_no_racks_at_all_are_one_place() -> None:
     t = made(dict.fromkeys(range(5)), {"t": [(0, 1, 2)] * 10})
     found = plan(t, balance=(Balance.REPLICAS,), no_rack=("all",))
     assert set(counts(after(t, found).values()).values()) == {6}
+    blank = replace(state(), brokers=tuple(replace(b, rack="") for b in state().brokers))
+    with pytest.raises(GuardRefused, match="6 brokers name no rack"):
+        planner.plan(blank, Goals(repair=True))
     assert (found.cost, found.bound) == (12, 12)
 
 
@@ -207,7 +218,7 @@ def test_a_broker_that_is_down_where_every_other_one_is_needed_too() -> None:
     assert plan(t, balance=(Balance.REPLICAS, Balance.LEADERS)).empty
     with pytest.raises(Infeasible, match="up to 3 replicas, and 2 brokers are left"):
         plan(t, drain=(3,))
-    with pytest.raises(Infeasible, match="pinned to 2 .* 2 replicas, 1 of them on brokers") as no:
+    with pytest.raises(Infeasible, match=r"pinned to 2 .* 2 replicas, 1 of them on brokers") as no:
         plan(made({1: "a", 2: "b"}, {"t": [(1, 3)]}), pins=(("t", (1, 2)),))
     assert (no.value.witness.need, no.value.witness.room) == (2, 1)
 
@@ -345,6 +356,11 @@ def test_what_is_refused_says_why(name: str) -> None:
         ({"partitions": [{"topic": "t", "partition": 0, "replicas": []}]}, "t-0 has no replicas"),
         ({"partitions": [{"topic": "t", "partition": 0, "replicas": ["1"]}]}, "has replica '1'"),
         ({"version": 2, "partitions": []}, "version 2 is not 1"),
+        ({"version": True, "partitions": []}, "version True is not 1"),
+        ({"partitions": [{"topic": "t", "partition": 2**31, "replicas": [1]}]}, "is no number"),
+        ({"partitions": [{"topic": "t", "partition": 0, "replicas": [10**30]}]}, "no broker id"),
+        ({"partitions": [{"topic": "a/b", "partition": 0, "replicas": [1]}]}, "called 'a/b'"),
+        ({"partitions": [{"topic": "t\n", "partition": 0, "replicas": [1]}]}, "can be called"),
         ([], 'no list "partitions"'),
     ],
 )  # fmt: skip
@@ -356,6 +372,8 @@ def test_a_broken_assignment_is_refused_with_its_place(document: Any, words: str
 @pytest.mark.parametrize(
     ("document", "words"),
     [([{"id": 1}, {"id": 1}], "broker 1 is there twice"), ([{"rack": "a"}], "entry 0 has no id"),
+     ([{"id": -1}], "-1 is no broker id"), ([{"id": 10**30}], "is no broker id"),
+     ([{"id": "1"}], "'1' is no broker id"), ([{"id": True}], "True is no broker id"),
      ({}, "not a list")],
 )  # fmt: skip
 def test_a_broken_list_of_brokers_is_refused(document: Any, words: str) -> None:
