@@ -89,10 +89,14 @@ class Block:
     room: int
 
 
-def blocked(problem: Problem, of: Classes, ranges: Ranges) -> Block:
-    """Where no flow gets through."""
-    built = _build(problem, of, ranges, spelled=False)
+def blocked(
+    problem: Problem, of: Classes, ranges: Ranges, *, spelled: bool = False
+) -> Block | None:
+    """Where no flow gets through; None where one does."""
+    built = _build(problem, of, ranges, spelled)
     side, need, room = built.net.cut()
+    if need <= room:
+        return None
     brokers = len(problem.table.brokers)
     inside = side[built.broker_at : built.broker_at + brokers]
     return Block(

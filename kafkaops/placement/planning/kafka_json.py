@@ -46,7 +46,7 @@ def _entry(entry: Any, i: int, where: str) -> tuple[str, int, list[int]]:
         raise _broken(f"partitions[{i}] names no topic", where)
     if not legal(topic):
         raise _broken(f"partitions[{i}]: no topic can be called {topic!r}", where)
-    if not _in_range(number):
+    if type(number) is not int or not _in_range(number):
         raise _broken(f"partitions[{i}] of {topic}: partition {number!r} is no number", where)
     if not isinstance(replicas, list) or not replicas:
         raise _broken(f"{topic}-{number} has no replicas", where)

@@ -85,12 +85,12 @@ def build(table: Table, goals: Goals) -> Problem:
     rack, racks = _racks(table, usable)
     active = ~_matching(table, goals.exclude) & ~table.busy
     owner = table.owner
-    refusals.left_behind(table, active, drained)
+    refusals.left_behind(table, active, drained, goals)
     rf = _wanted(table, goals, active)
     ghosts = (absent & ~drained)[table.holder] & active[owner]
     ghosts = _without_dropped(table, ghosts, rf)
     need = np.where(active, rf - np.bincount(owner[ghosts], minlength=table.partitions), 0)
-    refusals.too_few_brokers(table, need, usable)
+    refusals.too_few_brokers(table, need, usable, goals)
     refusals.too_few_racks(table, rf, active, usable, goals)
     forced = _forced(table, goals, at, active, usable, receives, rack, need)
     stays = active[owner] & usable[table.holder]
@@ -172,7 +172,8 @@ def _forced(
             held = table.holder[table.start[p] : table.start[p + 1]]
             for broker in brokers:
                 b = at[broker]
-                refusals.pin_refused(table, int(p), b, usable, receives | np.isin(b, held))
+                takes = receives | np.isin(b, held)
+                refusals.pin_refused(table, int(p), b, usable, takes, goals)
                 forced.setdefault(int(p), {})[b] = -1
     for old_id, new_id in goals.replace:
         old, new = at[old_id], at[new_id]

@@ -112,7 +112,7 @@ def rackless(table: Table, usable: Bools, goals: Goals) -> None:
         )
 
 
-def left_behind(table: Table, active: Bools, drained: Bools) -> None:
+def left_behind(table: Table, active: Bools, drained: Bools, goals: Goals) -> None:
     """Drained brokers that hold what must not be touched."""
     held = drained[table.holder] & ~active[table.owner]
     if not held.any():
@@ -127,14 +127,26 @@ def left_behind(table: Table, active: Bools, drained: Bools) -> None:
             "exclusions",
             int(held.sum()),
             0,
-            ("--exclude", "--drain"),
+            (*(("--exclude",) if goals.exclude else ()), *_emptying(table, goals)),
             tuple(str(table.tp(int(p))) for p in parts),
             tuple(np.unique(table.brokers[table.holder[held]]).tolist()),
         ),
     )
 
 
-def too_few_brokers(table: Table, need: Ints, usable: Bools) -> None:
+def _emptying(table: Table, goals: Goals) -> tuple[str, ...]:
+    """Flags, of those given, that take brokers away."""
+    given = {
+        "--drain": goals.drain,
+        "--drain-rack": goals.drain_racks,
+        "--replace": goals.replace,
+        "--drain-absent (as does a broker that --brokers lacks)": goals.drain_absent
+        and not table.live.all(),
+    }
+    return tuple(flag for flag, is_given in given.items() if is_given)
+
+
+def too_few_brokers(table: Table, need: Ints, usable: Bools, goals: Goals) -> None:
     """`need` [P] replicas on brokers that are up: what stays on others needs no place."""
     count = int(usable.sum())
     short = np.flatnonzero(need > count)
@@ -147,7 +159,7 @@ def too_few_brokers(table: Table, need: Ints, usable: Bools) -> None:
                 "replication factor",
                 most,
                 count,
-                ("--drain", "--rf"),
+                (*_emptying(table, goals), "--rf"),
                 tuple(str(table.tp(int(p))) for p in short),
                 tuple(table.brokers[usable].tolist()),
             ),
@@ -173,7 +185,7 @@ def too_few_racks(table: Table, rf: Ints, active: Bools, usable: Bools, goals: G
             "racks",
             most,
             after,
-            ("--rf", "--drain or --drain-rack", "--allow-shared-racks"),
+            ("--rf", *_emptying(table, goals), "--allow-shared-racks"),
             tuple(str(table.tp(int(p))) for p in short),
             (),
             tuple(table.racks[r] for r in racks.tolist()),
@@ -181,16 +193,19 @@ def too_few_racks(table: Table, rf: Ints, active: Bools, usable: Bools, goals: G
     )
 
 
-def pin_refused(table: Table, p: int, broker: int, usable: Bools, takes: Bools) -> None:
+def pin_refused(
+    table: Table, p: int, broker: int, usable: Bools, takes: Bools, goals: Goals
+) -> None:
     """A pin to a broker that is emptied, or that must not receive."""
     if usable[broker] and takes[broker]:
         return
     tp, name = str(table.tp(p)), int(table.brokers[broker])
+    relax = ("--no-receive",) if usable[broker] else _emptying(table, goals)
     raise Infeasible(
         "KO-PLACEMENT-PINS",
         f"{tp} is pinned to broker {name}, which "
         + ("must not receive" if usable[broker] else "is to be empty"),
-        Witness("pins", 1, 0, ("--pin", "--no-receive or --drain"), (tp,), (name,)),
+        Witness("pins", 1, 0, ("--pin", *relax), (tp,), (name,)),
     )
 
 

@@ -18,7 +18,7 @@ from kafkaops.placement.planning.goals import Balance, Objective
 from kafkaops.placement.planning.problem import Problem
 from kafkaops.placement.planning.ranges import even, gentle
 from kafkaops.placement.planning.table import Bools
-from kafkaops.placement.planning.witness import Infeasible, Witness
+from kafkaops.placement.planning.witness import Infeasible, Witness, some
 
 CLOSED, FLOW = "closed form", "min-cost flow"
 
@@ -159,23 +159,42 @@ def _cost(problem: Problem, decision: Decision, by_bytes: bool) -> int:
 def _infeasible(problem: Problem, ranges: Ranges, chosen: Bools, by_topic: bool) -> Infeasible:
     """Reads a minimum cut: partitions that may only lie on brokers that take less, or brokers that
     must get more than may come to them."""
-    t = problem.table
-    of: Classes = classes(problem, chosen, by_topic=by_topic, by_bytes=False)
+    t, goals = problem.table, problem.goals
     left = _without(problem, ranges, problem.stays & ~chosen[t.owner]) or ranges
+    of: Classes = classes(problem, chosen, by_topic=by_topic, by_bytes=False)
     found = flow.blocked(problem, of, left)
+    if found is None:  # a pool lets a partition have a broker twice: every pair by itself, then
+        of = classes(problem, chosen, by_topic=by_topic, by_bytes=False, apart=True)
+        found = flow.blocked(problem, of, left, spelled=True)
+    assert found is not None, "there is no flow, so there is a cut"
     members = [of.member[of.first[i] : of.first[i + 1]] for i in found.classes.tolist()]
     parts = np.unique(np.concatenate([*members, np.zeros(0, np.int64)])).astype(np.int64)
     brokers = found.full if len(found.full) else found.starved
     ids = tuple(t.brokers[brokers].tolist())
+    given = {
+        "--tolerance": True,
+        "--balance topics": by_topic,
+        "--exclude": goals.exclude,
+        "--pin": goals.pins,
+        "--replace": goals.replace,
+        "--no-receive": goals.no_receive,
+        "--capacity": goals.capacity,
+    }
+    words = (
+        f"{len(parts)} partitions bring {found.need} replicas, and {found.room} can go where they"
+        " must"
+        if len(parts)
+        else f"shares within topics put {found.need} replicas on brokers ({some(ids)}) that have"
+        f" room for {found.room}"
+    )
     return Infeasible(
         "KO-PLACEMENT-INFEASIBLE",
-        f"no placement gives every broker its share: {len(parts)} partitions bring {found.need}"
-        f" replicas, and {found.room} can go where they must",
+        f"no placement gives every broker its share: {words}",
         Witness(
             "shares of brokers",
             found.need,
             found.room,
-            ("--tolerance", "--exclude", "--pin", "--no-receive"),
+            tuple(flag for flag, is_given in given.items() if is_given),
             tuple(str(t.tp(p)) for p in parts.tolist()),
             ids,
         ),

@@ -99,10 +99,12 @@ def test_where_there_is_no_flow_the_cut_says_so_in_numbers() -> None:
     asked = problem.build(t, Goals(repair=True))
     of = classes(asked, asked.active, by_topic=False, by_bytes=False)
     tight = flow.blocked(asked, of, Ranges(np.zeros(3, np.int64), np.array([0, 2, 1])))
+    assert tight is not None
     assert (tight.need, tight.room) == (2, 1)
     hungry = Ranges(np.array([0, 0, 3]), np.array([9, 9, 9]))
     assert flow.solve(asked, of, hungry) is None
     block = flow.blocked(asked, of, hungry)
+    assert block is not None
     assert block.need > block.room
     assert block.starved.tolist() == [2]
 

@@ -115,6 +115,20 @@ def test_capacity_weighs_shares() -> None:
     assert found.cost == found.bound == 10
 
 
+def test_why_no_shares_can_be_given_is_counted_and_names_what_was_asked_for() -> None:
+    """A partition needs every broker; and shares within a topic on a broker full of another one."""
+    t = made(
+        dict.fromkeys((2, 6, 23, 30), "a"), {"a": [(2,), (6,)], "b": [(2,), (2, 6, 23)]}
+    )  # fmt: skip
+    with pytest.raises(Infeasible, match="1 partitions bring 3 replicas, and 2 can go") as refused:
+        plan(t, replace=((2, 6),), balance=(Balance.REPLICAS,))
+    assert refused.value.witness.partitions == ("b-1",)
+    assert refused.value.witness.relax == ("--tolerance", "--replace")
+    t = made({1: "a", 2: "a"}, {"x": [(1,)] * 3, "y": [(1,), (2,)]})
+    with pytest.raises(Infeasible, match=r"topics put 1 replicas on brokers \(1\) that have room"):
+        plan(t, exclude=("x",), balance=(Balance.TOPICS,))
+
+
 def test_balance_within_topics() -> None:
     t = made({1: "a", 2: "b", 3: "a", 4: "b"}, {"t": [(1, 2)] * 2, "u": [(3, 4)] * 2})
     assert plan(t, balance=(Balance.REPLICAS,)).cost == 0
@@ -335,6 +349,10 @@ BAD: dict[str, tuple[dict[str, Any], type[OpsError], str]] = {
 }  # fmt: skip
 
 
+FLAGS = {"drain": "--drain", "rf": "--rf", "exclude": "--exclude", "pins": "--pin",
+         "no_receive": "--no-receive"}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_refused_says_why(name: str) -> None:
     goals, kind, words = BAD[name]
@@ -345,6 +363,8 @@ def test_what_is_refused_says_why(name: str) -> None:
         witness = refused.value.witness
         assert witness.need > witness.room
         assert any("relax" in line for line in refused.value.details)
+        given = {FLAGS[goal] for goal in goals}
+        assert set(witness.relax) <= {*given, "--rf", "--allow-shared-racks"}
 
 
 @pytest.mark.parametrize(
