@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,7 +64,7 @@ def plan(
     _save(found, out, reassignment_out)
     emit(
         {"kind": "placement", **plan_json.summary(found)},
-        placement_table.brokers(found, after=True),
+        placement_table.brokers(found, after=True, narrow=sys.stdout.isatty()),
         *placement_table.words(found),
     )
     return Exit.CHANGES if detailed and not found.empty else Exit.OK
@@ -100,7 +101,7 @@ def show(
     )
     emit(
         {"kind": "placement-brokers", **plan_json.summary(found, changes=False)},
-        placement_table.brokers(found, after=after),
+        placement_table.brokers(found, after=after, narrow=sys.stdout.isatty()),
         *texts,
     )
     return Exit.OK
@@ -138,7 +139,7 @@ def leaders(
     _save(found, out, reassignment_out)
     emit(
         {"kind": "placement", **plan_json.summary(found)},
-        placement_table.brokers(found, after=True),
+        placement_table.brokers(found, after=True, narrow=sys.stdout.isatty()),
         *placement_table.words(found),
     )
     return Exit.CHANGES if detailed and not found.empty else Exit.OK

@@ -14,14 +14,17 @@ _BAR = 20
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def brokers(placement: Placement, *, after: bool) -> Table:
-    """A row a broker, by rack; with `after` both now and then."""
+def brokers(placement: Placement, *, after: bool, narrow: bool = False) -> Table:
+    """A row a broker, by rack; with `after` both now and then. `narrow` is for 80 columns: now and
+    then in one, and what becomes of a broker in the place of its bar."""
     sized = any(b.now.bytes or b.after.bytes for b in placement.brokers)
     top = max((b.after.replicas for b in placement.brokers), default=0)
+    if narrow:
+        return _narrow(placement, after, sized, top)
     columns = ["rack", "broker", *_heads("replicas", after), *_heads("leaders", after)]
     columns += _heads("bytes", after) if sized else []
     rows = []
-    for b in sorted(placement.brokers, key=lambda b: (b.rack is None, b.rack or "", b.id)):
+    for b in _by_rack(placement):
         row: list[object] = [
             b.rack,
             b.id,
@@ -29,8 +32,28 @@ def brokers(placement: Placement, *, after: bool) -> Table:
             *_both(b, "leaders", after),
         ]
         row += [amount(int(str(v))) for v in _both(b, "bytes", after)] if sized else []
-        rows.append([*row, _bar(b.after.replicas, top), _state(b)])
+        rows.append([*row, _bar(b.after.replicas, top, _BAR), _state(b)])
     return Table([*columns, "share", "state"], rows, title="brokers")
+
+
+def _narrow(placement: Placement, after: bool, sized: bool, top: int) -> Table:
+    names = ["replicas", "leaders", *(["bytes"] if sized else [])]
+    rows = []
+    for b in _by_rack(placement):
+        pairs = [[_short(n, v) for v in _both(b, n, after)] for n in names]
+        changes = [" > ".join(dict.fromkeys(pair)) for pair in pairs]
+        share = _state(b) or _bar(b.after.replicas, top, _BAR // 2)
+        rows.append([b.rack, b.id, *changes, share])
+    title = "brokers, now > after" if after else "brokers"
+    return Table(["rack", "broker", *names, "share"], rows, title=title)
+
+
+def _short(name: str, value: object) -> str:
+    return amount(int(str(value))).replace("iB", "") if name == "bytes" else str(value)
+
+
+def _by_rack(placement: Placement) -> list[BrokerLoad]:
+    return sorted(placement.brokers, key=lambda b: (b.rack is None, b.rack or "", b.id))
 
 
 def words(placement: Placement) -> Iterator[Text]:
@@ -85,9 +108,9 @@ def _both(load: BrokerLoad, name: str, after: bool) -> list[object]:
     return [now, then] if after else [now]
 
 
-def _bar(count: int, top: int) -> str:
-    full = round(_BAR * count / top) if top else 0
-    return "#" * full + "." * (_BAR - full)
+def _bar(count: int, top: int, width: int) -> str:
+    full = round(width * count / top) if top else 0
+    return "#" * full + "." * (width - full)
 
 
 def _state(load: BrokerLoad) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kafkaops.cli import placement_table
 from kafkaops.cli.main import run
 from kafkaops.model.cluster_json import to_json
+from kafkaops.model.partition import TopicPartition
+from kafkaops.placement.planning import planner
 from kafkaops.placement.planning.goals import Goals
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
@@ -156,6 +160,19 @@ def test_show_is_brokers_by_rack(
     assert out.splitlines()[1] == "a\t1\t4\t0\t4\t0\t....................\temptied"
     assert "4 replicas moved, 4 preferred leaders changed" in err
     assert "fewer are impossible" in err
+
+
+def test_at_a_terminal_now_and_after_fit_in_80_columns() -> None:
+    parts = tuple((b, 2, 3) for b in (1, 1, 1, 1))
+    held = dict.fromkeys((TopicPartition("t", i) for i in range(4)), 7 * 10**11)
+    state = replace(cluster(RACKS, topic("t", parts)), replica_bytes=held)
+    shown = placement_table.brokers(
+        planner.plan(state, Goals(drain=(1,))), after=True, narrow=True
+    )  # fmt: skip
+    assert shown.columns == ["rack", "broker", "replicas", "leaders", "bytes", "share"]
+    assert shown.rows[0] == ["a", 1, "4 > 0", "4 > 0", "2.5T > 0B", "emptied"]
+    assert shown.rows[1] == ["a", 4, "0 > 4", "0 > 4", "0B > 2.5T", "##########"]
+    assert shown.rows[3] == ["b", 5, "0", "0", "0B", ".........."]
 
 
 def test_leaders_move_no_bytes(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
