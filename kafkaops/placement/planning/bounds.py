@@ -1,13 +1,19 @@
 """No plan moves less than this, counted without searching.
 
 Each term is true by itself, so the highest holds: what the racks, drained brokers and new replicas
-of every single partition demand; what brokers lack to their share; what they have above it.
+of every single partition demand; what brokers lack to their share; what they have above it. How
+these meet is told by a flow that forgets the racks of partitions that are spread as they should be:
+it is small, and every plan is one of its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from kafkaops.placement.planning import flow
+from kafkaops.placement.planning.atoms import classes
 from kafkaops.placement.planning.flow import Ranges
 from kafkaops.placement.planning.problem import Problem
 from kafkaops.placement.planning.table import Bools, Ints
@@ -41,6 +47,31 @@ def closed_form(problem: Problem, ranges: Ranges, *, by_bytes: bool) -> int:
             racks += max(forced, int(lacks[here].sum()), wanted - int(fits[here].sum()))
         everywhere = max(everywhere, racks)
     return everywhere + problem.arriving
+
+
+def relaxed(problem: Problem, ranges: Ranges) -> int:
+    """Replicas that every plan within the bounds copies at least, 0 where there is no plan: the
+    optimum where replicas of settled partitions may go from their broker to any other one."""
+    t, settled = problem.table, problem.settled()
+    n = len(t.brokers)
+    unsettled = problem.active & (problem.need > 0) & ~settled
+    of = classes(problem, unsettled, by_topic=False, by_bytes=False)
+    built = flow.build(problem, of, replace(ranges, by_topic=None), spelled=False)
+    net = built.net
+    here = np.bincount(t.holder[problem.stays & settled[t.owner]], minlength=n)
+    source, pool = net.node(n) + np.arange(n), net.node()
+    broker = built.broker_at + np.arange(n)
+    net.supply(source, here)
+    net.supply(np.array([built.sink]), np.array([-here.sum()]))
+    net.arc(source, broker, here)
+    leaving = net.arc(source, np.full(n, pool), here, built.step)
+    into = broker[problem.receives]
+    net.arc(np.full(len(into), pool), into, here.sum())
+    found = net.solve()
+    if found is None:
+        return 0
+    arcs = [leaving, *(block for block, _, _ in built.news)]
+    return sum(int(found[block].sum()) for block in arcs) + problem.arriving
 
 
 def separable(problem: Problem) -> Bools:

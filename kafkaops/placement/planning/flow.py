@@ -47,7 +47,9 @@ class Flow:
 
 
 @dataclass
-class _Built:
+class Built:
+    """A network with where to find its parts: slices of arcs, and first nodes."""
+
     net: Network
     keeps: slice
     news: list[tuple[slice, Ints, Ints]]
@@ -55,11 +57,13 @@ class _Built:
     pairs: tuple[slice, Ints, Ints] | None
     class_at: int
     broker_at: int
+    sink: int
+    step: int  # what a new replica costs at the most
 
 
 def solve(problem: Problem, of: Classes, ranges: Ranges, *, spelled: bool = False) -> Flow | None:
     """None where the bounds contradict each other; `blocked` then says which."""
-    built = _build(problem, of, ranges, spelled)
+    built = build(problem, of, ranges, spelled)
     flow = built.net.solve()
     if flow is None:
         return None
@@ -93,7 +97,7 @@ def blocked(
     problem: Problem, of: Classes, ranges: Ranges, *, spelled: bool = False
 ) -> Block | None:
     """Where no flow gets through; None where one does."""
-    built = _build(problem, of, ranges, spelled)
+    built = build(problem, of, ranges, spelled)
     side, need, room = built.net.cut()
     if need <= room:
         return None
@@ -108,7 +112,8 @@ def blocked(
     )
 
 
-def _build(problem: Problem, of: Classes, ranges: Ranges, spelled: bool) -> _Built:
+def build(problem: Problem, of: Classes, ranges: Ranges, spelled: bool) -> Built:
+    """The network of these classes within these ranges."""
     net = Network()
     brokers, k = len(problem.table.brokers), len(problem.racks)
     count = len(of.count)
@@ -151,9 +156,9 @@ def _build(problem: Problem, of: Classes, ranges: Ranges, spelled: bool) -> _Bui
     low = np.where(direct, n[c] * of.least[c, r], 0)
     high = n[c] * of.most[c, r]
     if spelled:
-        return _Built(
+        return Built(
             net, keeps, news, pools, _spell(problem, of, net, slot, tail, c, r, low, high, step),
-            class_at, broker_at,
+            class_at, broker_at, sink, int(step.max(initial=1)),
         )  # fmt: skip
     pool, made = _pools(problem, of, ranges, net)
     news.append((net.arc(tail, pool(of.topic[c], r), high, step[c], low), c, r))
@@ -162,7 +167,8 @@ def _build(problem: Problem, of: Classes, ranges: Ranges, spelled: bool) -> _Bui
         into = slot(np.full(len(b), topic), b)
         block = net.arc(np.full(len(b), node), into, units.sum())
         pools.append((rack, topic, block, b))
-    return _Built(net, keeps, news, pools, None, class_at, broker_at)
+    top = int(step.max(initial=1))
+    return Built(net, keeps, news, pools, None, class_at, broker_at, sink, top)
 
 
 def _gets(problem: Problem) -> Bools:

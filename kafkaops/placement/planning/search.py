@@ -1,7 +1,8 @@
 """Finds replicas that reach a problem's bounds with the fewest moves, and says how that is known.
 
-A search over few partitions whose cost meets the closed-form bound is proven by it; else more
-partitions are taken in, and with all of them the flow's own optimum is the proof.
+A search over few partitions whose cost meets the closed-form bound, or that of a smaller flow, is
+proven by it; else more partitions are taken in, and with all of them the flow's own optimum is the
+proof.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _even(problem: Problem, wide: int, *, by_bytes: bool, by_topic: bool) -> Fou
                 raise _infeasible(problem, ranges, chosen, by_topic)
             continue
         cost = _cost(problem, decision, by_bytes)
-        if last or cost == closed:
+        if last or cost == closed or cost == bounds.relaxed(problem, ranges):
             proof = CLOSED if cost == closed else FLOW
             return Found(decision, cost, cost, closed, proof, ranges)
     raise AssertionError("the last choice is everything")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from ortools.linear_solver import pywraplp
 
-from kafkaops.placement.planning import flow, layout, problem
+from kafkaops.placement.planning import bounds, flow, layout, problem
 from kafkaops.placement.planning.atoms import classes
 from kafkaops.placement.planning.flow import Ranges
 from kafkaops.placement.planning.goals import Balance, Goals
+from kafkaops.placement.planning.ranges import even
 from kafkaops.placement.planning.search import search
 from kafkaops.placement.planning.spread import Taker, around, over_racks, shares
 from kafkaops.placement.planning.table import Table
@@ -92,6 +93,24 @@ def test_a_first_search_over_few_partitions_finds_what_all_of_them_do() -> None:
     laid = layout.laid_out(t, layout.changed(asked, some.decision))
     load = np.bincount(laid.holder, minlength=24)
     assert load.max() - load.min() <= 1
+
+
+@pytest.mark.parametrize(("partitions", "stray"), [(60, 4), (60, 60), (200, 30)])
+def test_a_small_flow_bounds_what_all_partitions_need(partitions: int, stray: int) -> None:
+    """Broken partitions among many that are well: more is known than what can be counted."""
+    well = random(24, 4, partitions, 3, aware=True, full=24)
+    broken = random(24, 4, stray, 3, aware=False, full=24)
+    rows = [well.replicas(p) for p in range(partitions)]
+    t = made(
+        {b: f"r{b % 4}" for b in range(24)},
+        {"t": rows, "u": [broken.replicas(p) for p in range(stray)]},
+    )
+    asked = problem.build(t, Goals(repair=True, balance=(Balance.REPLICAS,)))
+    ranges = even(asked, by_topic=False)
+    bound = bounds.relaxed(asked, ranges)
+    assert bounds.closed_form(asked, ranges, by_bytes=False) <= bound == search(asked).cost
+    hungry = Ranges(np.full(24, 10**6), np.full(24, 10**6))
+    assert bounds.relaxed(asked, hungry) == 0
 
 
 def test_where_there_is_no_flow_the_cut_says_so_in_numbers() -> None:
