@@ -119,7 +119,7 @@ def upgrade(
             gate_timeout=gate_timeout,
             return_timeout=return_timeout,
         )
-        _not_for(context, strategy, () if strategy == "rolling" else BATCHED)
+        _not_for(context, strategy, ("outage",) if strategy == "rolling" else BATCHED)
         return rolls.rolled(strategy, options, Wish(plan, out, detailed), orders)
     _not_for(context, strategy, ROLLS)
     return move.wanted(to, out, orders, show_only=plan, detailed=detailed)

@@ -32,6 +32,7 @@ def upgrade(kafkaops: Kafkaops, *more: str, **flags: Any) -> tuple[int, Any, str
         ("--strategy", "rolling", "--to", "newest"),
         ("--strategy", "rolling", "--to", "4.3.1", "--max-batch", "2", "--whole-racks"),
         ("--strategy", "rolling", "--to", "4.3.1", "--cluster", "red"),
+        ("--strategy", "rolling", "--to", "4.3.1", "--outage", "600"),
         ("--strategy", "downtime"),
         ("--strategy", "downtime", "--to", "4.3.1", "--max-batch", "2"),
         ("--strategy", "blue-green", "--max-batch", "2"),
