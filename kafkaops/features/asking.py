@@ -31,6 +31,14 @@ class Asked:
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "features": [list(pair) for pair in self.features]}
 
+    @property
+    def flags(self) -> str:
+        """What the command was given, but for its verb."""
+        to = "" if self.to is None else f" --to {self.to}"
+        levels = "".join(f" --feature {name}={level}" for name, level in self.features)
+        where = "" if self.cluster == "blue" else f" --cluster {self.cluster}"
+        return to + levels + where
+
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Asked:
         pairs = tuple((str(name), int(level)) for name, level in kept["features"])

@@ -27,4 +27,5 @@ class FeatureChange(Operation):
         return survey.snapshot(world, Asked.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        return f"kafkaops features {Asked.of(plan.snapshot['options']).verb} --plan"
+        asked = Asked.of(plan.snapshot["options"])
+        return f"kafkaops features {asked.verb}{asked.flags} --plan"

@@ -30,8 +30,8 @@ class Raise(Operation):
         return survey.snapshot(world, Options.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        to = Options.of(plan.snapshot["options"]).to
-        return f"kafkaops upgrade protocol --to {to} --plan"
+        options = Options.of(plan.snapshot["options"])
+        return f"kafkaops upgrade protocol --to {options.to}{options.flag} --plan"
 
     def rollback(self, conduct: Conduct) -> RunResult:
         """Restore the files and start what is down, and end the run. GuardRefused where a broker

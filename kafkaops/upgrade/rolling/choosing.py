@@ -44,6 +44,11 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "only": list(self.only), "accept": list(self.accept)}
 
+    @property
+    def flag(self) -> str:
+        """` --cluster COLOUR` where a command has to name it."""
+        return "" if self.cluster == "blue" else f" --cluster {self.cluster}"
+
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Options:
         return cls(**{**kept, "only": tuple(kept["only"]), "accept": tuple(kept["accept"])})

@@ -27,4 +27,4 @@ class Restart(Operation):
         return survey.snapshot(world, Options.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        return "kafkaops restart --plan"
+        return f"kafkaops restart{Options.of(plan.snapshot['options']).flag} --plan"

@@ -32,8 +32,9 @@ class OnHosts(Operation):
         return survey.snapshot(world, Options.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        to = Options.of(plan.snapshot["options"]).to
-        return f"kafkaops upgrade --strategy {self.strategy} --to {to} --plan"
+        options = Options.of(plan.snapshot["options"])
+        wanted = f"--strategy {self.strategy} --to {options.to}{options.flag}"
+        return f"kafkaops upgrade {wanted} --plan"
 
     def resume(self, conduct: Conduct) -> RunResult:
         release_others(conduct.world, conduct.run.look().plan)
@@ -45,10 +46,10 @@ class OnHosts(Operation):
         return conduct.carry(plan, self.registry)
 
     def nothing_to_finalize(self, conduct: Conduct) -> tuple[str, str]:
-        to = Options.of(conduct.run.look().plan.snapshot["options"]).to
+        options = Options.of(conduct.run.look().plan.snapshot["options"])
         return (
             "this upgrade is finalised by raising the cluster's features, a step of its own",
-            f"kafkaops features plan --to {to}",
+            f"kafkaops features plan --to {options.to}{options.flag}",
         )
 
 
@@ -69,9 +70,10 @@ class RollingUpgrade(OnHosts):
         snapshot = conduct.run.look().plan.snapshot
         if snapshot["voters"]:
             return super().nothing_to_finalize(conduct)
-        to = Release.of(str(Options.of(snapshot["options"]).to)).line
+        options = Options.of(snapshot["options"])
+        line = Release.of(str(options.to)).line
         return (
             "in ZooKeeper mode a rolling upgrade is finalised by raising the protocol, a second"
             " roll",
-            f"kafkaops upgrade protocol --to {to} --plan",
+            f"kafkaops upgrade protocol --to {line}{options.flag} --plan",
         )
