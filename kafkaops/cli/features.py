@@ -131,6 +131,9 @@ def downgrade(
 ) -> int:
     """Lower levels, where nothing is lost by it; before the software, never after it.
 
+    Refused at a level that cannot be lowered. The same command again goes on with a run that did
+    not end.
+
     \b
     Examples:
       kafkaops features downgrade --to 4.1 --plan

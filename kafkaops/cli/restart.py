@@ -55,7 +55,7 @@ def restart(
 
     Before each stop fresh metadata says what it would do to every partition; a node counts as back
     when it is in the ISR of all that it had. The same command again goes on with a restart that
-    did not end.
+    did not end; `kafkaops run rollback` starts what is down and ends it.
 
     \b
     Examples:

@@ -31,7 +31,8 @@ HELP = """Upgrade: by a second cluster, or broker by broker; proven, and able to
 blue-green moves running clients from blue to green. rolling installs another version on the
 hosts of one cluster, batch by batch; downtime does so in one short outage. Plans, shows the plan,
 asks, and runs it. The same command again goes on with a run that did not end, and finds nothing
-to do after one that did.
+to do after one that did. `kafkaops run rollback` goes back; what an upgrade in place leaves as it
+was are the feature levels: `kafkaops features finalize`.
 
 \b
 Examples:
@@ -41,6 +42,7 @@ Examples:
   kafkaops upgrade --strategy blue-green --until gates
   kafkaops upgrade --strategy rolling --to 4.3.1 --plan
   kafkaops upgrade --strategy rolling --to 4.3.1 --yes --max-batch 2 --soak 60
+  kafkaops upgrade --strategy rolling --to 4.3.1 --yes --until try
   kafkaops upgrade --strategy downtime --to 4.3.1 --plan
   kafkaops upgrade batches --cluster blue
   kafkaops upgrade protocol --to 3.9 --plan
@@ -65,7 +67,7 @@ def upgrade(
     to: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="VERSION", help="The release green must run, or is rolled to."
+            "--to", metavar="VERSION", help="What green must run; in place: what to install."
         ),
     ] = None,
     cluster: flags.Cluster = "blue",

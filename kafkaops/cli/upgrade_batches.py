@@ -54,8 +54,9 @@ def batches(
 ) -> int:
     """Which brokers may go down together, in the fewest batches, and how few there could be.
 
-    Computed from the real assignment and each topic's min ISR, never from rack names. Exit 5 when
-    partitions with no replica to spare are not accepted by name.
+    Of a cluster (--cluster) or of a saved snapshot (--from): one of them has to be given. Computed
+    from the real assignment and each topic's min ISR, never from rack names. Exit 5 when partitions
+    with no replica to spare are not accepted by name.
 
     \b
     Examples:

@@ -43,7 +43,7 @@ def upgrade(kafkaops: Kafkaops, *more: str, **flags: Any) -> tuple[int, Any, str
 def test_flags_that_make_no_sense_together_are_refused(
     kafkaops: Kafkaops, operations: FakeOperations, argv: tuple[str, ...]
 ) -> None:
-    code, document, _ = kafkaops("upgrade", *argv)
+    code, document, _ = kafkaops("upgrade", *argv, "--plan")  # which needs nobody's consent
     assert (code, operations.done) == (2, [])
     assert document["error"]["hint"]
 
