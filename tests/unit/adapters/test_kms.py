@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -288,6 +290,15 @@ def test_no_log_of_botocore_has_the_key(place: Place) -> None:
     assert "seen" in written.getvalue()
     assert base64.b64encode(found).decode() not in written.getvalue()
     assert repr(bytes(found)) not in written.getvalue()
+
+
+def test_a_host_that_boots_waits_for_neither_pydantic_nor_boto3() -> None:
+    ask = (
+        "import sys, kafkaops.adapters.kms;"
+        "print({'pydantic', 'boto3', 'botocore'} & {name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{'botocore'}"
 
 
 def test_the_clients_of_a_host_try_once(place: Place) -> None:

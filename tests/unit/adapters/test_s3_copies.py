@@ -114,7 +114,20 @@ def test_all_versions_of_one_object_go_and_of_no_other(place: Place) -> None:
     place.s3.delete_object(Bucket="copies", Key="a/token")
     place.s3.put_object(Bucket="copies", Key="a/token", Body=b"4")
     place.s3.put_object(Bucket="copies", Key="a/token-2", Body=b"x")
-    place.at(page=1).delete(URI)
+    own = [
+        one["VersionId"]
+        for kind in ("Versions", "DeleteMarkers")
+        for one in place.s3.list_object_versions(Bucket="copies").get(kind, [])
+        if one["Key"] == "a/token"
+    ]
+    asked: list[str] = []
+    client = place.client("s3")
+    client.meta.events.register(
+        "provide-client-params.s3.DeleteObject",
+        lambda params, **_: asked.append(params["VersionId"]),
+    )
+    place.at(client, page=1).delete(URI)
+    assert sorted(asked) == sorted(own), "a version of another object was asked for"
     left = place.s3.list_object_versions(Bucket="copies")
     assert [one["Key"] for one in left["Versions"]] == ["a/token-2"]
     assert "DeleteMarkers" not in left
