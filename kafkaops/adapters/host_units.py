@@ -20,6 +20,9 @@ EXITED = 1  # CLD_EXITED of waitid(2); systemd's ExecMainCode
 SPANS = dict(us=1e-6, ms=1e-3, s=1, min=60, h=3600, d=86400, w=604800, month=2629800, y=31557600)
 STOP_SLACK = 10.0
 
+KINDS = (".service", ".mount", ".timer", ".path", ".socket")
+"""Endings that say what kind of unit is meant; without one it is a service."""
+
 
 class Shown(dict[str, str]):
     """What `systemctl show` said; a property that this systemd does not know is empty."""
@@ -104,7 +107,7 @@ class CommandUnits:
 
 
 def service(name: str) -> str:
-    return name if name.endswith(".service") else f"{name}.service"
+    return name if name.endswith(KINDS) else f"{name}.service"
 
 
 def read_unit(name: str, found: Shown) -> Unit:
