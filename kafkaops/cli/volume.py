@@ -33,6 +33,7 @@ class Volume(OpsGroup):
         "mount": Lazy("kafkaops.cli.volume_up", "Unlock and mount; makes nothing.", "mount_app"),
         "close": Lazy("kafkaops.cli.volume_up", "Unmount and lock.", "close_app"),
         "install": Lazy("kafkaops.cli.volume_install", "What opens them at boot, on each host."),
+        "policy": Lazy("kafkaops.cli.volume_policy", "The least that IAM and KMS must allow."),
         "rotate": Lazy("kafkaops.cli.volume_keys", "A new data key, the data in place.", "rotate"),
         "rewrap": Lazy("kafkaops.cli.volume_keys", "The same key under another KMS key.", "rewrap"),
         "erase": Lazy("kafkaops.cli.volume_keys", "Crypto-erase, proven.", "erase_app"),
