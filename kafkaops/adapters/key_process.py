@@ -10,7 +10,6 @@ cannot keep is zeroed before it ends.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import json
 import os
 import resource
@@ -18,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kafkaops.adapters.key_request import (
     KEY_BYTES,
@@ -34,6 +33,9 @@ from kafkaops.adapters.key_request import (
 )
 from kafkaops.engine.errors import ConfigError, OpsError, StepFailed
 from kafkaops.ports.disks import Key
+
+if TYPE_CHECKING:
+    from kafkaops.config.schema import Aws
 
 Fetch = Callable[[Key, Account], bytearray]
 Spawn = Callable[[Sequence[str], Sequence[memoryview], Mapping[str, str]], Ran]
@@ -191,8 +193,9 @@ def fetched(key: Key, account: Account) -> bytearray:
     """The key's bytes from where it says. Errors as `ports.keys` names them."""
     if key.mode == "ephemeral":
         return drawn()
-    kms = importlib.import_module("kafkaops.adapters.kms")  # botocore, which not every mode needs
-    return cast(bytearray, kms.decrypted(key, account))
+    from kafkaops.adapters.kms import decrypted  # botocore, which not every mode needs
+
+    return decrypted(key, cast("Aws", account))
 
 
 def drawn() -> bytearray:

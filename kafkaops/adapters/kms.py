@@ -147,7 +147,8 @@ def decrypted(
     clients: Clients | None = None,
 ) -> bytearray:
     """The bytes that open a volume: 64 of mode wrapped and ephemeral, the password of mode s3 as
-    the recipe's shell handed it on (without newlines at its end). Who calls wipes them.
+    the object holds it: what newlines at its end mean is for `adapters.key_process`, which knows
+    whether the volume is new. Who calls wipes them.
 
     botocore parses the answer into objects that cannot be wiped: they live as long as this
     process, which is why it is a short one. Errors as `ports.keys` names them, and StepFailed
@@ -193,12 +194,13 @@ def _whole(found: bytearray, key: Key) -> bytearray:
 
 
 def _password(found: bytearray, key: Key) -> bytearray:
-    """As `$(aws kms decrypt ...)` and `echo` handed it to cryptsetup in the recipe."""
-    while found.endswith(b"\n"):
-        found.pop()
-    if found and b"\n" not in found and b"\0" not in found:
+    """Refused where `$(aws kms decrypt ...)` and `echo` would have cut it, in the recipe."""
+    end = len(found)
+    while end and found[end - 1] == 0x0A:
+        end -= 1
+    if end and found.find(b"\n", 0, end) < 0 and b"\0" not in found:
         return found
-    empty = not found
+    empty = not end
     _wipe(found)
     raise ConfigError(
         "KO-VOLUME-PASSWORD",

@@ -313,8 +313,8 @@ def test_who_uses_a_mountpoint(tmp_path: Path) -> None:
     file = tmp_path / "mnt" / "index"
     file.write_bytes(bytes(4096))
     mapped = (
-        "import mmap,sys; f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),0); f.close();"
-        "print(flush=True); sys.stdin.read()"
+        "import mmap,os,sys; f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),0);"
+        "os.closerange(3,64); print(flush=True); sys.stdin.read()"
     )
     waits = "print(flush=True); import sys; sys.stdin.read()"
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

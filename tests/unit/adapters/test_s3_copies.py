@@ -9,6 +9,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from moto.server import ThreadedMotoServer
 
+from kafkaops.adapters.key_process import fitting
+from kafkaops.adapters.key_request import Use
 from kafkaops.adapters.kms import decrypted
 from kafkaops.adapters.s3_copies import S3Copies
 from kafkaops.engine.errors import Exit, OpsError
@@ -218,14 +220,18 @@ def opened(place: Place, key: Key) -> bytearray:
 
 
 @pytest.mark.parametrize(
-    ("plaintext", "found"),
+    ("plaintext", "handed"),
     [(b"secret", b"secret"), (b"secret\n", b"secret"), (b"sec ret\r\n\n", b"sec ret\r")],
 )
 def test_a_password_is_what_the_recipes_shell_handed_on(
-    place: Place, plaintext: bytes, found: bytes
+    place: Place, plaintext: bytes, handed: bytes
 ) -> None:
-    assert opened(place, password(place, plaintext)) == found
-    assert opened(place, password(place, plaintext, named=False)) == found
+    for named in (True, False):
+        key = password(place, plaintext, named=named)
+        found, warnings = opened(place, key), list[str]()
+        assert found == plaintext
+        assert fitting(found, Use(key), warnings) == handed
+        assert len(warnings) == (plaintext != handed)
 
 
 @pytest.mark.parametrize("plaintext", [b"\n", b"two\nlines", b"nul\0within"])
