@@ -53,11 +53,15 @@ root = typer.Typer(
 )
 
 
+def version() -> str:
+    from importlib import metadata
+
+    return metadata.version("kafkaops")
+
+
 def _version(value: bool) -> bool:
     if value:
-        from importlib import metadata
-
-        print(f"kafkaops {metadata.version('kafkaops')}")
+        print(f"kafkaops {version()}")
         raise typer.Exit
     return value
 

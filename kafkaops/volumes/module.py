@@ -70,7 +70,7 @@ if sys.version_info < (3, 11):
     )
     sys.exit(4)
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from kafkaops.cli.main import main
+from kafkaops.cli.on_host import main
 
 main()
 """
