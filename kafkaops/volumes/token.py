@@ -60,7 +60,9 @@ class Token:
             "filesystem": self.filesystem,
             "retire": list(self.retire),
         }
-        return {**body, "keyslots": [str(self.slot)], "seal": _seal(body)}
+        # cryptsetup refuses a token of a keyslot that is not there yet
+        slots = [str(self.slot)] if self.role == "now" else []
+        return {**body, "keyslots": slots, "seal": _seal(body)}
 
     @staticmethod
     def of_json(content: Mapping[str, Any]) -> Token:

@@ -137,6 +137,8 @@ class FakeDisks:
         self._now("close", mapping=None)
 
     def token_put(self, spec: VolumeSpec, token: int, content: Mapping[str, Any]) -> None:
+        if not {int(slot) for slot in content["keyslots"]} <= self.locks.keys():
+            raise StepFailed("KO-VOLUME-TOOL", "cryptsetup token: no such keyslot")
         self._header("token_put", tokens={**self.header.tokens, token: dict(content)})
 
     def token_drop(self, spec: VolumeSpec, token: int) -> None:
