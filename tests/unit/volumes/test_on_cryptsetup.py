@@ -1,0 +1,135 @@
+"""Rotation, rewrap, header copies and erasure by real cryptsetup, on a file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kafkaops.adapters.disk_tools import SYSTEM_PATH
+from kafkaops.engine.clock import FakeClock
+from kafkaops.engine.errors import GuardRefused, OpsError
+from kafkaops.engine.facts import MemoryFacts
+from kafkaops.model.volume import VolumeSpec
+from kafkaops.ports.disks import Key
+from kafkaops.ports.keys import KeyFacts
+from kafkaops.volumes import copies, headers, token
+from kafkaops.volumes.erasing import erase
+from kafkaops.volumes.ground import Ground
+from kafkaops.volumes.preparing import bring_up
+from kafkaops.volumes.rotating import rewrap, rotate
+from kafkaops.volumes.state import State, Step
+from tests.unit.adapters.volume_parts import UUID, Bench, needs_cryptsetup, random_key, wrapped
+from tests.unit.volumes.fake_disks import FakeCopies
+
+pytestmark = needs_cryptsetup
+
+
+class PlainKeys:
+    """Keys whose ciphertext is the key itself, as the stand-in of the key's process takes it."""
+
+    def new(self, arn: str, context: Mapping[str, str]) -> Key:
+        return replace(wrapped(random_key()), arn=arn, context=dict(context))
+
+    def rewrap(self, key: Key, arn: str) -> Key:
+        return replace(key, arn=arn)
+
+    def facts(self, arn: str) -> KeyFacts:
+        return KeyFacts(arn, "Enabled", "1", "eu-west-1")
+
+    def last_use(self, context: Mapping[str, str]) -> float | None:
+        return None
+
+
+class Made:
+    """A volume of ours on a file, locked, with its file system said to be made."""
+
+    def __init__(self, directory: Path) -> None:
+        self.bench = Bench(directory)
+        self.copies = FakeCopies()
+        keys = PlainKeys()
+        self.spec: VolumeSpec = self.bench.spec(key="arn:1", copies="s3://keys/v")
+        self.ground = Ground(
+            self.bench.disks, keys, self.copies, MemoryFacts(), FakeClock(), lambda line: None
+        )
+        first = token.first(self.spec, keys.new("arn:1", self.spec.context), 1000.0).made("xfs")
+        copies.keep_token(self.copies, self.spec, UUID, first)
+        self.bench.disks.format(self.spec, UUID, first.key, first.to_json())
+
+    @property
+    def now(self) -> token.Token:
+        header = self.bench.disks.look(self.spec).header
+        assert header is not None
+        found = token.current(header)
+        assert found is not None
+        return found[1]
+
+    def slots(self) -> tuple[int, ...]:
+        header = self.bench.disks.look(self.spec).header
+        assert header is not None
+        return header.slots
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def test_a_new_key_opens_and_the_old_one_does_not(made: Made) -> None:
+    old = made.now.key
+    assert made.ground.judged(made.spec)[1].state is State.LOCKED
+    done = rotate(made.ground, made.spec)
+    assert len(done.turns) == 6
+    disks = made.bench.disks
+    assert made.now.key != old
+    assert disks.key_opens(made.spec, made.now.key, made.now.slot)
+    assert not disks.key_opens(made.spec, old)
+    assert made.slots() == (made.now.slot,)
+    assert made.ground.judged(made.spec)[1].step is Step.OPEN
+    rotate(made.ground, made.spec)
+    assert made.slots() == (made.now.slot,), "and again, the keyslot that was freed"
+
+
+def test_the_same_key_under_another_arn(made: Made) -> None:
+    slots = made.slots()
+    assert rewrap(made.ground, made.spec, "arn:2")
+    assert made.now.key.arn == "arn:2"
+    assert made.slots() == slots
+    assert made.bench.disks.key_opens(made.spec, made.now.key)
+
+
+def test_a_harmed_header_comes_back_from_its_copy(made: Made) -> None:
+    uri = headers.backup(made.ground, made.spec)
+    made.bench.write(0, bytes(32 * 1024))
+    verdict = made.ground.judged(made.spec)[1]
+    assert verdict.state is State.FOREIGN, "keyslots alone are bytes that nobody knows"
+    headers.restore(made.ground, made.spec, uri)
+    assert made.ground.judged(made.spec)[1].step is Step.OPEN
+    with pytest.raises(GuardRefused, match="no header copy"):
+        headers.restore(made.ground, made.spec, uri.replace("/3/", "/4/"))
+
+
+def test_erased_nothing_is_left_of_it(made: Made) -> None:
+    headers.backup(made.ground, made.spec)
+    done = erase(made.ground, made.spec)
+    assert done.proven
+    assert len(done.copies) == 2
+    assert made.copies.objects == {}
+    assert not any(made.bench.read()[: 16 * 1024 * 1024])
+    verdict = made.ground.judged(made.spec)[1]
+    assert (verdict.state, verdict.step) == (State.BLANK, Step.FORMAT)
+    dump = ("cryptsetup", "isLuks", str(made.bench.device))
+    assert subprocess.run(dump, env={"PATH": SYSTEM_PATH}, check=False).returncode != 0
+
+
+def test_an_edited_token_is_mended_from_the_copy_that_opens(made: Made) -> None:
+    content = {**made.now.to_json(), "ciphertext": wrapped(random_key()).ciphertext}
+    made.bench.disks.token_put(made.spec, 0, content)
+    assert made.ground.judged(made.spec)[1].code == "KO-VOLUME-TOKEN"
+    made.copies.put_once(copies.home(made.spec, UUID) + "token-strange.json", b"{")
+    with pytest.raises(OpsError):  # there is no device-mapper to open it with
+        bring_up(made.ground, made.spec, mount=False)
+    assert made.bench.disks.key_opens(made.spec, made.now.key), "the token is ours again"
