@@ -16,6 +16,9 @@ from typing import NoReturn
 
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+LOOK = 0.5
+"""Seconds until a signal is heard, at the most."""
+
 
 class Asked(BaseException):
     """A signal that asks to end; `number` is which."""
@@ -48,11 +51,21 @@ def run(argv: Sequence[str], *, capture: bool = False, patience: float) -> tuple
     pipe = subprocess.PIPE if capture else None
     with subprocess.Popen(argv, text=True, stdout=pipe, process_group=0) as process:
         try:
-            said, _ = process.communicate()
+            said = _ended(process)
         except BaseException:
             _end(process, patience)
             raise
     return process.returncode, said or ""
+
+
+def _ended(process: subprocess.Popen[str]) -> str | None:
+    """Its standard output, at its end. In steps: a signal that comes just before a wait begins is
+    handled only when that wait ends."""
+    while True:
+        try:
+            return process.communicate(timeout=LOOK)[0]
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _end(process: subprocess.Popen[str], patience: float) -> None:

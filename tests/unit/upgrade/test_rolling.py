@@ -56,7 +56,7 @@ def test_the_steps_of_a_batch_that_are_alike_run_side_by_side_and_every_phase_ha
     plan = planned(Restart())
     pairs = [s for s in plan.specs if len(s.args["mates"]) == 2 and s.kind == "node-stopped"]
     assert len({s.batch for s in pairs}) == len(pairs) / 2
-    others = {Phase.BRING, Phase.TRY, Phase.INSTALL, Phase.HOLD, Phase.RELEASE}
+    others = {Phase.BRING, Phase.TRY, Phase.INSTALL, Phase.RENEW, Phase.HOLD, Phase.RELEASE}
     assert {s.phase for s in plan.specs} == {p.value for p in set(Phase) - others}
     assert set(Phase) == set(TITLES)
     assert from_json(to_json(plan)) == from_json(to_json(from_json(to_json(plan))))
