@@ -9,7 +9,6 @@ import contextlib
 import io
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import sha512
 from pathlib import Path
 from typing import Any
@@ -187,7 +186,3 @@ class Volumes:
 
 def hosts_file(host: VolumeHost) -> host_file.HostFile:
     return host_file.read(host.files[host_file.PATH].decode())
-
-
-def changed(spec: Any, **changes: Any) -> Any:
-    return replace(spec, **changes)
