@@ -28,8 +28,8 @@ demo-rollback: $(STAMP) ## the same, and back again
 	@$(BIN)/python -m kafkaops.lab.demo --rollback --out $(BUILD)/demo
 
 lint: $(STAMP) ## format and lint
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --no-cache --check .
+	@$(BIN)/ruff check --no-cache .
 
 types: $(STAMP) ## strict types
 	@$(BIN)/mypy

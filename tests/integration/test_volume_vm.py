@@ -15,20 +15,20 @@ from typing import Any
 
 import botocore.session
 import pytest
-from kafkaops.lab.vm.host import VmHost
-from kafkaops.lab.vm.machine import GATEWAY, Disk, Machine, machine
 from moto.server import ThreadedMotoServer
-from tests.integration.real_vm import image_or_skip
 
 from kafkaops.adapters.installed_module import packed
 from kafkaops.engine.clock import SystemClock
 from kafkaops.lab.front import Front, kms_of
 from kafkaops.lab.route53 import Zone
 from kafkaops.lab.route53_rest import Api
+from kafkaops.lab.vm.host import VmHost
+from kafkaops.lab.vm.machine import GATEWAY, Disk, Machine, machine
 from kafkaops.model.volume import VolumeSpec
 from kafkaops.volumes import boot_units, host_file
 from kafkaops.volumes.host_file import AwsSettings, HostFile
 from kafkaops.volumes.module import COMMAND, install
+from tests.integration.real_vm import image_or_skip
 
 pytestmark = pytest.mark.lab
 
