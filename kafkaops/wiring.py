@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.lease import LeaseKeeper
     from kafkaops.ports.names import Names
     from kafkaops.ports.scaling import Scaling
+    from kafkaops.ports.speeds import Speeds
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.versions import Tarball, Versions
     from kafkaops.ports.world import World
@@ -273,6 +274,13 @@ def volumes(path: str, say: Callable[[str], None]) -> tuple[HostFile, Ground]:
         clock=clock,
         say=say,
     )
+
+
+def speeds(tool: str) -> Speeds:
+    """What measures this host's disks; as `volumes`, of what the packed module has."""
+    from kafkaops.adapters.speed_disks import DiskSpeeds
+
+    return DiskSpeeds(tool)
 
 
 def packed_module(config: Config) -> Packed:

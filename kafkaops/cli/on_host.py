@@ -27,6 +27,7 @@ COMMANDS = {
     "open": ("kafkaops.cli.volume_up", "open_"),
     "mount": ("kafkaops.cli.volume_up", "mount"),
     "close": ("kafkaops.cli.volume_up", "close"),
+    "bench": ("kafkaops.cli.volume_bench", "bench"),
     "rotate": ("kafkaops.cli.volume_keys", "rotate_"),
     "rewrap": ("kafkaops.cli.volume_keys", "rewrap_"),
     "erase": ("kafkaops.cli.volume_keys", "erase"),

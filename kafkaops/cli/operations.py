@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.conduct import Conduct
     from kafkaops.ports.facts import Facts
+    from kafkaops.ports.speeds import Speeds
     from kafkaops.ports.verification import Verification
     from kafkaops.ports.world import World
     from kafkaops.upgrade.rolling.choosing import Options
@@ -197,6 +198,12 @@ class Operations:
         from kafkaops import wiring
 
         return wiring.volumes(path, say)
+
+    def speeds(self, tool: str) -> Speeds:
+        """What measures this host's disks, by `fio`, `loop`, or `auto`."""
+        from kafkaops import wiring
+
+        return wiring.speeds(tool)
 
     # -- runs of any operation -------------------------------------------------
 

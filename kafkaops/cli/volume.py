@@ -32,6 +32,7 @@ class Volume(OpsGroup):
         "open": Lazy("kafkaops.cli.volume_up", "Unlock; makes nothing.", "open_app"),
         "mount": Lazy("kafkaops.cli.volume_up", "Unlock and mount; makes nothing.", "mount_app"),
         "close": Lazy("kafkaops.cli.volume_up", "Unmount and lock.", "close_app"),
+        "bench": Lazy("kafkaops.cli.volume_bench", "How fast it is, plain and encrypted."),
         "install": Lazy("kafkaops.cli.volume_install", "What opens them at boot, on each host."),
         "policy": Lazy("kafkaops.cli.volume_policy", "The least that IAM and KMS must allow."),
         "rotate": Lazy("kafkaops.cli.volume_keys", "A new data key, the data in place.", "rotate"),

@@ -1,0 +1,1 @@
+"""Plain against encrypted, on the operator's own disk."""
