@@ -7,6 +7,7 @@ at most one that the next opening finds and takes.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,4 +56,13 @@ def attached(tools: Tools, blocks: Blocks, device: str) -> Iterator[str]:
 
 
 def _failed(path: str, error: OSError) -> StepFailed:
-    return StepFailed("KO-VOLUME-FILE", f"{path} cannot be made: {error.strerror}", where=path)
+    hint = {
+        errno.ENOENT: f"make its directory: mkdir -p {os.path.dirname(path)}",
+        errno.ENOSPC: f"df -h {os.path.dirname(path)}: name a smaller size, or another disk",
+    }
+    return StepFailed(
+        "KO-VOLUME-FILE",
+        f"{path} cannot be made: {error.strerror}",
+        where=path,
+        hint=hint.get(error.errno or 0, ""),
+    )

@@ -81,7 +81,7 @@ def judge(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None = None) -> V
 
 
 def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
-    if facts.kind == "absent":
+    if facts.kind == "absent" and not spec.size:
         return _refused(
             State.ABSENT,
             "KO-VOLUME-ABSENT",
@@ -158,7 +158,7 @@ def _without_header(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None) -
         )
     if beneath := _beneath(spec, facts):
         return beneath
-    if not (facts.instance_store or spec.named or facts.kind == "file"):
+    if not (facts.instance_store or spec.named or facts.kind in ("file", "absent")):
         return _refused(
             State.BLANK,
             "KO-VOLUME-NOT-LISTED",

@@ -46,11 +46,7 @@ class OnHosts(Operation):
         return conduct.carry(plan, self.registry)
 
     def nothing_to_finalize(self, conduct: Conduct) -> tuple[str, str]:
-        options = Options.of(conduct.run.look().plan.snapshot["options"])
-        return (
-            "this upgrade is finalised by raising the cluster's features, a step of its own",
-            f"kafkaops features plan --to {options.to}{options.flag}",
-        )
+        return finalised_by(conduct.run.look().plan)
 
 
 class RollingUpgrade(OnHosts):
@@ -66,14 +62,17 @@ class RollingUpgrade(OnHosts):
         plan = upgrading.way_back(conduct.world, journal.plan)
         return self.go_back(conduct, plan) if plan.specs else super().rollback(conduct)
 
-    def nothing_to_finalize(self, conduct: Conduct) -> tuple[str, str]:
-        snapshot = conduct.run.look().plan.snapshot
-        if snapshot["voters"]:
-            return super().nothing_to_finalize(conduct)
-        options = Options.of(snapshot["options"])
-        line = Release.of(str(options.to)).line
+
+def finalised_by(plan: Plan) -> tuple[str, str]:
+    """How an upgrade of this plan, once all nodes run the new version, is made final, and the next
+    command to that."""
+    options = Options.of(plan.snapshot["options"])
+    if plan.snapshot.get("voters"):
         return (
-            "in ZooKeeper mode a rolling upgrade is finalised by raising the protocol, a second"
-            " roll",
-            f"kafkaops upgrade protocol --to {line}{options.flag} --plan",
+            "this upgrade is finalised by raising the cluster's features, a step of its own",
+            f"kafkaops features plan --to {options.to}{options.flag}",
         )
+    return (
+        "in ZooKeeper mode this upgrade is finalised by raising the protocol, a second roll",
+        f"kafkaops upgrade protocol --to {Release.of(str(options.to)).line}{options.flag} --plan",
+    )

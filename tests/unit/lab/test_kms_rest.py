@@ -197,7 +197,7 @@ def test_another_account_needs_both_policies(lab: AwsLab) -> None:
         for arn in ("arn:aws:iam::123456789012:root", STRANGER)
     ]
     lab.kms.put_key_policy(KeyId=key, Policy=json.dumps(policy(*open_to)))
-    stranger.encrypt(KeyId=key, Plaintext=b"x")
+    assert stranger.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     refuses("AccessDeniedException", stranger.generate_data_key, KeyId=key, NumberOfBytes=64)
 
 

@@ -294,12 +294,28 @@ FACTS = st.builds(
 )
 
 
+def test_a_file_that_is_not_there_yet_is_made_and_one_that_went_away_open_is_not() -> None:
+    spec = spec_of(device="/var/lib/volumes/data-1", size=1 << 30)
+    gone = disk(kind="absent", identity="file /var/lib/volumes/data-1", instance_store=False)
+    verdict = judge(spec, gone)
+    assert (verdict.state, verdict.step) == (State.BLANK, Step.FORMAT)
+    verdict = judge(spec, replace(gone, beneath=("orders-0",)))
+    assert verdict.code == "KO-VOLUME-BENEATH"
+    verdict = judge(spec, replace(gone, mapping=Opened("kafka-data-1", UUID, "loop0", XFS)))
+    assert (verdict.step, verdict.code) == (Step.REFUSED, "KO-VOLUME-HEADER-GONE")
+
+
 @settings(max_examples=500, deadline=None)
-@given(facts=FACTS, intent=st.sampled_from([None, INTENT]), named=st.booleans())
+@given(
+    facts=FACTS,
+    intent=st.sampled_from([None, INTENT]),
+    named=st.booleans(),
+    size=st.sampled_from([0, 1 << 30]),
+)
 def test_nothing_with_a_signature_or_in_use_is_ever_formatted(
-    facts: DiskFacts, intent: Intent | None, named: bool
+    facts: DiskFacts, intent: Intent | None, named: bool, size: int
 ) -> None:
-    verdict = judge(spec_of(named=named), facts, intent)
+    verdict = judge(spec_of(named=named, size=size), facts, intent)
     formats = verdict.step is Step.FORMAT or verdict.override
     if formats:
         assert facts.mapping is None
@@ -307,11 +323,11 @@ def test_nothing_with_a_signature_or_in_use_is_ever_formatted(
         assert not facts.holders
         assert not facts.mounts
         assert not facts.read_only
-        assert facts.kind in ("block", "file")
+        assert facts.kind in ("block", "file") or (size and facts.kind == "absent")
     if verdict.step is Step.FORMAT:
         assert facts.header is None
         assert not facts.beneath
-        assert facts.instance_store or named or facts.kind == "file"
+        assert facts.instance_store or named or facts.kind != "block"
         if facts.signatures:
             assert intent is not None
             assert intent.device == facts.identity
