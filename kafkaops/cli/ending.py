@@ -87,7 +87,7 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
         after.append(f"kafkaops run rollback {run}{flag}")
     if found.operation == runs.FORWARD and found.status is runs.Status.DONE:
         after.append(f"kafkaops run finalize {run}{flag}")
-    if found.operation in (runs.ROLLING, runs.DOWNTIME) and found.status is runs.Status.DONE:
+    if found.operation in runs.ON_HOSTS and found.status is runs.Status.DONE:
         from kafkaops.upgrade.rolling.upgrade import finalised_by
 
         after.append(f"{finalised_by(found.last.plan)[1]}{flag}")

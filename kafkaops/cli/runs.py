@@ -52,6 +52,8 @@ LARGE = (".proof", ".ends", ".groups", ".mark")
 BACKS = (BACK, ROLLING_BACK, DOWNTIME_BACK, PLACEMENT_BACK)
 THERE = (FORWARD, ROLLING, DOWNTIME)
 """Upgrades, which can be rolled back."""
+ON_HOSTS = (ROLLING, DOWNTIME)
+"""Upgrades of the cluster itself, node by node."""
 ALONE = (RESTART, FEATURES, PROTOCOL, PLACEMENT)
 """Operations on one cluster that are no upgrade."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
