@@ -96,6 +96,7 @@ class FakeOperations(Seated):
     compared: list[tuple[str, ...]] = field(default_factory=list)
     topics: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[Entry]] = field(default_factory=dict)
+    voters: list[int] = field(default_factory=list)
 
     def clock(self) -> Clock:
         return FakeClock()
@@ -134,8 +135,8 @@ class FakeOperations(Seated):
         self, world: World, run: str, options: Options, strategy: str = "rolling"
     ) -> Plan:
         ids = () if options.only == ("none",) else ("stop", "start")
-        made = toy_plan(world.config, run, RESTART, ids)
-        return replace(made, snapshot={"options": options.to_json()})
+        made = toy_plan(world.config, run, strategy if options.to else RESTART, ids)
+        return replace(made, snapshot={"options": options.to_json(), "voters": self.voters})
 
     def begin(self, conduct: Conduct, plan: Plan) -> RunResult:
         return self._runner(conduct, plan, fresh=True).run()

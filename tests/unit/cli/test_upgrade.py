@@ -366,3 +366,19 @@ def test_what_ran_is_in_the_audit_log(kafkaops: Kafkaops, config: Path) -> None:
     assert begun["reason"] == "CHG-9"
     assert "--yes" in begun["argv"]
     assert (begun["outcome"], ended["outcome"], ended["exit"]) == ("", "done", 0)
+
+
+@pytest.mark.parametrize(
+    ("voters", "command"),
+    [
+        ([4, 5, 6], "kafkaops features plan --to 4.3.1"),
+        ([], "kafkaops upgrade protocol --to 4.3 --plan"),
+    ],
+)
+def test_the_end_of_a_rolling_upgrade_names_how_it_is_finalised(
+    kafkaops: Kafkaops, operations: FakeOperations, voters: list[int], command: str
+) -> None:
+    operations.voters = voters
+    code, document, _ = kafkaops("upgrade", "--strategy", "rolling", "--to", "4.3.1", "--yes")
+    assert code == 0
+    assert any(said.startswith(command) for said in document["next"]), document["next"]
