@@ -9,10 +9,18 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kafkaops.adapters import disk_loops, disk_mounts, disk_wipe, luks_commands, luks_making
+from kafkaops.adapters import (
+    disk_loops,
+    disk_mounts,
+    disk_wipe,
+    luks_commands,
+    luks_header,
+    luks_making,
+)
 from kafkaops.adapters.disk_blocks import Blocks, luks_uuid
 from kafkaops.adapters.disk_look import Looker
 from kafkaops.adapters.disk_tools import Tools
@@ -169,6 +177,15 @@ class LuksVolumes:
             path.write_bytes(copy)
             argv = ("cryptsetup", "luksHeaderRestore", QUIET, spec.device, "--header-backup-file")
             self._tools.must((*argv, str(path)), where=spec.device)
+
+    def copy_header(self, copy: bytes) -> Header | None:
+        return luks_header.find(lambda at, length: copy[at : at + length]).header
+
+    def copy_opens(self, spec: VolumeSpec, copy: bytes, key: Key, slot: int | None = None) -> bool:
+        with tempfile.TemporaryDirectory(prefix="kafkaops-header-") as directory:
+            path = Path(directory) / "header"
+            path.write_bytes(copy)
+            return self.key_opens(replace(spec, device=str(path)), key, slot)
 
     def users(self, spec: VolumeSpec) -> Sequence[str]:
         return disk_mounts.users(self._blocks.places.proc, spec.mountpoint)

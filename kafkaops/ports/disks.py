@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kafkaops.model.volume import DiskFacts, Mode, VolumeSpec
+from kafkaops.model.volume import DiskFacts, Header, Mode, VolumeSpec
 from kafkaops.ports.marks import mutates
 
 
@@ -111,6 +111,12 @@ class Disks(Protocol):
     @mutates
     def header_load(self, spec: VolumeSpec, copy: bytes) -> None:
         """Write a header copy back. Refused by cryptsetup where it does not fit."""
+
+    def copy_header(self, copy: bytes) -> Header | None:
+        """What a header copy holds; None where it is none."""
+
+    def copy_opens(self, spec: VolumeSpec, copy: bytes, key: Key, slot: int | None = None) -> bool:
+        """Whether this key opens a header copy (that keyslot of it); the disk is not touched."""
 
     def users(self, spec: VolumeSpec) -> Sequence[str]:
         """Processes with files open below the mountpoint, as `pid name`."""

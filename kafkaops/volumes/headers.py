@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
 from kafkaops.model.volume import VolumeSpec
+from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies
+from kafkaops.volumes import token as tokens
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.rotating import openable
 
@@ -30,8 +32,10 @@ def backup(ground: Ground, spec: VolumeSpec) -> str:
 
 
 def restore(ground: Ground, spec: VolumeSpec, uri: str) -> None:
-    """Write a header copy back to the closed volume it was taken from, and prove that the key
-    opens it. GuardRefused KO-VOLUME-COPY-OTHER for a copy of another volume."""
+    """Write a header copy back to the closed volume it was taken from, once it was seen to be that
+    volume's and to open, and prove that the key opens it there. GuardRefused
+    KO-VOLUME-COPY-OTHER for a copy of another volume, KO-VOLUME-COPY-SHUT for one that does not
+    open; the disk's own header is as it was then."""
     facts, verdict = ground.judged(spec)
     if facts.mapping is not None or facts.at is not None:
         raise GuardRefused(
@@ -51,12 +55,53 @@ def restore(ground: Ground, spec: VolumeSpec, uri: str) -> None:
             where=spec.name,
             hint=f"kafkaops volume status {spec.name} -o json lists its copies",
         )
+    _fitting(ground, spec, uri, image)
     ground.disks.header_load(spec, image)
     _, after = ground.judged(spec)
     if after.token is None or not ground.disks.key_opens(spec, after.token.key, after.token.slot):
         raise StepFailed(
             "KO-VOLUME-COPY-SHUT",
             f"{uri} was written back, and its key does not open {spec.device}",
+            where=spec.name,
+            hint="try an older copy",
+        )
+
+
+def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
+    """Refuse what lies at this URI where it is not this volume's, whatever the URI says: written
+    over the disk's own header it would lose the volume."""
+    held = ground.disks.copy_header(image)
+    if held is None or held.harm:
+        raise GuardRefused(
+            "KO-VOLUME-COPY-HARMED",
+            f"{uri} is no whole LUKS header: {held.harm if held is not None else 'nothing of one'}",
+            where=spec.name,
+            hint="try an older copy",
+        )
+    try:
+        found = tokens.current(held)
+    except (tokens.Damaged, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GuardRefused(
+            "KO-VOLUME-COPY-HARMED",
+            f"the token in {uri} is not as kafkaops wrote it: {error}",
+            where=spec.name,
+            hint="try an older copy",
+        ) from None
+    token = found[1] if found is not None else None
+    mine = spec.mode == "s3" if token is None else dict(token.context) == spec.context
+    if not mine or not uri.startswith(copies.home(spec, held.uuid)):
+        label = held.label or "another"
+        raise GuardRefused(
+            "KO-VOLUME-COPY-OTHER",
+            f"what lies at {uri} is the header of volume {label} with UUID {held.uuid}",
+            where=spec.name,
+            hint=f"kafkaops volume status {spec.name} -o json lists its own copies",
+        )
+    key, slot = (token.key, token.slot) if token else (Key("s3", object=spec.object), None)
+    if key.mode != "ephemeral" and not ground.disks.copy_opens(spec, image, key, slot):
+        raise GuardRefused(
+            "KO-VOLUME-COPY-SHUT",
+            f"the key of {uri} does not open it",
             where=spec.name,
             hint="try an older copy",
         )

@@ -204,6 +204,15 @@ class FakeDisks:
         self.locks = dict(self.image[1])
         self._now("header_load", header=self.image[0])
 
+    def copy_header(self, copy: bytes) -> Header | None:
+        assert self.image is not None
+        return self.image[0] if repr(self.image).encode() == copy else None
+
+    def copy_opens(self, spec: VolumeSpec, copy: bytes, key: Key, slot: int | None = None) -> bool:
+        assert self.image is not None
+        secret = self.kms.secret(key)
+        return any(s == secret for n, s in self.image[1].items() if slot in (None, n))
+
     def users(self, spec: VolumeSpec) -> Sequence[str]:
         return ()
 

@@ -112,6 +112,33 @@ def test_a_harmed_header_comes_back_from_its_copy(made: Made) -> None:
         headers.restore(made.ground, made.spec, uri.replace("/3/", "/4/"))
 
 
+def test_what_lies_at_a_uri_is_looked_at_before_it_is_written_back(
+    made: Made, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    uri = headers.backup(made.ground, made.spec)
+    mine = made.copies.objects[uri]
+    other = Made(tmp_path_factory.mktemp("other"))
+    other.spec = replace(other.spec, node=4)
+    stranger = replace(other.now, context=other.spec.context)
+    other.bench.disks.token_put(other.spec, 0, stranger.to_json())
+    now = made.bench.read()[: 32 * 1024]
+
+    def refused(image: bytes, code: str) -> None:
+        made.copies.objects[uri] = image
+        with pytest.raises(GuardRefused) as caught:
+            headers.restore(made.ground, made.spec, uri)
+        assert caught.value.code == code
+        assert made.bench.read()[: 32 * 1024] == now, "and nothing was written"
+
+    refused(other.bench.disks.header_save(other.spec), "KO-VOLUME-COPY-OTHER")
+    refused(bytes(16 << 20), "KO-VOLUME-COPY-HARMED")
+    refused(mine[:1000] + b"x" + mine[1001:], "KO-VOLUME-COPY-HARMED")
+    slots = mine[: 32 * 1024] + bytes(len(mine) - 32 * 1024)
+    refused(slots, "KO-VOLUME-COPY-SHUT")
+    made.copies.objects[uri] = mine
+    headers.restore(made.ground, made.spec, uri)
+
+
 def test_erased_nothing_is_left_of_it(made: Made) -> None:
     headers.backup(made.ground, made.spec)
     done = erase(made.ground, made.spec)
