@@ -49,6 +49,12 @@ def show(error: OpsError, session: Session) -> int:
             print(f"  why:   {error.__cause__.message}", file=sys.stderr)
         if error.hint:
             print(f"  next:  {error.hint}", file=sys.stderr)
+            if (
+                session.config is not None
+                and "kafkaops " in error.hint
+                and " -c " not in error.hint
+            ):
+                print(f"         (with -c {session.config}, as here)", file=sys.stderr)
         if resume and resume not in error.hint:
             print(f"  go on: {resume}", file=sys.stderr)
     return int(error.exit)

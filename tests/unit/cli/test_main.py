@@ -76,6 +76,27 @@ def test_an_operator_error_is_what_where_and_next(
     assert out.err == "error KO-ISR-BELOW-MIN: 2 of 3\n  where: t-0\n  next:  wait\n"
 
 
+@pytest.mark.parametrize(
+    ("hint", "config", "told"),
+    [
+        ("kafkaops cluster health blue", ("-c", "lab.yaml"), True),
+        ("kafkaops cluster health blue", (), False),
+        ("kafkaops run resume 1 -c lab.yaml", ("-c", "lab.yaml"), False),
+        ("wait", ("-c", "lab.yaml"), False),
+    ],
+)
+def test_a_next_command_goes_with_the_config_that_was_named(
+    hint: str,
+    config: tuple[str, ...],
+    told: bool,
+    breaking: Callable[[BaseException], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    breaking(GuardRefused("KO-X", "no", hint=hint))
+    cli.run(["version", *config])
+    assert ("(with -c lab.yaml, as here)" in capsys.readouterr().err) is told
+
+
 def test_an_operator_error_as_json(
     breaking: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
