@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="one noun: batches, help, health, placement, pause, roll, snapshot, verify",
+        help="one noun: batches, help, health, placement, pause, roll, snapshot, verify, volume",
     )
     args = parser.parse_args()
     names = sorted(p.stem for p in HERE.glob("bench_*.py"))
