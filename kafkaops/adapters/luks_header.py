@@ -83,15 +83,23 @@ def _joined(first: _Copy, second: _Copy) -> LuksHeader:
     slots = tuple(sorted(int(n) for n in best.area.get("keyslots", {})))
     tokens = {int(n): token for n, token in best.area.get("tokens", {}).items()}
     flags = tuple(str(f).replace("-", "_") for f in best.area.get("config", {}).get("flags", ()))
-    return LuksHeader(Header(2, best.uuid, best.label, slots, tokens, harm), flags)
+    torn = "" if harm else _torn(first, second)
+    return LuksHeader(Header(2, best.uuid, best.label, slots, tokens, harm, torn), flags)
+
+
+def _torn(first: _Copy, second: _Copy) -> str:
+    """What a power cut in a header's update leaves: its magic is written first."""
+    if not first.good:
+        return f"the primary copy {first.fault}"
+    return "" if second.good else f"the secondary copy {second.fault}"
 
 
 def _harm(first: _Copy, second: _Copy) -> str:
-    if not first.good:
+    if not first.there:  # somebody wiped it, and may have put something in its place
         return f"the primary copy {first.fault}"
-    if not second.good:
+    if not second.there:
         return f"the secondary copy {second.fault}"
-    if first.uuid != second.uuid:
+    if first.good and second.good and first.uuid != second.uuid:
         return f"the copies are of two volumes: {first.uuid} and {second.uuid}"
     return ""
 

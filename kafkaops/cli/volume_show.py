@@ -116,6 +116,10 @@ def _remarks(found: list[Look]) -> list[Text]:
             said.append(Text(f"{name}: next: {verdict.hint}"))
         if header is not None and header.harm and verdict.code != "KO-VOLUME-HEADER":
             said.append(Text(f"{name}: its LUKS header is harmed: {header.harm}"))
+        if header is not None and header.torn:
+            said.append(
+                Text(f"{name}: {header.torn}: a write was cut off; the next opening mends it")
+            )
         if verdict.token is not None and verdict.token.retire:
             said.append(Text(f"{name}: a rotation is not finished: kafkaops volume rotate {name}"))
         if look.hardware:

@@ -95,7 +95,9 @@ class Signature:
 @dataclass(frozen=True)
 class Header:
     """A LUKS header. `slots` are the keyslots in use, `tokens` the JSON of each token by its id.
-    `harm` says what is wrong with it in words ("the primary copy does not read"), or is empty.
+    `harm` says what is wrong with it in words ("the primary copy does not read"), or is empty;
+    `torn` which of its two copies a write was cut off in, that cryptsetup writes anew from the
+    other one when it opens the volume next.
     """
 
     version: int
@@ -104,6 +106,7 @@ class Header:
     slots: tuple[int, ...] = ()
     tokens: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     harm: str = ""
+    torn: str = ""
 
 
 @dataclass(frozen=True)

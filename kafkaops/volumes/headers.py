@@ -7,7 +7,7 @@ closed; a copy opens with the keys of its day, so rotation and erasure destroy i
 from __future__ import annotations
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
-from kafkaops.model.volume import VolumeSpec
+from kafkaops.model.volume import Header, VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies
 from kafkaops.volumes import token as tokens
@@ -71,10 +71,10 @@ def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
     """Refuse what lies at this URI where it is not this volume's, whatever the URI says: written
     over the disk's own header it would lose the volume."""
     held = ground.disks.copy_header(image)
-    if held is None or held.harm:
+    if held is None or held.harm or held.torn:
         raise GuardRefused(
             "KO-VOLUME-COPY-HARMED",
-            f"{uri} is no whole LUKS header: {held.harm if held is not None else 'nothing of one'}",
+            f"{uri} is no whole LUKS header: {_fault(held)}",
             where=spec.name,
             hint="try an older copy",
         )
@@ -105,3 +105,7 @@ def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
             where=spec.name,
             hint="try an older copy",
         )
+
+
+def _fault(held: Header | None) -> str:
+    return "nothing of one" if held is None else held.harm or held.torn

@@ -76,6 +76,7 @@ def row(found: Look, now: float) -> Mapping[str, Any]:
         "key_age": max(0.0, now - token.created) if token is not None else None,
         "rotating": _rotating(found),
         "harm": facts.header.harm if facts.header is not None else "",
+        "torn": facts.header.torn if facts.header is not None else "",
         "copies": list(found.copies),
         "last_unlock": found.last_unlock,
     }

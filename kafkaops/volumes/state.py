@@ -212,6 +212,15 @@ def _with_header(
             f"a new one: `kafkaops volume prepare {spec.name} --reformat {spec.label}`",
             override=facts.mapping is None,
         )
+    strange_too = [s.kind for s in facts.signatures if s.kind != "crypto_LUKS"]
+    if header.torn and strange_too and facts.mapping is None:
+        return _refused(
+            State.FOREIGN,
+            "KO-VOLUME-OVERWRITTEN",
+            f"{facts.device} was a volume of ours, and shows {', '.join(strange_too)} now:"
+            f" {header.torn}",
+            "look at what wrote there; opening it would write the header over that",
+        )
     if header.harm and facts.mapping is None and (intent is None or intent.uuid != header.uuid):
         return _refused(
             State.DAMAGED,
@@ -268,7 +277,7 @@ def _opened(spec: VolumeSpec, facts: DiskFacts, token: Token | None) -> Verdict:
             return _refused(
                 State.LOCKED,
                 "KO-VOLUME-EPHEMERAL",
-                f"the key of {facts.device} was in memory alone and went with the last boot:"
+                f"the key of volume {spec.name} was in memory alone and went with the last boot:"
                 " its data is gone",
                 f"a new one: `kafkaops volume prepare {spec.name} --reformat {spec.label}`",
                 override=True,

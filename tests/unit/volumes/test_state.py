@@ -141,6 +141,12 @@ TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
         locked(header=header(harm="the primary copy does not read")),
         *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER"),
     ),
+    ("a write was cut off", locked(header=header(torn="x")), State.LOCKED, Step.OPEN, ""),
+    (
+        "a write was cut off, and somebody's file system is there",
+        locked(header=header(torn="x"), signatures=(*XFS, *LUKS)),
+        *(State.FOREIGN, Step.REFUSED, "KO-VOLUME-OVERWRITTEN"),
+    ),
     ("open, nothing inside", opened(), State.ACTIVE, Step.FILESYSTEM, ""),
     (
         "open, its file system is gone",
@@ -268,6 +274,7 @@ HEADERS = st.none() | st.builds(
         ]
     ),
     harm=st.sampled_from(["", "harmed"]),
+    torn=st.sampled_from(["", "torn"]),
 )
 FACTS = st.builds(
     DiskFacts,
