@@ -63,6 +63,18 @@ def test_blank_disks_are_made_one_host_after_another_controllers_last() -> None:
     assert ("prepare", "data-1", "--confirm", label, "-o", "json") in world.hosts["blue-100"].typed
 
 
+def test_a_broker_that_never_was_up_is_no_controller() -> None:
+    world = Volumes(Asked(PREPARE, "blue", ("blue-3", "blue-100")))
+    world.cluster.parts.clear()
+    world.cluster.topic("orders", [(1, 2), (2, 1)], 1)
+    world.cluster.nodes[3].pid = 0
+    made = world.plan()
+    assert [spec.args["broker"] for spec in made.specs] == [True, False]
+    assert [note for note in made.notes if "node 3" in note] == []
+    world.scene().play()
+    assert ("prepare", "data-1", "--yes", "-o", "json") in world.hosts["blue-3"].typed
+
+
 @pytest.mark.parametrize("verb", [PREPARE, ROTATE, REWRAP, BACKUP, MOUNT])
 def test_killed_anywhere_each_volume_opens_and_none_is_made_twice(verb: str) -> None:
     def make() -> Scene[World]:
