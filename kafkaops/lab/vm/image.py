@@ -20,6 +20,7 @@ from kafkaops.lab.needs import which
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "iproute2", "python3"),
     *("cryptsetup-bin", "xfsprogs", "e2fsprogs", "ca-certificates", "linux-image-cloud-amd64"),
+    "openssh-server",  # started by who wants to come in by it: see QUIET
 )
 # The cloud kernel has NVMe and ext4 built in and mounts its root by itself: no initramfs is made.
 ENV = {"INITRD": "No"}
@@ -50,6 +51,8 @@ MASKED = (
     *("systemd-binfmt.service", "systemd-sysusers.service", "systemd-update-utmp.service"),
     "systemd-update-utmp-runlevel.service",
 )
+# What a package starts at boot and few machines need: `systemctl enable --now` starts it.
+QUIET = ("ssh.service",)
 FILES = {
     "etc/hostname": "vm-1\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 vm-1\n",
@@ -94,7 +97,7 @@ def build(cache: Path, say: Say) -> Image:
 
 def digest(base: str) -> str:
     """Changes with everything that is laid over the base."""
-    parts = [base, *MASKED, *(f"{path}={text}" for path, text in FILES.items())]
+    parts = [base, *MASKED, *QUIET, *(f"{path}={text}" for path, text in FILES.items())]
     parts += [f"{SIZE} {START}", AGENT.read_text()]
     for file in sorted(path for path in ROOT.rglob("*") if path.is_file()):
         parts += [str(file.relative_to(ROOT)), file.read_text()]
@@ -134,6 +137,9 @@ def dress(root: Path) -> None:
         (root / path).write_text(text)
     for unit in MASKED:
         _link(root / UNITS / unit, "/dev/null")
+    for unit in QUIET:
+        for link in (root / UNITS).glob(f"*.wants/{unit}"):
+            link.unlink()
     for file in sorted((ROOT / UNITS).glob("*.service")):
         for target in wanted_by(file.read_text()):
             _link(root / UNITS / f"{target}.wants" / file.name, f"../{file.name}")

@@ -1,8 +1,9 @@
 """A virtual machine: started, rebooted, switched off, crashed; its disks stay until it is gone.
 
 Invariants: it ends with whoever started it, kill -9 included; it reaches nothing but itself and,
-at `GATEWAY`, this machine's loopback (the root that runs there has no route to elsewhere); every
-wait is bounded, and what went wrong is told with the end of the console.
+at `GATEWAY`, this machine's loopback (the root that runs there has no route to elsewhere), and is
+reached from this machine's loopback alone; every wait is bounded, and what went wrong is told with
+the end of the console.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from kafkaops.lab.vm.image import PARTUUID, Image
 from kafkaops.lab.vm.link import Link, Silent
 
 GATEWAY = "10.0.2.2"
+ADDRESS = "10.0.2.15"
 PORT = "lab.agent"
 BY_ID = "/dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_"
 BOOT = 900.0  # seconds; on two free processors it takes some twenty
@@ -54,8 +56,41 @@ class Disk:
         return BY_ID + self.serial
 
 
+@dataclass(frozen=True)
+class Forward:
+    """A TCP port of this machine's loopback that leads to a port of the virtual one."""
+
+    address: str
+    port: int
+    to: int
+
+    def __post_init__(self) -> None:
+        if not self.address.startswith("127."):
+            raise ValueError(f"address {self.address}: nobody but this machine is to get in")
+
+    def __str__(self) -> str:
+        return f"hostfwd=tcp:{self.address}:{self.port}-{ADDRESS}:{self.to}"
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What few machines have: ports that lead in, and a file system image, read only there, at
+    `/dev/disk/by-id/virtio-shared`."""
+
+    forwards: tuple[Forward, ...] = ()
+    shared: Path | None = None
+
+
+NOTHING = Extras()
+
+
 def command(
-    image: Image, directory: Path, disks: Sequence[Disk], memory: int, fd: int
+    image: Image,
+    directory: Path,
+    disks: Sequence[Disk],
+    memory: int,
+    fd: int,
+    extras: Extras = NOTHING,
 ) -> list[str]:
     """QEMU's command line. `memory` in MiB; `fd` is the agent's end of a pair of sockets."""
     drives = [("root", "root", f"{directory / 'root.qcow2'},format=qcow2")]
@@ -70,7 +105,11 @@ def command(
     for name, serial, file in drives:
         line += ["-drive", f"if=none,id={name},file={file}"]
         line += ["-device", f"nvme,drive={name},serial={serial}"]
-    line += ["-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-pci,netdev=net,romfile="]
+    if extras.shared is not None:
+        line += ["-drive", f"if=none,id=shared,file={extras.shared},format=raw,readonly=on"]
+        line += ["-device", "virtio-blk-pci,drive=shared,serial=shared"]
+    network = ",".join(("user,id=net,ipv6=off", *map(str, extras.forwards)))
+    line += ["-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="]
     line += ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
     line += ["-chardev", f"socket,id=agent,fd={fd}"]
     return [*line, "-device", f"virtserialport,chardev=agent,name={PORT}"]
@@ -92,10 +131,15 @@ class Machine:
     stays: the machine ends with the thread that started it."""
 
     def __init__(
-        self, image: Image, directory: Path, disks: Sequence[Disk] = (), memory: int = 1024
+        self,
+        image: Image,
+        directory: Path,
+        disks: Sequence[Disk] = (),
+        memory: int = 1024,
+        extras: Extras = NOTHING,
     ) -> None:
         self.directory, self.disks = directory.absolute(), tuple(disks)
-        self._image, self._memory = image, memory
+        self._image, self._memory, self._extras = image, memory, extras
         self._process: subprocess.Popen[bytes] | None = None
         self._link: Link | None = None
         self._console_from = 0
@@ -120,7 +164,7 @@ class Machine:
         self._console_from = len(self._written())
         with its, open(self.directory / "qemu.log", "ab") as log:
             self._process = subprocess.Popen(
-                command(self._image, self.directory, self.disks, self._memory, its.fileno()),
+                self._command(its.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -193,6 +237,9 @@ class Machine:
                 raise self._fault("KO-VM-CONSOLE", f"the console does not show {text!r}")
             time.sleep(0.2)
 
+    def _command(self, fd: int) -> list[str]:
+        return command(self._image, self.directory, self.disks, self._memory, fd, self._extras)
+
     def _written(self) -> bytes:
         try:
             return (self.directory / "console").read_bytes()
@@ -220,10 +267,14 @@ class Machine:
 
 @contextlib.contextmanager
 def machine(
-    image: Image, directory: Path, disks: Sequence[Disk] = (), memory: int = 1024
+    image: Image,
+    directory: Path,
+    disks: Sequence[Disk] = (),
+    memory: int = 1024,
+    extras: Extras = NOTHING,
 ) -> Iterator[Machine]:
     """A machine that is on, and gone at the end, as if its power were cut."""
-    made = Machine(image, directory, disks, memory)
+    made = Machine(image, directory, disks, memory, extras)
     try:
         made.start()
         yield made

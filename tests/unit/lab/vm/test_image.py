@@ -17,6 +17,9 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "etc/resolv.conf").symlink_to("/run/somewhere")
     (tmp_path / "etc/fstab").write_text("UNCONFIGURED\n")
+    enabled = tmp_path / image.UNITS / "multi-user.target.wants/ssh.service"
+    enabled.parent.mkdir()
+    enabled.symlink_to("/lib/systemd/system/ssh.service")
     image.dress(tmp_path)
     return tmp_path
 
@@ -37,6 +40,12 @@ def test_what_is_masked_is_masked_and_names_of_disks_are_still_made(root: Path) 
         "Amazon_EC2_NVMe_Instance_Storage"
         in (root / "etc/udev/rules.d/90-lab-instance-store.rules").read_text()
     )
+
+
+def test_sshd_is_there_and_waits_for_who_wants_it(root: Path) -> None:
+    assert "openssh-server" in image.PACKAGES
+    assert not list((root / image.UNITS).glob("*.wants/ssh.service"))
+    assert not (root / image.UNITS / "ssh.service").is_symlink()  # not masked
 
 
 def test_it_has_no_name_server_and_no_file_system_to_wait_for(root: Path) -> None:

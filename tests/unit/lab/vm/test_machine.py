@@ -7,18 +7,27 @@ from pathlib import Path
 import pytest
 
 from kafkaops.lab.vm.image import PARTUUID, Image
-from kafkaops.lab.vm.machine import GATEWAY, Disk, command, file_of, readable
+from kafkaops.lab.vm.machine import (
+    GATEWAY,
+    NOTHING,
+    Disk,
+    Extras,
+    Forward,
+    command,
+    file_of,
+    readable,
+)
 
 IMAGE = Image(Path("/cache/vmlinuz"), Path("/cache/disk.img"))
 DISKS = (Disk("AWS1"), Disk("AWS2", 1 << 30))
 
 
-def line() -> list[str]:
-    return command(IMAGE, Path("/vm"), DISKS, 1024, 7)
+def line(extras: Extras = NOTHING) -> list[str]:
+    return command(IMAGE, Path("/vm"), DISKS, 1024, 7, extras)
 
 
-def values(option: str) -> list[str]:
-    found = line()
+def values(option: str, extras: Extras = NOTHING) -> list[str]:
+    found = line(extras)
     return [found[n + 1] for n, word in enumerate(found) if word == option]
 
 
@@ -50,6 +59,21 @@ def test_the_root_is_found_by_its_signature_not_by_the_order_of_disks() -> None:
 def test_nothing_of_this_machine_is_opened_to_it() -> None:
     assert values("-netdev") == ["user,id=net,ipv6=off"]  # no hostfwd
     assert GATEWAY == "10.0.2.2"
+
+
+def test_a_port_leads_in_from_the_loopback_alone() -> None:
+    ways = Extras((Forward("127.0.7.1", 2222, 22), Forward("127.0.7.1", 9094, 9094)))
+    assert values("-netdev", ways) == [
+        "user,id=net,ipv6=off,hostfwd=tcp:127.0.7.1:2222-10.0.2.15:22"
+        ",hostfwd=tcp:127.0.7.1:9094-10.0.2.15:9094"
+    ]
+    with pytest.raises(ValueError, match="nobody but this machine"):
+        Forward("0.0.0.0", 2222, 22)
+
+
+def test_what_is_shared_with_it_cannot_be_written_there() -> None:
+    drives = values("-drive", Extras(shared=Path("/kit.img")))
+    assert "if=none,id=shared,file=/kit.img,format=raw,readonly=on" in drives
 
 
 def test_the_agent_has_the_other_end_of_the_pair() -> None:
