@@ -44,15 +44,16 @@ WantedBy=multi-user.target
 class Aws:
     """KMS, strict, and S3 of moto's server behind one endpoint of this machine."""
 
-    def __init__(self, moto: int) -> None:
+    def __init__(self, moto: int, address: str) -> None:
         front = Front(
             Api(Zone("kafka.lab.", "Z0")),
-            ("127.0.0.1", 0),
+            (address, 0),
             ("127.0.0.1", moto),
             kms=kms_of(SystemClock()),
         )
         front.start()
         self.server, self.port = front.server, front.server.server_port
+        self.endpoint = f"http://{address}:{self.port}"
         self.kms = self.client("kms")
         self.key = str(self.kms.create_key()["KeyMetadata"]["Arn"])
         where = {"LocationConstraint": "eu-west-1"}
@@ -62,18 +63,18 @@ class Aws:
         return botocore.session.Session().create_client(
             service,
             region_name="eu-west-1",
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            endpoint_url=self.endpoint,
             aws_access_key_id="lab",
             aws_secret_access_key="secret",
         )
 
 
 @contextmanager
-def emulated() -> Iterator[Aws]:
+def emulated(address: str = "127.0.0.1") -> Iterator[Aws]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
-        aws = Aws(moto.get_host_and_port()[1])
+        aws = Aws(moto.get_host_and_port()[1], address)
         try:
             yield aws
         finally:
