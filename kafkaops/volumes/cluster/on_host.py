@@ -10,13 +10,16 @@ from kafkaops.ports.host import Host
 from kafkaops.volumes.module import COMMAND
 
 TIMEOUT = 300.0
-"""Seconds: a format, a file system and what KMS makes one wait for."""
+"""Seconds for one volume: a format, a file system and what KMS makes one wait for."""
 NOT_FOUND = (126, 127)
+ENDED = 124
+"""What a host's adapter says of a command whose time was over."""
 
 
 def typed(host: Host, *argv: str, timeout: float = TIMEOUT) -> dict[str, Any]:
     """The document of `kafkaops volume ARGV -o json` on this host. StepFailed with the host's own
-    code, words and hint; KO-VOLUME-NO-MODULE where the module is not there."""
+    code, words and hint; KO-VOLUME-NO-MODULE where the module is not there, KO-VOLUME-SLOW where it
+    was not done in time and was ended."""
     ran = host.run([host.where(COMMAND), "volume", *argv, "-o", "json"], timeout=timeout)
     if ran.code in NOT_FOUND:
         raise StepFailed(
@@ -29,6 +32,14 @@ def typed(host: Host, *argv: str, timeout: float = TIMEOUT) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(ran.out)
     except ValueError:
         said = (ran.err or ran.out).strip().splitlines()
+        if ran.code == ENDED:
+            raise StepFailed(
+                "KO-VOLUME-SLOW",
+                f"`kafkaops volume {' '.join(argv)}` on {host.name} was ended after {timeout:g} s,"
+                " not done" + (f"; it was at: {said[-1]}" if said else ""),
+                where=host.name,
+                hint="see what makes the host slow (disk, KMS), then resume: it goes on from there",
+            ) from None
         raise StepFailed(
             "KO-VOLUME-HOST",
             f"`kafkaops volume {' '.join(argv)}` on {host.name} ended with {ran.code}"

@@ -14,7 +14,7 @@ from kafkaops.engine.step import Blocked, Spec, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster import guarding
-from kafkaops.volumes.cluster.on_host import typed
+from kafkaops.volumes.cluster.on_host import TIMEOUT, typed
 from kafkaops.volumes.module import CURRENT, HOME
 
 
@@ -150,7 +150,8 @@ class Typed(HostStep):
         return State.TODO if self.got(world) is None else State.DONE
 
     def act(self, world: World) -> None:
-        told = typed(self.host(world), *map(str, self.spec.args["argv"]))
+        argv = map(str, self.spec.args["argv"])
+        told = typed(self.host(world), *argv, timeout=TIMEOUT * len(self.spec.args["volumes"]))
         self.put(world, {"volumes": told.get("volumes", [])})
 
 
@@ -163,7 +164,8 @@ class Rotated(HostStep):
     def act(self, world: World) -> None:
         if self.got(world) is None:
             self.put(world, {r["volume"]: r["key_id"] for r in self._rows(world)})
-        typed(self.host(world), "rotate", *self._left(world), "--yes")
+        for name in self._left(world):  # each in its own time: a host may have many disks
+            typed(self.host(world), "rotate", name, "--yes")
 
     def _left(self, world: World) -> list[str]:
         names = [str(name) for name in self.spec.args["volumes"]]
