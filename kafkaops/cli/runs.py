@@ -25,8 +25,10 @@ from kafkaops.upgrade.fleet.leaving import left
 from kafkaops.upgrade.proof import Bundle, PhaseTiming, StepTiming, moves_of, phases_of
 from kafkaops.upgrade.protocol.planner import OPERATION as PROTOCOL
 from kafkaops.upgrade.rolling.planner import OPERATION as RESTART
+from kafkaops.upgrade.rolling.renewal import OPERATION as RENEWAL
 from kafkaops.upgrade.rolling.upgrading import BACK as ROLLING_BACK
 from kafkaops.upgrade.rolling.upgrading import UPGRADE as ROLLING
+from kafkaops.volumes.cluster.planner import OPERATION as VOLUMES
 
 __all__ = [
     "BACK",
@@ -54,7 +56,7 @@ THERE = (FORWARD, ROLLING, DOWNTIME)
 """Upgrades, which can be rolled back."""
 ON_HOSTS = (ROLLING, DOWNTIME)
 """Upgrades of the cluster itself, node by node."""
-ALONE = (RESTART, FEATURES, PROTOCOL, PLACEMENT)
+ALONE = (RESTART, FEATURES, PROTOCOL, PLACEMENT, VOLUMES, RENEWAL)
 """Operations on one cluster that are no upgrade."""
 UNFINISHED = (Status.STOPPED, Status.FAILED, Status.RETURNED, Status.RUNNING)
 
