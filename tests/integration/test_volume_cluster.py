@@ -1,9 +1,10 @@
-"""Encrypted volumes of a cluster from the operator's machine, over real sshd: a real broker on two
-of them in a virtual machine, two brokers beside it; installed, prepared, keyed anew, rebooted, closed
-under a restart, and made anew by the renewal roll. Nothing acknowledged is lost."""
+"""Encrypted volumes of a cluster from the operator's machine, over real sshd: a real broker on
+two of them in a virtual machine, two brokers beside it; installed, prepared, keyed anew, rebooted,
+closed under a restart, and made anew by the renewal roll. Nothing acknowledged is lost."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -80,8 +81,6 @@ def keyed_anew(site: Site) -> None:
 
 def keys(site: Site) -> dict[str, str]:
     _, out, err = site.host.command((COMMAND, "volume", "status", "--local", "-o", "json"))
-    import json
-
     rows = json.loads(out or err)["volumes"]
     return {row["volume"]: row["key_id"] for row in rows}
 
@@ -98,7 +97,7 @@ def rebooted(site: Site) -> None:
 
 
 def closed_under_a_restart(site: Site) -> None:
-    """Kafka is not started while one volume is closed; the run waits, and goes on once it is back."""
+    """Kafka is not started while one volume is closed; the run waits, and goes on once it is."""
     must(site.vm, "tee", DROP_IN, stdin=CLOSES.encode())
     must(site.vm, "systemctl", "daemon-reload")
     with site.going("restart", *VM, "--soak", "0", "--yes") as run:
