@@ -12,8 +12,8 @@ import os
 import random
 import stat
 import threading
-import time
 from collections.abc import Iterator
+from time import perf_counter
 
 from kafkaops.engine.errors import StepFailed
 from kafkaops.model.disk_speed import Load
@@ -35,11 +35,11 @@ def run(path: str, load: Load, start: int, size: int, seconds: float) -> tuple[f
             with mmap.mmap(-1, load.block) as buffer:
                 buffer.write(os.urandom(load.block))
                 # One request at least: a disk that is slow beyond the time has a speed, too.
-                while not faults and ((now := time.perf_counter()) < deadline or not taken):
+                while not faults and ((now := perf_counter()) < deadline or not taken):
                     with lock:
                         offset = start + next(turns) * load.block
                     _request(descriptor, buffer, offset, writes=load.writes)
-                    taken.append(time.perf_counter() - now)
+                    taken.append(perf_counter() - now)
         except OSError as error:
             faults.append(error)
 
@@ -47,7 +47,7 @@ def run(path: str, load: Load, start: int, size: int, seconds: float) -> tuple[f
         descriptor = opened(path, writes=load.writes)
     except OSError as error:
         raise fault(path, error) from None
-    begun = time.perf_counter()
+    begun = perf_counter()
     deadline = begun + seconds
     threads = [threading.Thread(target=work, args=(taken,), daemon=True) for taken in waits]
     try:
@@ -58,7 +58,7 @@ def run(path: str, load: Load, start: int, size: int, seconds: float) -> tuple[f
             if thread.ident is not None:
                 thread.join()
         os.close(descriptor)
-    took = time.perf_counter() - begun
+    took = perf_counter() - begun
     if faults:
         raise fault(path, faults[0])
     every = sorted(itertools.chain.from_iterable(waits))
