@@ -124,6 +124,8 @@ def test_seal_waits_for_a_transaction_that_may_hold_anything(running: Running) -
     fill(running.blue, running.green)
     running.green.write(A, *recs(900, 1), producer=3)
     verification = running.new()
+    verification.start()
+    until("compared", lambda: verification.status().records == 600)
     with pytest.raises(TimedOut, match=r"a-0 .* target offset 300 of 301"):
         verification.seal(running.ends(), timeout=0.7)
     running.green.finish(A, 3, commit=False)
