@@ -116,4 +116,4 @@ def _hosts(plan: Plan) -> str:
 
 
 def _controllers(plan: Plan) -> bool:
-    return any(not spec.args["broker"] for spec in plan.specs)
+    return any(spec.args["voter"] for spec in plan.specs)

@@ -166,12 +166,12 @@ def close(names: Names = None, host_file: HostFileAt = DEFAULT) -> int:
 def _agree(spec: VolumeSpec, *, yes: bool, confirm: str | None) -> None:
     """A controller that forgets can lose what the quorum committed: never by --yes alone."""
     what = f"This formats {spec.device} for {spec.name}; node {spec.node} starts empty there"
-    if spec.broker:
+    if not spec.voter:
         what += " and replicates its partitions again."
     else:
         what += ": a voter that forgets can lose committed metadata."
     consent.require(
-        consent.tier_of(changes=True, severe=not spec.broker),
+        consent.tier_of(changes=True, severe=spec.voter),
         what,
         name=spec.label,
         yes=yes,

@@ -21,10 +21,10 @@ Mode = Literal["wrapped", "s3", "ephemeral"]
 class VolumeSpec:
     """What a volume is to be. `device` is a path, best under /dev/disk/by-id; or an ordinary file
     of `size` bytes, on a loop device. `named`: the operator wrote this very device down, it was
-    not found by a pattern. `broker` says whether Kafka's node keeps partitions (a controller
-    keeps the metadata quorum's log). `key` is the KMS key's ARN, of wrapped keys; `object` the
-    S3 URI of the encrypted password, of mode s3; `copies` the S3 URI under which copies of the
-    token and the header go, or empty. `perf` are cryptsetup's `--perf-` flags without that prefix.
+    not found by a pattern. `voter` says whether Kafka's node has a vote in the metadata quorum,
+    whose log is on its disks too: it does not forget that by --yes alone. `key` is the KMS key's
+    ARN, of wrapped keys; `object` the S3 URI of the encrypted password, of mode s3; `copies` the
+    S3 URI under which copies of the token and the header go, or empty. `perf` are cryptsetup's `--perf-` flags without that prefix.
     `log_dir` is Kafka's directory at or below the mountpoint, empty for that itself; `owner` its
     `user:group`; `cluster_id` Kafka's own id of the cluster, empty where the broker writes its
     meta.properties itself (ZooKeeper mode).
@@ -42,7 +42,7 @@ class VolumeSpec:
     filesystem: Literal["xfs", "ext4"] = "xfs"
     perf: tuple[str, ...] = ()
     named: bool = False
-    broker: bool = True
+    voter: bool = False
     size: int = 0
     log_dir: str = ""
     owner: str = ""

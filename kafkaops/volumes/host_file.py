@@ -30,7 +30,20 @@ PERF = ("no_read_workqueue", "no_write_workqueue", "same_cpu_crypt", "submit_fro
 MODES = ("wrapped", "s3", "ephemeral")
 FILESYSTEMS = ("xfs", "ext4")
 
-TOP = (*("form", "cluster", "node", "broker", "service", "owner", "cluster_id", "aws", "volumes"),)
+TOP = (
+    *(
+        "form",
+        "cluster",
+        "node",
+        "broker",
+        "voter",
+        "service",
+        "owner",
+        "cluster_id",
+        "aws",
+        "volumes",
+    ),
+)
 AWS = ("region", "endpoint_url", "profile")
 VOLUME = (
     *("name", "device", "mountpoint", "mode", "key", "object", "copies", "filesystem", "perf"),
@@ -49,8 +62,9 @@ class AwsSettings:
 
 @dataclass(frozen=True)
 class HostFile:
-    """`broker` is False on a host that is a controller alone; `service` is Kafka's unit, `owner`
-    the `user:group` that it runs as, `cluster_id` Kafka's own id of the cluster."""
+    """`broker` is False on a host that is a controller alone, `voter` True on every controller;
+    `service` is Kafka's unit, `owner` the `user:group` that it runs as, `cluster_id` Kafka's own
+    id of the cluster."""
 
     cluster: str
     node: int
@@ -60,6 +74,7 @@ class HostFile:
     aws: AwsSettings = AwsSettings()
     owner: str = ""
     cluster_id: str = ""
+    voter: bool = False
 
     def chosen(self, names: tuple[str, ...]) -> tuple[VolumeSpec, ...]:
         """These volumes in the file's order, or all; ConfigError for a name that is not there."""
@@ -81,6 +96,7 @@ def rendered(host: HostFile) -> str:
         "cluster": host.cluster,
         "node": host.node,
         "broker": host.broker,
+        "voter": host.voter,
         "service": host.service,
         "owner": host.owner,
         "cluster_id": host.cluster_id,
@@ -121,6 +137,9 @@ def read(text: str, where: str = PATH) -> HostFile:
     broker, service = document.get("broker", True), document.get("service", "kafka")
     if not isinstance(broker, bool):
         faults.append("broker: must be true or false")
+    voter = document.get("voter", not broker)
+    if not isinstance(voter, bool):
+        faults.append("voter: must be true or false")
     if not isinstance(service, str) or not service:
         faults.append("service: must be the name of Kafka's unit")
     owner, cluster_id = document.get("owner", ""), document.get("cluster_id", "")
@@ -138,7 +157,7 @@ def read(text: str, where: str = PATH) -> HostFile:
         _row(row, f"volumes[{number}].", faults)
     if faults:
         raise _fault(where, faults)
-    top = {"cluster": cluster, "node": node, "broker": broker}
+    top = {"cluster": cluster, "node": node, "voter": voter}
     top |= {"owner": owner, "cluster_id": cluster_id}
     volumes = tuple(_volume(top, row) for row in rows)
     for what in ("name", "device", "mountpoint"):
@@ -150,7 +169,7 @@ def read(text: str, where: str = PATH) -> HostFile:
     if faults:
         raise _fault(where, faults)
     settings = AwsSettings(**aws)
-    return HostFile(cluster, node, volumes, broker, service, settings, owner, cluster_id)
+    return HostFile(cluster, node, volumes, broker, service, settings, owner, cluster_id, voter)
 
 
 def _volume(top: Mapping[str, Any], row: Mapping[str, Any]) -> VolumeSpec:

@@ -12,10 +12,17 @@ from kafkaops.volumes.host_file import AwsSettings, HostFile
 
 
 def host_file(
-    spec: ClusterSpec, host: HostSpec, aws: Aws, *, broker: bool, cluster_id: str = ""
+    spec: ClusterSpec,
+    host: HostSpec,
+    aws: Aws,
+    *,
+    broker: bool,
+    voter: bool = False,
+    cluster_id: str = "",
 ) -> HostFile:
-    """`broker` False where the node is a controller alone, `cluster_id` Kafka's own: the live
-    cluster tells. ConfigError KO-VOLUME-NONE where the cluster has no `volumes`."""
+    """`broker` False where the node is a controller alone, `voter` True on every controller,
+    `cluster_id` Kafka's own: the live cluster tells. ConfigError KO-VOLUME-NONE where
+    the cluster has no `volumes`."""
     if spec.volumes is None:
         raise ConfigError(
             "KO-VOLUME-NONE",
@@ -23,13 +30,14 @@ def host_file(
             hint="docs/volumes.md shows the section",
         )
     assert host.node_id is not None, "the config's checks ask for it"
-    found = replace(_volume(spec, spec.volumes), node=host.node_id, broker=broker)
+    found = replace(_volume(spec, spec.volumes), node=host.node_id, voter=voter)
     found = replace(found, cluster_id=cluster_id)
     volumes = tuple(_disk(found, spec.volumes, disk) for disk in spec.volumes.disks)
     settings = AwsSettings(aws.region, aws.endpoint_url, "")  # the host has its own credentials
     owner = spec.volumes.owner
     return HostFile(
-        *(spec.name, host.node_id, volumes, broker, spec.service, settings, owner, cluster_id)
+        *(spec.name, host.node_id, volumes, broker, spec.service, settings, owner, cluster_id),
+        voter=voter,
     )
 
 

@@ -75,6 +75,20 @@ def test_a_broker_that_never_was_up_is_no_controller() -> None:
     assert ("prepare", "data-1", "--yes", "-o", "json") in world.hosts["blue-3"].typed
 
 
+def test_a_broker_with_a_vote_is_asked_for_as_a_controller() -> None:
+    world = Volumes(Asked(PREPARE, "blue", ("blue-1", "blue-2")), voters=(1, 100))
+    made = world.plan()
+    assert [(s.args["broker"], s.args["voter"]) for s in made.specs] == [
+        (True, True),
+        (True, False),
+    ]
+    assert [note for note in made.notes if "node 1 is a controller" in note]
+    world.scene().play()
+    label = world.hosts["blue-1"].cli.spec.label
+    assert ("prepare", "data-1", "--confirm", label, "-o", "json") in world.hosts["blue-1"].typed
+    assert ("prepare", "data-1", "--yes", "-o", "json") in world.hosts["blue-2"].typed
+
+
 @pytest.mark.parametrize("verb", [PREPARE, ROTATE, REWRAP, BACKUP, MOUNT])
 def test_killed_anywhere_each_volume_opens_and_none_is_made_twice(verb: str) -> None:
     def make() -> Scene[World]:

@@ -43,9 +43,9 @@ DISK = {"name": "data-1", "device": "instance-store:1", "mountpoint": "/var/lib/
 class VolumeHost:
     """What this work uses of `ports.host.Host`. `module` False: nobody installed it."""
 
-    def __init__(self, name: str, node: int, broker: bool) -> None:
+    def __init__(self, name: str, node: int, voter: bool) -> None:
         self.name, self.stage, self.module = name, Stage(), True
-        self.cli = OnHost(self.stage, node=node, broker=broker, cluster="blue")
+        self.cli = OnHost(self.stage, node=node, voter=voter, cluster="blue")
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
         self.trees: set[str] = set()
@@ -122,15 +122,17 @@ def config() -> Config:
 
 
 class Volumes:
-    """One fresh world; `asked` is the command."""
+    """One fresh world; `asked` is the command, `voters` have a vote in the metadata quorum."""
 
-    def __init__(self, asked: Asked, packed: Packed | None = None) -> None:
+    def __init__(
+        self, asked: Asked, packed: Packed | None = None, voters: tuple[int, ...] = (100,)
+    ) -> None:
         self.asked, self.packed = asked, packed
         self.clock = LiveClock()
         nodes = [Node(n, None, broker=n < 100) for n in NODES]
-        self.cluster = LiveCluster(self.clock, nodes, (100,))
+        self.cluster = LiveCluster(self.clock, nodes, voters)
         self.cluster.topic("orders", [(1, 2, 3), (2, 3, 1), (3, 1, 2)], 2)
-        self.hosts = {f"blue-{n}": VolumeHost(f"blue-{n}", n, n < 100) for n in NODES}
+        self.hosts = {f"blue-{n}": VolumeHost(f"blue-{n}", n, n in voters) for n in NODES}
         self.facts = MemoryFacts()
         self.world = world_of(
             config(), self.clock, {"blue": self.cluster}, self.facts, hosts=self.hosts

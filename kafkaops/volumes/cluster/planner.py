@@ -47,20 +47,24 @@ def plan(
     asked: Asked,
     cluster_id: str,
     brokers: Collection[int],
+    voters: Collection[int],
     packed: Packed | None,
     *,
     kraft: bool,
     id: str,
     created: float,
 ) -> Plan:
-    """`brokers` are the ids of the cluster's brokers: a host that is none is a controller. `kraft`
-    False in ZooKeeper mode."""
+    """`brokers` are the ids of the cluster's brokers: a host that is none is a controller; `voters`
+    those of the nodes with a vote: a combined node is both. `kraft` False in ZooKeeper mode."""
     spec = config.blue if asked.cluster == "blue" else config.green
     meta_id = cluster_id if kraft else ""  # in ZooKeeper mode brokers write their own
     hosts = sorted(chosen(spec, asked.hosts), key=lambda h: h.node_id not in brokers)
     files = [
         inventory.host_file(
-            spec, host, config.aws, broker=host.node_id in brokers, cluster_id=meta_id
+            *(spec, host, config.aws),
+            broker=host.node_id in brokers,
+            voter=host.node_id in voters or host.node_id not in brokers,
+            cluster_id=meta_id,
         )
         for host in hosts
     ]
@@ -115,6 +119,7 @@ def _steps(asked: Asked, host: HostSpec, file: HostFile, packed: Packed | None) 
         "host": host.name,
         "node": host.node_id,
         "broker": file.broker,
+        "voter": file.voter,
         "volumes": names,
     }
     if asked.verb == INSTALL:
@@ -195,7 +200,7 @@ def _notes(asked: Asked, files: list[HostFile]) -> Iterator[str]:
             " only in-sync replica of a partition is not touched"
         )
         for file in files:
-            if not file.broker:
+            if file.voter:
                 yield (
                     f"node {file.node} is a controller: where its disk is blank it forgets the"
                     " metadata log; the other voters must be a majority"

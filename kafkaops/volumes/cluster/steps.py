@@ -1,6 +1,6 @@
 """One step on one host: the module, a file, the units, or a command of the module.
 
-`spec.args`: `cluster` (colour), `host`, `node`, `broker`, and what each class names.
+`spec.args`: `cluster` (colour), `host`, `node`, `broker`, `voter`, and what each class names.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Prepared(HostStep):
 
     def act(self, world: World) -> None:
         for name, label in zip(self.spec.args["volumes"], self.spec.args["labels"], strict=True):
-            agreed = ["--yes"] if self.spec.args["broker"] else ["--confirm", str(label)]
+            agreed = ["--confirm", str(label)] if self.spec.args["voter"] else ["--yes"]
             typed(self.host(world), "prepare", str(name), *agreed)
 
 

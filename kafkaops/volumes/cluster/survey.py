@@ -11,10 +11,11 @@ from kafkaops.volumes.cluster.planner import Packed
 
 def plan(world: World, asked: Asked, packed: Packed | None, run: str) -> Plan:
     seen, brokers = look(world, asked)
-    kraft = world.clusters[asked.cluster].snapshot(full=False).quorum is not None
-    now = world.clock.wall()
+    quorum = world.clusters[asked.cluster].snapshot(full=False).quorum
+    voters = tuple(quorum.voters) if quorum is not None else ()
+    now, kraft = world.clock.wall(), quorum is not None
     return planner.plan(
-        world.config, asked, seen, brokers, packed, kraft=kraft, id=run, created=now
+        world.config, asked, seen, brokers, voters, packed, kraft=kraft, id=run, created=now
     )
 
 

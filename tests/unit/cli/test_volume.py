@@ -32,7 +32,7 @@ class OnHost(Operations):
         return self.seat
 
     def volumes(self, path: str, say: Say) -> tuple[HostFile, Ground]:
-        host = HostFile("demo", self.spec.node, (self.spec,), self.spec.broker)
+        host = HostFile("demo", self.spec.node, (self.spec,), voter=self.spec.voter)
         return host, replace(self.stage.ground(), say=say)
 
 
@@ -71,7 +71,7 @@ def test_nobody_is_asked_where_nobody_can_answer(host: OnHost, typed: Typed) -> 
 
 
 def test_a_controllers_blank_disk_takes_its_label(host: OnHost, typed: Typed) -> None:
-    host.spec = spec_of(broker=False)
+    host.spec = spec_of(voter=True)
     code, told, _ = typed("prepare", "--yes")
     assert code == 2
     assert f"--confirm {SPEC.label}" in told["error"]["hint"]

@@ -57,6 +57,7 @@ def test_what_is_written_is_read_back() -> None:
         (document(volumes=[7]), "volumes[0]: must be an object"),
         (document(aws=7), "aws: must be an object"),
         (document(broker="yes"), "broker: must be true or false"),
+        (document(voter="yes"), "voter: must be true or false"),
         ({"cluster": "demo"}, "node: is missing; volumes: is missing"),
         (volume(key="alias/kafka"), "volumes[0].key: must be the KMS key's ARN"),
         (volume(mode="plain"), "volumes[0].mode: must be wrapped, s3 or ephemeral"),
