@@ -24,9 +24,9 @@ class VolumeSpec:
     not found by a pattern. `voter` says whether Kafka's node has a vote in the metadata quorum,
     whose log is on its disks too: it does not forget that by --yes alone. `key` is the KMS key's
     ARN, of wrapped keys; `object` the S3 URI of the encrypted password, of mode s3; `copies` the
-    S3 URI under which copies of the token and the header go, or empty. `perf` are cryptsetup's `--perf-` flags without that prefix.
-    `log_dir` is Kafka's directory at or below the mountpoint, empty for that itself; `owner` its
-    `user:group`; `cluster_id` Kafka's own id of the cluster, empty where the broker writes its
+    S3 URI under which copies of the token and the header go, or empty. `perf` are cryptsetup's
+    `--perf-` flags without that prefix. `log_dir` is Kafka's directory at or below the
+    mountpoint, empty for that itself; `owner` its `user:group`; `cluster_id` Kafka's own id of the cluster, empty where the broker writes its
     meta.properties itself (ZooKeeper mode).
     """
 
