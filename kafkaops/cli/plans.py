@@ -33,7 +33,7 @@ def table(plan: Plan) -> Table:
 
 def lines(plan: Plan, titles: Mapping[str, str]) -> Iterable[str]:
     """The plan for people: phases in order, what asks, what cannot be taken back, notes."""
-    yield f"plan {plan.id}: {plan.operation} of {plan.cluster}, {len(plan.specs)} steps"
+    yield f"plan {plan.id}: {plan.operation} of {plan.cluster}, {_steps(len(plan.specs))}"
     for phase, specs in groupby(plan.specs, key=lambda s: s.phase):
         yield f"  {titles.get(phase, phase)}"
         for spec in specs:
@@ -50,6 +50,10 @@ def lines(plan: Plan, titles: Mapping[str, str]) -> Iterable[str]:
         yield "  every step can be rolled back"
     for note in plan.notes:
         yield f"  note: {note}"
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def refuse_other(plan: Plan, config: Config, file: str) -> None:

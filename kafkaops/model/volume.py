@@ -26,8 +26,8 @@ class VolumeSpec:
     ARN, of wrapped keys; `object` the S3 URI of the encrypted password, of mode s3; `copies` the
     S3 URI under which copies of the token and the header go, or empty. `perf` are cryptsetup's
     `--perf-` flags without that prefix. `log_dir` is Kafka's directory at or below the
-    mountpoint, empty for that itself; `owner` its `user:group`; `cluster_id` Kafka's own id of the cluster, empty where the broker writes its
-    meta.properties itself (ZooKeeper mode).
+    mountpoint, empty for that itself; `owner` its `user:group`; `cluster_id` Kafka's own id of
+    the cluster, empty where the broker writes its meta.properties itself (ZooKeeper mode).
     """
 
     cluster: str
