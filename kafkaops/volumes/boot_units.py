@@ -111,6 +111,11 @@ def _mount(volume: VolumeSpec) -> str:
 Description=The encrypted log volume {volume.name} of Kafka
 Requires={service}
 After={service}
+# Not before local-fs.target, which the service's network comes after: a cycle, which systemd breaks
+# by leaving out one of these units. Nor before remote-fs.target: logins would wait for KMS.
+DefaultDependencies=no
+Conflicts=umount.target
+Before=umount.target
 
 [Mount]
 What=/dev/mapper/{volume.mapper}

@@ -84,6 +84,7 @@ def test_each_kind_is_made_measured_and_told_after_a_reboot(tmp_path: Path) -> N
         vm.reboot()
         line = vm.shown("KO-VOLUME-EPHEMERAL", timeout=300)
         assert "data-3" in line
+        assert "rdering cycle" not in vm.console()
         broker.within(
             300, lambda: broker.host.mounted("/var/lib/kafka/data-2") is not None, "data-2"
         )

@@ -35,6 +35,7 @@ def test_a_volume_is_made_and_opened_at_each_boot_or_kafka_does_not_start(tmp_pa
 
         broker.timed("reboot", vm.reboot)
         broker.within(300, broker.serves, "not mounted and started after the boot")
+        assert "rdering cycle" not in vm.console()
         assert broker.must("head", "-n", "1", f"{HOME}/written") == before
         assert "crypt" in broker.must("lsblk", "-n", "-o", "TYPE", disk.path)
 
