@@ -42,6 +42,8 @@ def test_each_volume_has_its_mount_and_kafka_needs_them_all() -> None:
     assert "Type=xfs\n" in mount
     assert "Requires=kafkaops-volume@data-1.service\n" in mount
     assert "After=kafkaops-volume@data-1.service\n" in mount
+    for line in ("DefaultDependencies=no", "Conflicts=umount.target", "Before=umount.target"):
+        assert f"{line}\n" in mount
     assert "Type=ext4\n" in files["/etc/systemd/system/srv-kafka-d2.mount"]
     drop_in = files["/etc/systemd/system/kafka.service.d/50-kafkaops-volumes.conf"]
     for path in ("/var/lib/kafka/data-1", "/srv/kafka/d2"):
