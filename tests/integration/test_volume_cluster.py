@@ -34,6 +34,7 @@ def test_a_cluster_with_a_broker_on_encrypted_volumes(tmp_path: Path) -> None:
             rebooted(found)
             closed_under_a_restart(found)
             made_anew(found)
+            assert broker_vm.consume(1) == set(range(250)), "what was acknowledged is there"
         finally:
             print("\n".join(found.told))
             print(found.figures)

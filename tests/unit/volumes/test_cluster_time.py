@@ -28,6 +28,7 @@ class Slow:
     def __init__(self, seconds: float = 200.0) -> None:
         self.seconds = seconds
         self.typed: list[tuple[str, ...]] = []
+        self.given: list[float] = []
 
     def where(self, path: str) -> str:
         return path
@@ -35,6 +36,7 @@ class Slow:
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         words = tuple(argv[2:-2])
         self.typed.append(words)
+        self.given.append(timeout)
         volumes = [word for word in words if word in NAMES]
         if words[0] == "status":
             rows = [{"volume": n, "key_id": f"old-{n}", "rotating": False} for n in volumes]
@@ -61,7 +63,11 @@ def test_each_volume_is_rotated_in_its_own_time() -> None:
 
 
 def test_what_is_typed_for_all_has_time_for_all() -> None:
-    Typed(spec("rewrap", "rewrap", *NAMES, "--yes")).act(world(Slow()))
+    host = Slow()
+    step = Typed(spec("rewrap", "rewrap", *NAMES, "--yes"))
+    step.act(world(host))
+    assert host.typed == [("rewrap", *NAMES, "--yes")]
+    assert host.given == [2 * TIMEOUT]
 
 
 def test_one_that_was_ended_says_so_and_what_it_was_at() -> None:

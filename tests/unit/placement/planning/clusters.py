@@ -20,6 +20,9 @@ from kafkaops.placement.planning.table import Row, Table
 Racks = Mapping[int, str | None]
 Replicas = dict[tuple[str, int], tuple[int, ...]]
 
+SIX: Racks = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
+EVEN = [(1, 2, 3), (4, 5, 6), (2, 3, 4), (5, 6, 1)]
+
 
 def rows(replicas: Mapping[str, Sequence[Sequence[int]]]) -> list[Row]:
     return [
