@@ -80,6 +80,6 @@ def _key(spec: VolumeSpec, facts: DiskFacts) -> Key | None:
         return Key("s3", object=spec.object)
     try:
         found = token.current(facts.header)
-    except (Damaged, KeyError, TypeError, ValueError, AttributeError):
+    except Damaged:
         return None
     return found[1].key if found is not None and found[1].key.mode == "wrapped" else None

@@ -80,7 +80,7 @@ def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
         )
     try:
         found = tokens.current(held)
-    except (tokens.Damaged, KeyError, TypeError, ValueError, AttributeError) as error:
+    except tokens.Damaged as error:
         raise GuardRefused(
             "KO-VOLUME-COPY-HARMED",
             f"the token in {uri} is not as kafkaops wrote it: {error}",

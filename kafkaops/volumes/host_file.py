@@ -31,18 +31,8 @@ MODES = ("wrapped", "s3", "ephemeral")
 FILESYSTEMS = ("xfs", "ext4")
 
 TOP = (
-    *(
-        "form",
-        "cluster",
-        "node",
-        "broker",
-        "voter",
-        "service",
-        "owner",
-        "cluster_id",
-        "aws",
-        "volumes",
-    ),
+    *("form", "cluster", "cluster_id", "node", "broker", "voter"),
+    *("service", "owner", "aws", "volumes"),
 )
 AWS = ("region", "endpoint_url", "profile")
 VOLUME = (

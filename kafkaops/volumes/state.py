@@ -191,7 +191,7 @@ def _with_header(
         return _opened(spec, facts, None)  # the recipe's own volumes bear neither
     try:
         found = tokens.current(header)
-    except (Damaged, KeyError, TypeError, ValueError, AttributeError) as error:
+    except Damaged as error:
         return _refused(
             State.DAMAGED,
             "KO-VOLUME-TOKEN",

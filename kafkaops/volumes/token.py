@@ -68,6 +68,13 @@ class Token:
     def of_json(content: Mapping[str, Any]) -> Token:
         """Damaged when it is not as `to_json` wrote it. `keyslots` is cryptsetup's own: it takes
         a killed slot out of it."""
+        try:
+            return Token._of_json(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Damaged(f"it does not read: {error}") from None
+
+    @staticmethod
+    def _of_json(content: Mapping[str, Any]) -> Token:
         body = {name: value for name, value in content.items() if name not in ("keyslots", "seal")}
         if content.get("seal") != _seal(body):
             raise Damaged("its seal does not fit what it says: it was edited")

@@ -25,9 +25,8 @@ class VolumeWork(Operation):
 
     def snapshot(self, world: World, plan: Plan) -> Mapping[str, Any]:
         asked, module = Asked.of(plan.snapshot["options"]), str(plan.snapshot["module"])
-        cluster_id, brokers = survey.look(world, asked)
         packed = Packed(module, "", "") if module else None
-        return planner.snapshot_of(cluster_id, asked, brokers, packed)
+        return planner.snapshot_of(survey.look(world, asked), asked, packed)
 
     def again(self, plan: Plan) -> str:
         return f"kafkaops volume {Asked.of(plan.snapshot['options']).verb} --plan"

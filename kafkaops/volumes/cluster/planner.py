@@ -42,28 +42,38 @@ class Packed:
     sha512: str
 
 
+@dataclass(frozen=True)
+class Members:
+    """Kafka's id of a cluster, the ids of its brokers, and of the nodes that have a vote: a
+    combined node is both. `kraft` False in ZooKeeper mode."""
+
+    cluster_id: str
+    brokers: Collection[int]
+    voters: Collection[int] = ()
+    kraft: bool = True
+
+
 def plan(
     config: Config,
     asked: Asked,
-    cluster_id: str,
-    brokers: Collection[int],
-    voters: Collection[int],
+    members: Members,
     packed: Packed | None,
     *,
-    kraft: bool,
     id: str,
     created: float,
 ) -> Plan:
-    """`brokers` are the ids of the cluster's brokers: a host that is none is a controller; `voters`
-    those of the nodes with a vote: a combined node is both. `kraft` False in ZooKeeper mode."""
+    """A host that is no broker is a controller."""
+    brokers = members.brokers
     spec = config.blue if asked.cluster == "blue" else config.green
-    meta_id = cluster_id if kraft else ""  # in ZooKeeper mode brokers write their own
+    meta_id = (
+        members.cluster_id if members.kraft else ""
+    )  # in ZooKeeper mode brokers write their own
     hosts = sorted(chosen(spec, asked.hosts), key=lambda h: h.node_id not in brokers)
     files = [
         inventory.host_file(
             *(spec, host, config.aws),
             broker=host.node_id in brokers,
-            voter=host.node_id in voters or host.node_id not in brokers,
+            voter=host.node_id in members.voters or host.node_id not in brokers,
             cluster_id=meta_id,
         )
         for host in hosts
@@ -73,7 +83,7 @@ def plan(
         for host, file in zip(hosts, files, strict=True)
         for step in _steps(asked, host, file, packed)
     ]
-    snapshot = snapshot_of(cluster_id, asked, brokers, packed)
+    snapshot = snapshot_of(members, asked, packed)
     return Plan(
         id=id,
         operation=OPERATION,
@@ -87,13 +97,11 @@ def plan(
     )
 
 
-def snapshot_of(
-    cluster_id: str, asked: Asked, brokers: Collection[int], packed: Packed | None
-) -> dict[str, Any]:
+def snapshot_of(members: Members, asked: Asked, packed: Packed | None) -> dict[str, Any]:
     """What makes a saved plan worthless when it changes."""
     return {
-        "cluster_id": cluster_id,
-        "brokers": sorted(brokers),
+        "cluster_id": members.cluster_id,
+        "brokers": sorted(members.brokers),
         "module": packed.name if packed is not None else "",
         "options": asked.to_json(),
     }
