@@ -50,5 +50,5 @@ class Volumes(Strict):
             "submit_from_crypt_cpus",
         ],
         ...,
-    ] = Field((), description="dm-crypt's flags, which help on some disks and hurt on others")
+    ] = Field((), description="dm-crypt's flags; `kafkaops volume bench` says which help")
     disks: tuple[Disk, ...] = Field(min_length=1)
