@@ -112,9 +112,26 @@ def _declare(made: argparse.ArgumentParser, deed: Callable[..., int]) -> None:
                 more |= {"action": "store_true"}
             else:
                 more |= {"metavar": info.metavar, "default": parameter.default}
-                more |= {"action": "append"} if several else {"type": kind}
+                more |= {"action": "append"} if several else {"type": _bounded(kind, info)}
             flags = info.param_decls or (f"--{name.replace('_', '-')}",)
             made.add_argument(*flags, dest=name, **more)
+
+
+def _bounded(kind: Callable[[str], Any], info: OptionInfo) -> Callable[[str], Any]:
+    """The type, within what the option allows: typer's own check is not on a host."""
+    if info.min is None and info.max is None:
+        return kind
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        low = info.min is not None and not value >= info.min
+        if low or (info.max is not None and not value <= info.max):
+            most = "" if info.max is None else f", at most {info.max:g}"
+            raise argparse.ArgumentTypeError(f"{text}: at least {info.min or 0:g}{most}")
+        return value
+
+    read.__name__ = getattr(kind, "__name__", "value")  # argparse's words name it
+    return read
 
 
 def _bare(annotation: Any) -> Any:

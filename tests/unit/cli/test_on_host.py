@@ -76,3 +76,21 @@ def test_a_host_needs_nothing_that_is_compiled(tmp_path: Path) -> None:
     wanted = {"KO-VOLUME-ABSENT", "KO-VOLUME-RIGHTS", "KO-VOLUME-CRYPTSETUP"}
     rows = told.get("volumes", [told.get("error")])
     assert rows[0]["code"] in wanted, told
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--rounds", "0", "0: at least 1, at most 99"),
+        ("--seconds", "nan", "nan: at least 0.1, at most 600"),
+        ("--size", "63", "63: at least 64"),
+        ("--rounds", "many", "invalid int value: 'many'"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_as_by_typer(
+    flag: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["volume", "bench", flag, value], OnHost(Stage()))
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
