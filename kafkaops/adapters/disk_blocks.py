@@ -19,11 +19,13 @@ DELETED = " (deleted)"
 
 @dataclass(frozen=True)
 class Places:
-    """Where the kernel shows itself."""
+    """Where the kernel shows itself, and systemd."""
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
     dev: Path = Path("/dev")
+    systemd: Path = Path("/run/systemd/system")
+    """There where systemd runs: sd_booted(3)."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,16 @@ class LuksDisks(LuksVolumes):
                 raise self._busy(spec, done.said)
             raise StepFailed("KO-VOLUME-TOOL", f"umount: {done.said}", where=spec.mountpoint)
 
+    def unit_closed(self, spec: VolumeSpec) -> None:
+        """Without the units that need it: what stops Kafka waits for Kafka, and Kafka may be what
+        waits for this. A unit that is stopping is not active: it is what called."""
+        if not self._blocks.places.systemd.is_dir():
+            return
+        if self._tools.run(("systemctl", "is-active", "--quiet", spec.unit)).code != 0:
+            return
+        argv = ("systemctl", "stop", "--job-mode=ignore-dependencies", spec.unit)
+        self._tools.must(argv, where=spec.name, timeout=150.0)
+
     def _mapped(self, spec: VolumeSpec) -> str:
         if self._blocks.mapping(spec.mapper) is None:
             raise StepFailed(

@@ -33,7 +33,7 @@ COMMANDS = {
     "erase": ("kafkaops.cli.volume_keys", "erase"),
     "header-backup": ("kafkaops.cli.volume_keys", "header_backup"),
 }
-ELSEWHERE = {"cluster", "only", "plan", "out", "reason", "volume_key", "return_timeout"}
+ELSEWHERE = {"cluster", "reason", "return_timeout"}
 """What a host cannot do: it knows no cluster."""
 
 
@@ -100,6 +100,8 @@ def _declare(made: argparse.ArgumentParser, deed: Callable[..., int]) -> None:
         if name in ELSEWHERE:
             continue
         annotation, info = typing.get_args(hints[name])[:2]
+        if (info.help or "").startswith("With --cluster:"):
+            continue
         several = typing.get_origin(_bare(annotation)) is list
         more: dict[str, Any] = {"help": info.help.replace("%", "%%") if info.help else None}
         if isinstance(info, ArgumentInfo):

@@ -11,6 +11,7 @@ from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Yes
 from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
+from kafkaops.cli.volume_cluster import Cluster, Only
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, here
 from kafkaops.engine.errors import Exit, OpsError
 
@@ -52,6 +53,8 @@ def bench(
         bool, typer.Option("--reads-only", help="Write nothing, on a blank disk neither.")
     ] = False,
     yes: Yes = False,
+    cluster: Cluster = "",
+    only: Only = None,
 ) -> int:
     """How fast each disk is, plain and encrypted, with each setting of dm-crypt's workqueues.
 
@@ -63,11 +66,20 @@ def bench(
     Examples:
       kafkaops volume bench data-1
       kafkaops volume bench --reads-only --seconds 10 --yes -o json
+      kafkaops volume bench --cluster blue --only blue-3 --reads-only
     """
     from kafkaops.engine.errors import UsageFault
 
     if tool not in TOOLS:
         raise UsageFault("KO-USAGE", f"--tool {tool}: auto, fio or loop", hint="--tool auto")
+    if cluster:
+        from kafkaops.cli.volume_bench_cluster import elsewhere
+        from kafkaops.volumes.bench.measuring import Order
+
+        order = Order(seconds, rounds, not reads_only)
+        flags = ["--seconds", f"{seconds:g}", "--rounds", str(rounds), "--size", str(size)]
+        flags += ["--tool", tool, *(["--reads-only"] if reads_only else [])]
+        return elsewhere(cluster, only, names, order, tuple(flags), yes=yes)
     _, ground, specs = here(host_file, names)
     speeds = current().operations.speeds(tool)
     looked = [(spec, *ground.judged(spec)) for spec in specs]

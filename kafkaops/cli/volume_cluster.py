@@ -11,7 +11,6 @@ from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit
 
 if TYPE_CHECKING:
-    from kafkaops.cli.carry import Orders
     from kafkaops.cli.job import Job
     from kafkaops.engine.step import Plan
     from kafkaops.volumes.cluster.asking import Asked
@@ -29,6 +28,11 @@ Only = Annotated[
 Planned = Annotated[
     bool, typer.Option("--plan", help="With --cluster: show the plan and change nothing.")
 ]
+ForCluster = Annotated[bool, typer.Option("--yes", help="With --cluster: agree to it.")]
+Agreed = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="NAME", help="With --cluster: agree, by the config's name."),
+]
 Out = Annotated[
     str | None, typer.Option("--out", metavar="FILE", help="With --cluster: save the plan.")
 ]
@@ -39,14 +43,16 @@ def work(
     cluster: str,
     only: list[str] | None,
     names: list[str] | None,
-    orders: Orders,
+    agreed: tuple[bool, str | None, str],
     *,
     key: str = "",
     plan: bool = False,
     out: str | None = None,
     detailed: bool = False,
 ) -> int:
-    """Plan it, show it, ask, and run it; or go on with one that did not end."""
+    """Plan it, show it, ask, and run it; or go on with one that did not end. `agreed` is --yes,
+    --confirm and --reason."""
+    from kafkaops.cli.carry import Orders
     from kafkaops.cli.job import Asked as Wanted
     from kafkaops.cli.job import Wish, carried_out, colour_of
     from kafkaops.volumes.cluster.asking import Asked
@@ -58,12 +64,14 @@ def work(
         lambda world, run: current().operations.plan_volumes(world, run, asked),
         f"looking at {asked.cluster}",
     )
+    yes, confirm, reason = agreed
+    orders = Orders(yes, confirm, None, reason)
     return carried_out(job(asked), wanted, Wish(plan, out, detailed), orders)
 
 
 def job(asked: Asked) -> Job:
     from kafkaops.cli.job import Job
-    from kafkaops.volumes.cluster.asking import PREPARE
+    from kafkaops.volumes.cluster.asking import ERASE, PREPARE
 
     return Job(
         "volumes",
@@ -71,7 +79,7 @@ def job(asked: Asked) -> Job:
         "every volume is as asked",
         lines,
         lambda plan, name: f"This runs `volume {asked.verb}` on {_hosts(plan)} of {name}.",
-        severe=lambda plan: asked.verb == PREPARE and _controllers(plan),
+        severe=lambda plan: asked.verb == ERASE or (asked.verb == PREPARE and _controllers(plan)),
     )
 
 

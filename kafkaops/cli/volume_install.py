@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Yes
-from kafkaops.cli.volume_cluster import Cluster, Only, Out, Planned
+from kafkaops.cli.volume_cluster import Cluster, Only, Out, Planned, work
 
 app = make_app("The host module, its file and its units.")
 
@@ -30,8 +30,5 @@ def install(
       kafkaops volume install --cluster blue --plan
       kafkaops volume install --cluster blue --only blue-3 --yes --reason CHG-1234
     """
-    from kafkaops.cli.carry import Orders
-    from kafkaops.cli.volume_cluster import work
-
-    orders = Orders(yes, confirm, None, reason)
-    return work("install", cluster, only, None, orders, plan=plan, out=out, detailed=detailed)
+    agreed = (yes, confirm, reason)
+    return work("install", cluster, only, None, agreed, plan=plan, out=out, detailed=detailed)

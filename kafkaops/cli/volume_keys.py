@@ -10,7 +10,7 @@ from kafkaops.cli import consent
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Reason, Yes
 from kafkaops.cli.output import Text, emit
-from kafkaops.cli.volume_cluster import Cluster, Only, Planned
+from kafkaops.cli.volume_cluster import Agreed, Cluster, Only, Planned, work
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
 from kafkaops.engine.errors import Exit
 
@@ -22,14 +22,20 @@ rewrap = make_app("The same data key, wrapped anew.")
 erase_app = make_app("Make a volume unreadable for ever.")
 header = make_app("Copies of LUKS headers.")
 
-One = Annotated[str, typer.Argument(metavar="VOLUME", help="Which volume.")]
 Confirm = Annotated[
     str | None, typer.Option("--confirm", metavar="LABEL", help="Agree, by the volume's label.")
 ]
-
-Protected = Annotated[
+One = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[VOLUME...]", help="Which one; with --cluster default all."),
+]
+Named = Annotated[
     str | None,
-    typer.Option("--confirm", metavar="NAME", help="With --cluster: agree, by the config's name."),
+    typer.Option(
+        "--confirm",
+        metavar="NAME",
+        help="Agree: by the volume's label; with --cluster by the config's name.",
+    ),
 ]
 
 
@@ -41,7 +47,7 @@ def rotate_(
     cluster: Cluster = "",
     only: Only = None,
     plan: Planned = False,
-    confirm: Protected = None,
+    confirm: Agreed = None,
     reason: Reason = "",
     volume_key: Annotated[
         bool,
@@ -76,7 +82,7 @@ def rotate_(
     if volume_key:
         return _renewed(cluster, only, names, (yes, confirm, reason), plan, return_timeout)
     if cluster:
-        return _elsewhere("rotate", cluster, only, names, (yes, confirm, reason), plan=plan)
+        return work("rotate", cluster, only, names, (yes, confirm, reason), plan=plan)
     from kafkaops.volumes.rotating import rotate as rotated
 
     host, ground, specs = here(host_file, names)
@@ -95,7 +101,7 @@ def rewrap_(
     cluster: Cluster = "",
     only: Only = None,
     plan: Planned = False,
-    confirm: Protected = None,
+    confirm: Agreed = None,
     reason: Reason = "",
 ) -> int:
     """Have KMS wrap each data key anew (ReEncrypt): under another key, or newer material of it.
@@ -108,7 +114,7 @@ def rewrap_(
     """
     if cluster:
         agreed = (yes, confirm, reason)
-        return _elsewhere("rewrap", cluster, only, names, agreed, key=key, plan=plan)
+        return work("rewrap", cluster, only, names, agreed, key=key, plan=plan)
     from kafkaops.volumes.rotating import rewrap as rewrapped
 
     host, ground, specs = here(host_file, names)
@@ -121,17 +127,42 @@ def rewrap_(
 
 
 @erase_app.command(cls=OpsCommand)
-def erase(name: One, host_file: HostFileAt = DEFAULT, confirm: Confirm = None) -> int:
+def erase(
+    names: One = None,
+    host_file: HostFileAt = DEFAULT,
+    confirm: Named = None,
+    cluster: Cluster = "",
+    only: Only = None,
+    plan: Planned = False,
+    reason: Reason = "",
+) -> int:
     """Wipe every keyslot, prove that the key opens nothing, delete the copies, zero the headers.
+
+    One volume of this host, which is to be closed; or, of a cluster, those of hosts that left it:
+    a node that still holds a replica, or votes, is refused.
 
     \b
     Examples:
       kafkaops volume close data-1 && kafkaops volume erase data-1
       kafkaops volume erase data-1 --confirm kafkaops/prod/3/data-1
+      kafkaops volume erase --cluster blue --only blue-3 --plan
     """
+    from kafkaops.engine.errors import UsageFault
     from kafkaops.volumes.erasing import erase as erased
 
-    _, ground, [spec] = here(host_file, [name])
+    if cluster:
+        if not only:
+            raise UsageFault(
+                "KO-USAGE",
+                "erase of a whole cluster is not offered: name the hosts that left it",
+                hint="--only HOST",
+            )
+        return work("erase", cluster, only, names, (False, confirm, reason), plan=plan)
+    if not names or len(names) != 1:
+        raise UsageFault(
+            "KO-USAGE", "erase takes one volume", hint="kafkaops volume status lists them"
+        )
+    _, ground, [spec] = here(host_file, names)
     consent.require(
         consent.Tier.SEVERE,
         f"This makes everything on {spec.device} unreadable for ever.",
@@ -142,8 +173,8 @@ def erase(name: One, host_file: HostFileAt = DEFAULT, confirm: Confirm = None) -
     done = erased(ground, spec)
     proof = "the key was tried and opens nothing" if done.proven else "there was no key to try"
     emit(
-        {"volume": name, "proven": done.proven, "deleted": list(done.copies)},
-        Text(f"{name} is erased: {proof}; {len(done.copies)} copies deleted"),
+        {"volume": spec.name, "proven": done.proven, "deleted": list(done.copies)},
+        Text(f"{spec.name} is erased: {proof}; {len(done.copies)} copies deleted"),
     )
     return Exit.OK
 
@@ -177,7 +208,7 @@ def header_backup(
             "KO-USAGE", "--restore writes to one volume of one host", hint="run it on that host"
         )
     if cluster:
-        return _elsewhere("header-backup", cluster, only, names, (yes, confirm, reason))
+        return work("header-backup", cluster, only, names, (yes, confirm, reason))
     _, ground, specs = here(host_file, names)
     if not restore:
         return each(specs, lambda spec: headers.backup(ground, spec), str)
@@ -224,24 +255,6 @@ def _renewed(
     )
     orders = Orders(yes, confirm, None, reason)
     return rolls.rolled(rolls.RENEWAL, options, Wish(plan, None, False), orders)
-
-
-def _elsewhere(
-    verb: str,
-    cluster: str,
-    only: list[str] | None,
-    names: list[str] | None,
-    agreed: tuple[bool, str | None, str],
-    *,
-    key: str = "",
-    plan: bool = False,
-) -> int:
-    from kafkaops.cli.carry import Orders
-    from kafkaops.cli.volume_cluster import work
-
-    yes, confirm, reason = agreed
-    orders = Orders(yes, confirm, None, reason)
-    return work(verb, cluster, only, names, orders, key=key, plan=plan)
 
 
 def _agree(what: str, name: str, yes: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 from kafkaops.cli import consent
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Reason, Yes
-from kafkaops.cli.volume_cluster import Cluster, Only, Out, Planned
+from kafkaops.cli.volume_cluster import Agreed, Cluster, ForCluster, Only, Out, Planned, work
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
 
 if TYPE_CHECKING:
@@ -69,11 +69,8 @@ def prepare(
       kafkaops volume prepare --cluster blue --only blue-3 --plan
     """
     if cluster:
-        from kafkaops.cli.carry import Orders
-        from kafkaops.cli.volume_cluster import work
-
-        orders = Orders(yes, confirm, None, reason)
-        return work("prepare", cluster, only, names, orders, plan=plan, out=out)
+        agreed = (yes, confirm, reason)
+        return work("prepare", cluster, only, names, agreed, plan=plan, out=out)
     from kafkaops.engine.errors import UsageFault
     from kafkaops.volumes.preparing import Consent, bring_up
     from kafkaops.volumes.state import Step
@@ -95,13 +92,26 @@ def prepare(
 
 
 @open_app.command("open", cls=OpsCommand)
-def open_(names: Names = None, host_file: HostFileAt = DEFAULT, wait: Wait = False) -> int:
+def open_(
+    names: Names = None,
+    host_file: HostFileAt = DEFAULT,
+    wait: Wait = False,
+    cluster: Cluster = "",
+    only: Only = None,
+    yes: ForCluster = False,
+    confirm: Agreed = None,
+    plan: Planned = False,
+    reason: Reason = "",
+) -> int:
     """Unlock each volume and leave the mount to systemd; formats nothing. Runs at boot.
 
     \b
     Examples:
       kafkaops volume open data-1
+      kafkaops volume open --cluster blue --only blue-3 --yes
     """
+    if cluster:
+        return work("open", cluster, only, names, (yes, confirm, reason), plan=plan)
     from kafkaops.volumes.preparing import bring_up
     from kafkaops.volumes.waiting import until_it_opens
 
@@ -123,8 +133,9 @@ def mount(
     host_file: HostFileAt = DEFAULT,
     cluster: Cluster = "",
     only: Only = None,
-    yes: Yes = False,
-    confirm: Confirm = None,
+    yes: ForCluster = False,
+    confirm: Agreed = None,
+    plan: Planned = False,
     reason: Reason = "",
 ) -> int:
     """Unlock and mount each volume; formats nothing.
@@ -135,10 +146,7 @@ def mount(
       kafkaops volume mount --cluster blue --yes
     """
     if cluster:
-        from kafkaops.cli.carry import Orders
-        from kafkaops.cli.volume_cluster import work
-
-        return work("mount", cluster, only, names, Orders(yes, confirm, None, reason))
+        return work("mount", cluster, only, names, (yes, confirm, reason), plan=plan)
     from kafkaops.volumes.preparing import bring_up
 
     _, ground, specs = here(host_file, names)
@@ -146,13 +154,25 @@ def mount(
 
 
 @close_app.command(cls=OpsCommand)
-def close(names: Names = None, host_file: HostFileAt = DEFAULT) -> int:
+def close(
+    names: Names = None,
+    host_file: HostFileAt = DEFAULT,
+    cluster: Cluster = "",
+    only: Only = None,
+    yes: ForCluster = False,
+    confirm: Agreed = None,
+    plan: Planned = False,
+    reason: Reason = "",
+) -> int:
     """Unmount and lock each volume; refused while a process has files open there.
 
     \b
     Examples:
       systemctl stop kafka && kafkaops volume close
+      kafkaops volume close --cluster blue --only blue-3 --plan
     """
+    if cluster:
+        return work("close", cluster, only, names, (yes, confirm, reason), plan=plan)
     from kafkaops.volumes.closing import close as closed
 
     _, ground, specs = here(host_file, names)

@@ -81,6 +81,11 @@ class VolumeSpec:
         """The name under /dev/mapper."""
         return f"kafka-{self.name}"
 
+    @property
+    def unit(self) -> str:
+        """systemd's unit that opens it at boot; a dash in its name is kept, for it is no path."""
+        return f"kafkaops-volume@{self.name}.service"
+
 
 @dataclass(frozen=True)
 class Signature:

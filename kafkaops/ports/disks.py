@@ -105,6 +105,11 @@ class Disks(Protocol):
         """Unmount it; not mounted is success. StepFailed KO-VOLUME-BUSY with who uses it."""
 
     @mutates
+    def unit_closed(self, spec: VolumeSpec) -> None:
+        """Have systemd know that the volume is closed, where a unit of it is installed: its next
+        start, Kafka's, then opens the volume again. Nothing that needs the unit is stopped."""
+
+    @mutates
     def header_save(self, spec: VolumeSpec) -> bytes:
         """A copy of the LUKS header: whoever has it and the key opens the volume."""
 

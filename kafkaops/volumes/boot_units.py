@@ -40,11 +40,6 @@ def escaped(path: str) -> str:
     return "".join(out)
 
 
-def service_of(volume: str) -> str:
-    """The unit that unlocks a volume; a dash in its name is kept, for it is no path."""
-    return TEMPLATE.replace("@", f"@{volume}")
-
-
 def mount_of(mountpoint: str) -> str:
     return f"{escaped(mountpoint)}.mount"
 
@@ -66,7 +61,7 @@ def files(host: HostFile, program: str = PROGRAM, host_file: str = PATH) -> Mapp
 def enabled(host: HostFile) -> tuple[str, ...]:
     """The units that start with the machine. Kafka's own is enabled, or not, as it was."""
     return (
-        *(service_of(volume.name) for volume in host.volumes),
+        *(volume.unit for volume in host.volumes),
         *(mount_of(volume.mountpoint) for volume in host.volumes),
     )
 
@@ -105,7 +100,7 @@ JobRunningTimeoutSec=infinity
 
 
 def _mount(volume: VolumeSpec) -> str:
-    service = service_of(volume.name)
+    service = volume.unit
     return f"""\
 [Unit]
 Description=The encrypted log volume {volume.name} of Kafka

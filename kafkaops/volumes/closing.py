@@ -1,4 +1,8 @@
-"""Unmount a volume and take its mapping away, once nobody uses it."""
+"""Unmount a volume and take its mapping away, once nobody uses it.
+
+Invariant: systemd hears of it. To a unit that it takes for open nothing is done at Kafka's next
+start, and the mount waits for a device that nobody brings.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ def close(ground: Ground, spec: VolumeSpec) -> bool:
     files open there, KO-VOLUME-MAPPER where the mapping is of another disk."""
     facts, verdict = ground.judged(spec)
     if facts.mapping is None and facts.at is None:
+        ground.disks.unit_closed(spec)
         return False
     if verdict.code in ("KO-VOLUME-MAPPER", "KO-VOLUME-MOUNTPOINT"):
         raise GuardRefused(verdict.code, verdict.why, where=spec.name, hint=verdict.hint)
@@ -28,4 +33,5 @@ def close(ground: Ground, spec: VolumeSpec) -> bool:
     if facts.mapping is not None:
         ground.say(f"{spec.name}: close /dev/mapper/{spec.mapper}")
         ground.disks.close(spec)
+    ground.disks.unit_closed(spec)
     return True

@@ -1,4 +1,4 @@
-"""prepare, rotate, rewrap and erase killed before and after every call, alone and in pairs."""
+"""prepare, rotate, rewrap, erase and close killed before and after every call, and in pairs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kafkaops.volumes import token
+from kafkaops.volumes.closing import close
 from kafkaops.volumes.erasing import erase
 from kafkaops.volumes.preparing import Consent, bring_up
 from kafkaops.volumes.rotating import rewrap, rotate
@@ -39,12 +40,17 @@ def erased(ground: Any) -> None:
     erase(ground, SPEC)
 
 
+def closed(ground: Any) -> None:
+    close(ground, SPEC)
+
+
 def begun(deed: Deed) -> Stage:
     stage = Stage()
     if deed is not prepare:
         prepare(stage.ground())
         stage.disks.inside = "xfs: records"
-        stage.disks.reboot()
+        if deed is not closed:
+            stage.disks.reboot()
     return stage
 
 
@@ -94,12 +100,15 @@ def ends(stage: Stage, deed: Deed) -> None:
     assert found is not None
     assert set(disks.locks) == {found[1].slot}, "a keyslot that no token knows"
     assert disks.header.tokens.keys() == {found[0]}
+    assert disks.unit_open is (deed is not closed), "systemd would not open it again"
     kept = [uri for uri in stage.copies.objects if uri.endswith(".json")]
     assert len(kept) == 1, "a copy of an older key"
     assert stage.memory.get("volume-data-1") is None
     assert found[1].filesystem == "xfs", "another could be made over the one that is there"
     if deed is prepare:
         assert disks.facts.at is not None
+    if deed is closed:
+        assert (disks.facts.at, disks.facts.mapping) == (None, None)
     if deed is rewrapped:
         assert found[1].key.arn == OTHER_ARN
 
@@ -109,14 +118,14 @@ def points(deed: Deed) -> list[Point]:
     return [Point(n, when) for n in range(1, len(fuse.calls) + 1) for when in ("before", "after")]
 
 
-@pytest.mark.parametrize("deed", [prepare, rotated, rewrapped, erased])
+@pytest.mark.parametrize("deed", [prepare, rotated, rewrapped, erased, closed])
 def test_killed_anywhere_it_goes_on_and_is_never_without_a_key(deed: Deed) -> None:
     killed = 0
     for point in points(deed):
         stage, fuses = play(deed, point)
         killed += len(fuses) > 1
         ends(stage, deed)
-    assert killed >= 8
+    assert killed >= (8 if deed is not closed else 4)
 
 
 @pytest.mark.parametrize("deed", [prepare, rotated, rewrapped, erased])

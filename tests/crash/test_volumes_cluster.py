@@ -9,7 +9,18 @@ import pytest
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
-from kafkaops.volumes.cluster.asking import BACKUP, INSTALL, MOUNT, PREPARE, REWRAP, ROTATE, Asked
+from kafkaops.volumes.cluster.asking import (
+    BACKUP,
+    CLOSE,
+    ERASE,
+    INSTALL,
+    MOUNT,
+    OPEN,
+    PREPARE,
+    REWRAP,
+    ROTATE,
+    Asked,
+)
 from kafkaops.volumes.cluster.planner import Packed
 from kafkaops.volumes.module import CURRENT
 from tests.crash.engine_harness import Scene, sweep
@@ -89,13 +100,13 @@ def test_a_broker_with_a_vote_is_asked_for_as_a_controller() -> None:
     assert ("prepare", "data-1", "--yes", "-o", "json") in world.hosts["blue-2"].typed
 
 
-@pytest.mark.parametrize("verb", [PREPARE, ROTATE, REWRAP, BACKUP, MOUNT])
+@pytest.mark.parametrize("verb", [PREPARE, ROTATE, REWRAP, BACKUP, OPEN, MOUNT, CLOSE])
 def test_killed_anywhere_each_volume_opens_and_none_is_made_twice(verb: str) -> None:
     def make() -> Scene[World]:
         world = Volumes(Asked(verb, "blue", ("blue-1", "blue-100"), key=_key(verb)))
         if verb != PREPARE:
             world.prepared()
-        if verb == MOUNT:
+        if verb in (OPEN, MOUNT):
             for host in world.hosts.values():
                 host.stage.disks.reboot()
         return world.scene()
@@ -105,6 +116,44 @@ def test_killed_anywhere_each_volume_opens_and_none_is_made_twice(verb: str) -> 
 
 def _key(verb: str) -> str:
     return OTHER_ARN if verb == REWRAP else ""
+
+
+def left() -> Volumes:
+    """blue-3 has no replica any more, and is to be erased."""
+    world = Volumes(Asked(ERASE, "blue", ("blue-3",))).prepared()
+    world.cluster.parts.clear()
+    world.cluster.topic("orders", [(1, 2), (2, 1)], 1)
+    return world
+
+
+def test_what_left_the_cluster_is_erased_killed_anywhere() -> None:
+    world = left()
+    world.scene().play()
+    disks = world.hosts["blue-3"].stage.disks
+    assert (disks.locks, disks.facts.header, disks.facts.mapping) == ({}, None, None)
+    assert world.hosts["blue-3"].stage.copies.objects == {}
+    assert all(h.stage.disks.facts.at for n, h in world.hosts.items() if n != "blue-3")
+
+    def make() -> Scene[World]:
+        return left().scene(erases=True)
+
+    assert sweep(make, reads=False).verdict().killed >= 4
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "said"),
+    [
+        ("blue-3", "KO-VOLUME-HOLDS", "node 3 holds 3 replicas, as of orders-0"),
+        ("blue-100", "KO-VOLUME-VOTES", "node 100 has a vote"),
+    ],
+)
+def test_what_did_not_leave_is_not_erased(host: str, code: str, said: str) -> None:
+    world = Volumes(Asked(ERASE, "blue", (host,))).prepared()
+    with pytest.raises(OpsError, match=said) as caught:
+        world.scene().process()
+    assert caught.value.code == code
+    assert world.hosts[host].stage.disks.facts.at is not None
+    assert world.hosts[host].typed == [("status", "data-1", "--local", "-o", "json")]
 
 
 def test_the_only_in_sync_replica_is_not_made_anew() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import posixpath
+import threading
 from collections.abc import Callable, Sequence
 from hashlib import sha512
 from pathlib import Path
@@ -38,6 +39,8 @@ from tests.unit.volumes.fake_disks import ARN, Stage
 PROTOCOLS: dict[str, type[Any]] = {"clusters": Cluster, "hosts": Host, "facts": Facts}
 NODES = (1, 2, 3, 100)
 DISK = {"name": "data-1", "device": "instance-store:1", "mountpoint": "/var/lib/kafka/data-1"}
+TYPING = threading.Lock()
+"""Hosts that are asked side by side share this process's stdout."""
 
 
 class VolumeHost:
@@ -61,7 +64,7 @@ class VolumeHost:
             return Ran(127, "", f"{argv[0]}: not found")
         self.typed.append(tuple(argv[2:]))
         out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with TYPING, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(list(argv[1:]), self.cli)
         return Ran(code, out.getvalue(), err.getvalue())
 
@@ -172,7 +175,10 @@ class Volumes:
                 assert host.stage.opens(host.cli.spec), f"no key opens the volume of {name}"
 
     def scene(
-        self, operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run()
+        self,
+        operate: Callable[[Runner[World]], RunResult] = lambda runner: runner.run(),
+        *,
+        erases: bool = False,
     ) -> Scene[World]:
         return Scene(
             plan=self.plan(),
@@ -181,7 +187,7 @@ class Volumes:
             clock=self.clock,
             protocols=PROTOCOLS,
             state=self.state,
-            always=self.always,
+            always=self.always if not erases else lambda: None,
             operate=operate,
         )
 

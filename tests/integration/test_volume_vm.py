@@ -32,6 +32,11 @@ def test_a_volume_is_made_and_opened_at_each_boot_or_kafka_does_not_start(tmp_pa
         broker.within(60, lambda: bool(broker.host.read(f"{HOME}/written")), "nothing written")
         before = broker.must("head", "-n", "1", f"{HOME}/written")
         broker.timed("rotate", lambda: broker.volume("rotate", "--yes"))
+        broker.must("systemctl", "stop", "kafka")
+        broker.volume("close")
+        broker.must("systemctl", "start", "kafka")  # systemd opens it again
+        assert broker.serves()
+        assert broker.must("head", "-n", "1", f"{HOME}/written") == before
 
         broker.timed("reboot", vm.reboot)
         broker.within(300, broker.serves, "not mounted and started after the boot")

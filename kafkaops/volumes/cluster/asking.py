@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-INSTALL, PREPARE, MOUNT = "install", "prepare", "mount"
-ROTATE, REWRAP, BACKUP = "rotate", "rewrap", "header-backup"
-VERBS = (INSTALL, PREPARE, MOUNT, ROTATE, REWRAP, BACKUP)
+INSTALL, PREPARE, OPEN, MOUNT, CLOSE = "install", "prepare", "open", "mount", "close"
+ROTATE, REWRAP, BACKUP, ERASE = "rotate", "rewrap", "header-backup", "erase"
 
 
 @dataclass(frozen=True)

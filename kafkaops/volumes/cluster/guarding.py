@@ -1,4 +1,4 @@
-"""Whether a node's disk may be made anew: what only it still holds would be gone. Pure."""
+"""Whether a node's disk may be made anew, or erased: what only it has would be gone. Pure."""
 
 from __future__ import annotations
 
@@ -30,4 +30,24 @@ def blocked(topics: Iterable[Topic], node: int) -> Blocked | None:
         "KO-VOLUME-LAST-REPLICA",
         f"node {node} is the only in-sync replica of {some}: what is on its disks is all there is",
         "bring its disk back, or move those partitions off it first (kafkaops placement)",
+    )
+
+
+def stays(topics: Iterable[Topic], node: int, *, voter: bool) -> Blocked | None:
+    """Why a node has not left the cluster, whose disks therefore are not erased."""
+    if voter:
+        return Blocked(
+            "KO-VOLUME-VOTES",
+            f"node {node} has a vote in the metadata quorum, or may have one",
+            "remove it from the quorum first (kafka-metadata-quorum.sh remove-controller)",
+            transient=False,
+        )
+    held = sorted(p.tp for topic in topics for p in topic.partitions if node in p.replicas)
+    if not held:
+        return None
+    return Blocked(
+        "KO-VOLUME-HOLDS",
+        f"node {node} holds {len(held)} replicas, as of {held[0]}",
+        f"move them off it first: kafkaops placement plan --drain {node}",
+        transient=False,
     )

@@ -5,7 +5,7 @@ One host after another, in the config's order; controllers last, for fewer of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,15 @@ from kafkaops.config.schema import ClusterSpec, Config, HostSpec
 from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
+from kafkaops.model.volume import VolumeSpec
 from kafkaops.volumes import boot_units, inventory
 from kafkaops.volumes.cluster.asking import (
     BACKUP,
+    CLOSE,
+    ERASE,
     INSTALL,
     MOUNT,
+    OPEN,
     PREPARE,
     REWRAP,
     ROTATE,
@@ -30,7 +34,40 @@ from kafkaops.volumes.module import COMMAND
 OPERATION = "volumes"
 DEADLINE = 900.0
 
-TYPED = {ROTATE: Phase.ROTATE, REWRAP: Phase.REWRAP, BACKUP: Phase.BACKUP}
+
+@dataclass(frozen=True)
+class Work:
+    """What a verb does to one volume; `title` and `lost`, what going back cannot bring, name it
+    by `{}`. `flags` it is typed with."""
+
+    phase: Phase
+    kind: str
+    title: str
+    lost: str = ""
+    flags: tuple[str, ...] = ()
+    guards: int = 1
+
+
+WORKS: Mapping[str, Work] = {
+    PREPARE: Work(
+        *(Phase.PREPARE, "volume-prepared", "make and mount {} where its disk is blank"),
+        lost="what a format of the disk of {} overwrote",
+        guards=2,
+    ),
+    OPEN: Work(Phase.OPEN, "volume-typed", "unlock {}"),
+    MOUNT: Work(Phase.MOUNT, "volume-mounted", "unlock and mount {}"),
+    CLOSE: Work(Phase.CLOSE, "volume-typed", "unmount and lock {}"),
+    ROTATE: Work(Phase.ROTATE, "volume-rotated", "rotate the data key of {}", "the old key of {}"),
+    REWRAP: Work(
+        *(Phase.REWRAP, "volume-typed", "wrap the data key of {} anew", "the old wrapping of {}"),
+        flags=("--yes",),
+    ),
+    BACKUP: Work(Phase.BACKUP, "volume-typed", "copy the LUKS header of {} to S3"),
+    ERASE: Work(
+        *(Phase.ERASE, "volume-erased", "make {} unreadable for ever", "everything on {}"),
+        guards=2,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -121,52 +158,35 @@ def chosen(spec: ClusterSpec, names: tuple[str, ...]) -> list[HostSpec]:
 
 
 def _steps(asked: Asked, host: HostSpec, file: HostFile, packed: Packed | None) -> Iterator[Spec]:
-    names = [volume.name for volume in file.chosen(asked.volumes)]
     args = {
         "cluster": asked.cluster,
         "host": host.name,
         "node": host.node_id,
         "broker": file.broker,
         "voter": file.voter,
-        "volumes": names,
     }
     if asked.verb == INSTALL:
         assert packed is not None
         yield from _install(host, file, packed, args)
-    elif asked.verb == PREPARE:
-        labels = [volume.label for volume in file.chosen(asked.volumes)]
-        yield Spec(
-            id=f"prepare-{host.name}",
-            kind="volume-prepared",
-            title=f"make and mount {', '.join(names)} on {host.name} where blank",
-            phase=Phase.PREPARE.value,
-            args={**args, "labels": labels},
-            deadline=DEADLINE,
-            guards=2,
-            irreversible=f"what a format of {host.name}'s blank disks overwrote",
-        )
-    elif asked.verb == MOUNT:
-        yield Spec(
-            id=f"mount-{host.name}",
-            kind="volume-mounted",
-            title=f"unlock and mount {', '.join(names)} on {host.name}",
-            phase=Phase.MOUNT.value,
-            args={**args, "argv": ["mount", *names]},
-            deadline=DEADLINE,
-        )
-    else:
-        phase = TYPED[asked.verb]
-        key = ["--key", asked.key] if asked.key else []
-        agreed = [] if asked.verb == BACKUP else ["--yes"]
-        yield Spec(
-            id=f"{phase.value}-{host.name}",
-            kind="volume-rotated" if asked.verb == ROTATE else "volume-typed",
-            title=f"{asked.verb} {', '.join(names)} on {host.name}",
-            phase=phase.value,
-            args={**args, "argv": [asked.verb, *names, *key, *agreed]},
-            deadline=DEADLINE,
-            irreversible="" if asked.verb == BACKUP else "the old wrapped key",
-        )
+        return
+    for volume in file.chosen(asked.volumes):
+        yield _step(WORKS[asked.verb], asked, volume, host.name, args)
+
+
+def _step(work: Work, asked: Asked, volume: VolumeSpec, host: str, args: Mapping[str, Any]) -> Spec:
+    what = f"{volume.name} on {host}"
+    flags = [*work.flags, *(["--key", asked.key] if asked.key else [])]
+    typed = {"verb": asked.verb, "flags": flags} if work.kind == "volume-typed" else {}
+    return Spec(
+        id=f"{work.phase.value}-{host}-{volume.name}",
+        kind=work.kind,
+        title=work.title.format(what),
+        phase=work.phase.value,
+        args={**args, "volume": volume.name, "label": volume.label, **typed},
+        deadline=DEADLINE,
+        guards=work.guards,
+        irreversible=work.lost.format(what),
+    )
 
 
 def _install(
@@ -202,6 +222,8 @@ def _install(
 def _notes(asked: Asked, files: list[HostFile]) -> Iterator[str]:
     if asked.verb == INSTALL:
         yield "from the next start on, Kafka does not start while one of them is not mounted"
+    if asked.verb == ERASE:
+        yield "header copies kept anywhere but under `copies` open what was copied of a disk before"
     if asked.verb == PREPARE:
         yield (
             "a broker whose disk is made anew replicates all its partitions again; one that is the"

@@ -16,4 +16,5 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "volume-mounted": steps.Mounted,
     "volume-rotated": steps.Rotated,
     "volume-typed": steps.Typed,
+    "volume-erased": steps.Erased,
 }

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.step import Blocked, Spec, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster import guarding
-from kafkaops.volumes.cluster.on_host import TIMEOUT, typed
+from kafkaops.volumes.cluster.on_host import typed
 from kafkaops.volumes.module import CURRENT, HOME
 
 
@@ -123,13 +124,27 @@ class UnitsEnabled(HostStep):
             host.unit_enable(str(name), on=False)
 
 
-class Prepared(HostStep):
-    """`volumes` are mounted and sound; `labels` of them, which a controller's disk takes."""
+class VolumeStep(HostStep):
+    """A command of the module for one `volume`, in its own time: a host may have many disks."""
+
+    @property
+    def volume(self) -> str:
+        return str(self.spec.args["volume"])
+
+    def row(self, world: World) -> Mapping[str, Any]:
+        """What `volume status` says of it."""
+        [found] = typed(self.host(world), "status", self.volume, "--local")["volumes"]
+        return cast("Mapping[str, Any]", found)
+
+    def type(self, world: World, verb: str, *flags: str) -> dict[str, Any]:
+        return typed(self.host(world), verb, self.volume, *flags)
+
+
+class Prepared(VolumeStep):
+    """The volume is mounted and sound. `label` is what a controller's blank disk takes."""
 
     def check(self, world: World) -> State:
-        names = [str(name) for name in self.spec.args["volumes"]]
-        rows = typed(self.host(world), "status", *names, "--local")["volumes"]
-        return State.DONE if all(row["good"] for row in rows) else State.TODO
+        return State.DONE if self.row(world)["good"] else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
         if not self.spec.args["broker"]:
@@ -138,53 +153,62 @@ class Prepared(HostStep):
         return guarding.blocked(cluster.topics().values(), int(self.spec.args["node"]))
 
     def act(self, world: World) -> None:
-        for name, label in zip(self.spec.args["volumes"], self.spec.args["labels"], strict=True):
-            agreed = ["--confirm", str(label)] if self.spec.args["voter"] else ["--yes"]
-            typed(self.host(world), "prepare", str(name), *agreed)
+        label = str(self.spec.args["label"])
+        self.type(
+            world, "prepare", *(["--confirm", label] if self.spec.args["voter"] else ["--yes"])
+        )
 
 
-class Typed(HostStep):
-    """`argv` typed on the host once; what it does twice does no harm."""
+class Mounted(VolumeStep):
+    """Unlocked and mounted."""
+
+    def check(self, world: World) -> State:
+        return State.DONE if self.row(world)["good"] else State.TODO
+
+    def act(self, world: World) -> None:
+        self.type(world, "mount")
+
+
+class Typed(VolumeStep):
+    """`verb` and `flags` typed on the host once; what it does twice does no harm."""
 
     def check(self, world: World) -> State:
         return State.TODO if self.got(world) is None else State.DONE
 
     def act(self, world: World) -> None:
-        argv = map(str, self.spec.args["argv"])
-        told = typed(self.host(world), *argv, timeout=TIMEOUT * len(self.spec.args["volumes"]))
+        told = self.type(world, str(self.spec.args["verb"]), *map(str, self.spec.args["flags"]))
         self.put(world, {"volumes": told.get("volumes", [])})
 
 
-class Rotated(HostStep):
-    """`volumes` have another data key than when this step began, and no rotation is under way."""
+class Rotated(VolumeStep):
+    """It has another data key than when this step began, and no rotation is under way."""
 
     def check(self, world: World) -> State:
-        return State.TODO if self._left(world) else State.DONE
+        before = self.got(world)
+        if before is None:
+            return State.TODO
+        row = self.row(world)
+        same = row["key_id"] == before["key_id"]
+        return State.TODO if same or row["rotating"] else State.DONE
 
     def act(self, world: World) -> None:
         if self.got(world) is None:
-            self.put(world, {r["volume"]: r["key_id"] for r in self._rows(world)})
-        for name in self._left(world):  # each in its own time: a host may have many disks
-            typed(self.host(world), "rotate", name, "--yes")
-
-    def _left(self, world: World) -> list[str]:
-        names = [str(name) for name in self.spec.args["volumes"]]
-        before = self.got(world)
-        if before is None:
-            return names
-        rows = {r["volume"]: r for r in self._rows(world)}
-        return [n for n in names if rows[n]["key_id"] == before[n] or rows[n]["rotating"]]
-
-    def _rows(self, world: World) -> list[dict[str, Any]]:
-        names = [str(name) for name in self.spec.args["volumes"]]
-        rows: list[dict[str, Any]] = typed(self.host(world), "status", *names, "--local")["volumes"]
-        return rows
+            self.put(world, {"key_id": self.row(world)["key_id"]})
+        self.type(world, "rotate", "--yes")
 
 
-class Mounted(Typed):
-    """Unlocked and mounted, wherever it was not."""
+class Erased(VolumeStep):
+    """Nothing on its disk can be read any more. Only of a node that left the cluster."""
 
     def check(self, world: World) -> State:
-        names = [str(name) for name in self.spec.args["volumes"]]
-        rows = typed(self.host(world), "status", *names, "--local")["volumes"]
-        return State.DONE if all(row["good"] for row in rows) else State.TODO
+        return State.DONE if self.row(world)["state"] == "blank" else State.TODO
+
+    def safe(self, world: World) -> Blocked | None:
+        cluster = world.clusters[str(self.spec.args["cluster"])]
+        return guarding.stays(
+            cluster.topics().values(), int(self.spec.args["node"]), voter=self.spec.args["voter"]
+        )
+
+    def act(self, world: World) -> None:
+        self.type(world, "close")
+        self.type(world, "erase", "--confirm", str(self.spec.args["label"]))

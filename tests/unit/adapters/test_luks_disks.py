@@ -50,7 +50,8 @@ class Host:
             self.says(name, "exit 0")
         self.mounts()
         tools = Tools(str(self.root / "bin"), uid=lambda: 0)
-        places = Places(self.root / "sys", self.root / "proc", self.root / "dev")
+        parts = (self.root / name for name in ("sys", "proc", "dev", "systemd"))
+        places = Places(*parts)
         argv = (sys.executable, STAND_IN, ROOT)
         keys = KeyCaller(Account(), argv=argv, warn=bench.warnings.append)
         blocks = Blocks(places, self.identify)
@@ -256,6 +257,20 @@ def test_unmount_says_who_hinders_it(bench: Bench) -> None:
     with pytest.raises(StepFailed, match="412 java") as busy:
         host.disks.unmount(bench.spec())
     assert busy.value.code == "KO-VOLUME-BUSY"
+
+
+def test_systemd_hears_of_a_closed_volume_where_it_takes_it_for_open(bench: Bench) -> None:
+    host, spec = Host(bench), bench.spec()
+    host.disks.unit_closed(spec)
+    assert host.ran() == [], "no systemd here"
+    (host.root / "systemd").mkdir()
+    asked = f"systemctl is-active --quiet {spec.unit}"
+    host.says("systemctl", '[ "$1" = stop ]')
+    host.disks.unit_closed(spec)
+    assert host.ran() == [asked], "not active: stopping, or not there"
+    host.says("systemctl", "exit 0")
+    host.disks.unit_closed(spec)
+    assert host.ran() == [asked, f"systemctl stop --job-mode=ignore-dependencies {spec.unit}"]
 
 
 def test_a_process_that_does_not_answer(bench: Bench, key: bytes) -> None:

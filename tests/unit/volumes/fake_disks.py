@@ -115,6 +115,8 @@ class FakeDisks:
     formats: int = 0
     history: list[str] = field(default_factory=list)
     image: tuple[Header, dict[int, str]] | None = None
+    unit_open: bool = True
+    """What systemd takes the volume for, since the boot."""
 
     def look(self, spec: VolumeSpec) -> DiskFacts:
         return self.facts
@@ -193,6 +195,10 @@ class FakeDisks:
 
     def unmount(self, spec: VolumeSpec) -> None:
         self._now("unmount", at=None, founded=False, node=None)
+
+    def unit_closed(self, spec: VolumeSpec) -> None:
+        assert self.facts.mapping is None, "systemd would hear that an open volume is closed"
+        self.unit_open = False
 
     def header_save(self, spec: VolumeSpec) -> bytes:
         self.image = (self.header, dict(self.locks))

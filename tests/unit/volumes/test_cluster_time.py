@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -15,7 +15,7 @@ from kafkaops.engine.step import Spec
 from kafkaops.ports.host import Host, Ran
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster.on_host import TIMEOUT, typed
-from kafkaops.volumes.cluster.steps import Rotated, Typed
+from kafkaops.volumes.cluster.steps import Typed
 
 NAMES = ["data-1", "data-2"]
 
@@ -38,9 +38,6 @@ class Slow:
         self.typed.append(words)
         self.given.append(timeout)
         volumes = [word for word in words if word in NAMES]
-        if words[0] == "status":
-            rows = [{"volume": n, "key_id": f"old-{n}", "rotating": False} for n in volumes]
-            return Ran(0, json.dumps({"volumes": rows}), "")
         if self.seconds * len(volumes) > timeout:
             return Ran(124, "", "data-1: unlock\ndata-2: add its keyslot\n")
         return Ran(0, json.dumps({"volumes": []}), "")
@@ -50,24 +47,14 @@ def world(host: Slow) -> World:
     return cast(World, SimpleNamespace(hosts={"blue-1": host}, facts=MemoryFacts()))
 
 
-def spec(kind: str, *argv: str) -> Spec:
-    args: dict[str, Any] = {"host": "blue-1", "volumes": NAMES, "argv": list(argv)}
-    return Spec(id=f"{kind}-blue-1", kind=kind, title="", phase="rotate", args=args)
-
-
-def test_each_volume_is_rotated_in_its_own_time() -> None:
+def test_each_volume_has_its_own_time() -> None:
     host = Slow()
-    Rotated(spec("rotate")).act(world(host))
-    rotated = [words for words in host.typed if words[0] == "rotate"]
-    assert rotated == [("rotate", "data-1", "--yes"), ("rotate", "data-2", "--yes")]
-
-
-def test_what_is_typed_for_all_has_time_for_all() -> None:
-    host = Slow()
-    step = Typed(spec("rewrap", "rewrap", *NAMES, "--yes"))
-    step.act(world(host))
-    assert host.typed == [("rewrap", *NAMES, "--yes")]
-    assert host.given == [2 * TIMEOUT]
+    for name in NAMES:
+        args = {"host": "blue-1", "volume": name, "verb": "rewrap", "flags": ["--yes"]}
+        spec = Spec(id=f"rewrap-{name}", kind="volume-typed", title="", phase="rewrap", args=args)
+        Typed(spec).act(world(host))
+    assert host.typed == [("rewrap", "data-1", "--yes"), ("rewrap", "data-2", "--yes")]
+    assert host.given == [TIMEOUT, TIMEOUT]
 
 
 def test_one_that_was_ended_says_so_and_what_it_was_at() -> None:
