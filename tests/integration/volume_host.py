@@ -17,18 +17,23 @@ from moto.server import ThreadedMotoServer
 from kafkaops.adapters.installed_module import packed
 from kafkaops.engine.clock import SystemClock
 from kafkaops.lab.front import Front, kms_of
+from kafkaops.lab.iam import ACCOUNT
 from kafkaops.lab.route53 import Zone
 from kafkaops.lab.route53_rest import Api
 from kafkaops.lab.vm.host import VmHost
 from kafkaops.lab.vm.machine import GATEWAY, Machine
 from kafkaops.model.volume import VolumeSpec
-from kafkaops.volumes import boot_units, host_file
+from kafkaops.volumes import boot_units, host_file, policy
 from kafkaops.volumes.host_file import AwsSettings, HostFile
 from kafkaops.volumes.module import COMMAND, install
 
 HOME = "/var/lib/kafka/data-1"
 CLUSTER_ID = "Zm9vYmFyYmF6cXV4"
-CREDENTIALS = b"[default]\naws_access_key_id = lab\naws_secret_access_key = secret\n"
+CREDENTIALS = b"".join(
+    b"[%s]\naws_access_key_id = %s\naws_secret_access_key = secret\n" % pair
+    for pair in ((b"default", b"broker"), (b"admin", b"admin"))
+)
+"""The host's own are the broker's role; `AWS_PROFILE=admin` is who may delete copies."""
 STAND_IN = """\
 [Unit]
 Description=Writes to its log directory as Kafka does
@@ -52,12 +57,24 @@ class Aws:
             kms=kms_of(SystemClock()),
         )
         front.start()
+        self.front = front
         self.server, self.port = front.server, front.server.server_port
         self.endpoint = f"http://{address}:{self.port}"
         self.kms = self.client("kms")
         self.key = str(self.kms.create_key()["KeyMetadata"]["Arn"])
         where = {"LocationConstraint": "eu-west-1"}
         self.client("s3").create_bucket(Bucket="keys", CreateBucketConfiguration=where)
+
+    def allow(self, *volumes: VolumeSpec) -> None:
+        """Two roles with what `volume policy` prints for these volumes, and nothing else."""
+        known = self.front.options()["callers"]
+        for key, role, document in (
+            ("broker", "broker", policy.broker(*volumes)),
+            ("admin", "volumes-admin", policy.administrator(*volumes)),
+        ):
+            arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/i-1"
+            known[key] = {"arn": arn, "policies": [document]}
+        self.front.set({"callers": known})
 
     def client(self, service: str) -> Any:
         return botocore.session.Session().create_client(
@@ -121,6 +138,7 @@ class Broker:
     def installed(self, aws: Aws, *volumes: VolumeSpec) -> None:
         """What `volume install` puts on a host."""
         self.volumes = volumes
+        aws.allow(*volumes)
         settings = AwsSettings("eu-west-1", f"http://{GATEWAY}:{aws.port}")
         file = HostFile("demo", 1, volumes, aws=settings, cluster_id=CLUSTER_ID)
         install(self.host, packed())
