@@ -11,6 +11,7 @@ from kafkaops.cli.files import read_json, write
 from kafkaops.cli.output import Table
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.plan_json import drift, from_json, to_json
+from kafkaops.model.words import counted
 
 if TYPE_CHECKING:
     from kafkaops.config.schema import Config
@@ -53,7 +54,7 @@ def lines(plan: Plan, titles: Mapping[str, str]) -> Iterable[str]:
 
 
 def _steps(count: int) -> str:
-    return "1 step" if count == 1 else f"{count} steps"
+    return counted(count, "step")
 
 
 def refuse_other(plan: Plan, config: Config, file: str) -> None:

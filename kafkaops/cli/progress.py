@@ -176,7 +176,7 @@ class Board:
         if step is None:
             step = Running(_name(event), now - event.seconds, told=now)
             self.running[event.step] = step
-        step.note(now, event.progress, event.message)
+        step.note(now, event.progress, _why(event))
         if self._console is None and now - step.told >= PLAIN_EVERY:
             step.told = now
             told = "; ".join(filter(None, (f"{span(now - step.since)} so far", step.words())))
@@ -208,6 +208,14 @@ class Board:
                 f"  [{len(self.ended)}/{self.total} steps]"
             )
         return Text("\n".join(lines), style="cyan", overflow="ellipsis", no_wrap=True)
+
+
+def _why(event: Event) -> str:
+    """What a step waits for, by its code, and what would help; else its message."""
+    if event.kind is not Kind.WAITING or "code" not in event.data:
+        return event.message
+    hint = event.data.get("hint")
+    return f"{event.data['code']}: {event.message}" + (f" (next: {hint})" if hint else "")
 
 
 def _name(event: Event) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kafkaops.cli.job import Asked, Job, Wish, carried_out, colour_of
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
+from kafkaops.model.words import counted
 from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def job(operation: str) -> Job:
 
 def _what(plan: Plan, cluster: str) -> str:
     to = plan.snapshot["options"].get("to")
-    words = f"This {VERBS[plan.operation]} {len(nodes(plan))} nodes of {cluster}"
+    words = f"This {VERBS[plan.operation]} {counted(len(nodes(plan)), 'node')} of {cluster}"
     return f"{words} to {to}." if to else f"{words}."
 
 
@@ -174,7 +175,7 @@ def lines(plan: Plan) -> Iterator[str]:
     """The plan for people: the batches, and once what is done to each."""
     titles = current().operations.titles()
     noun, back = NOUNS[plan.operation]
-    yield f"plan {plan.id}: {noun} of {plan.cluster}, {len(nodes(plan))} nodes"
+    yield f"plan {plan.id}: {noun} of {plan.cluster}, {counted(len(nodes(plan)), 'node')}"
     for note in plan.notes:
         yield f"  {note}"
     once = [s.phase for s in plan.specs if s.kind in ("version-ready", "version-tried")]

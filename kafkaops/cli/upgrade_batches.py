@@ -11,6 +11,7 @@ from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.output import Table, Text, emit
 from kafkaops.cli.roll_flags import Canary
 from kafkaops.engine.errors import Exit, UsageFault
+from kafkaops.model.words import counted
 
 if TYPE_CHECKING:
     from kafkaops.model.cluster import ClusterState
@@ -130,11 +131,9 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
             for i, b in enumerate(found.batches, 1)
         ],
     )
-    count = len(found.batches)
-    if found.proven:
-        yield Text(f"{count} batches; fewer are impossible: {_why(found)}")
-    else:
-        yield Text(f"{count} batches; at least {found.bound} are needed: {_why(found)}")
+    count = counted(len(found.batches), "batch", "batches")
+    most = "fewer are impossible" if found.proven else f"at least {found.bound} are needed"
+    yield Text(f"{count}; {most}: {_why(found)}")
     if found.advice is not None:
         moves = found.advice.moves
         places = len({m.tp for m in moves})

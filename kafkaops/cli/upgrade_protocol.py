@@ -12,6 +12,7 @@ from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason
 from kafkaops.cli.job import Asked, Job, Wish, carried_out
 from kafkaops.cli.session import current
+from kafkaops.model.words import counted
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -114,7 +115,7 @@ def lines(plan: Plan) -> Iterator[str]:
 
     titles = current().operations.titles()
     to, nodes = plan.snapshot["options"]["to"], rolls.nodes(plan)
-    yield f"plan {plan.id}: protocol of {plan.cluster} to {to}, {len(nodes)} nodes"
+    yield f"plan {plan.id}: protocol of {plan.cluster} to {to}, {counted(len(nodes), 'node')}"
     for note in plan.notes:
         yield f"  {note}"
     if not plan.specs:

@@ -9,6 +9,7 @@ import typer
 
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit
+from kafkaops.model.words import counted
 
 if TYPE_CHECKING:
     from kafkaops.cli.job import Job
@@ -120,7 +121,7 @@ def shown(cluster: str, only: list[str] | None, names: list[str] | None, check: 
 
 def _hosts(plan: Plan) -> str:
     names = {str(spec.args["host"]) for spec in plan.specs}
-    return "1 host" if len(names) == 1 else f"{len(names)} hosts"
+    return counted(len(names), "host")
 
 
 def _controllers(plan: Plan) -> bool:

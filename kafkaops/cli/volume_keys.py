@@ -13,6 +13,7 @@ from kafkaops.cli.output import Text, emit
 from kafkaops.cli.volume_cluster import Agreed, Cluster, Only, Planned, work
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
 from kafkaops.engine.errors import Exit
+from kafkaops.model.words import counted
 
 if TYPE_CHECKING:
     from kafkaops.volumes.rotating import Rotated
@@ -262,7 +263,7 @@ def _agree(what: str, name: str, yes: bool) -> None:
 
 
 def _of(specs: tuple[object, ...]) -> str:
-    return "1 volume" if len(specs) == 1 else f"{len(specs)} volumes"
+    return counted(len(specs), "volume")
 
 
 def _turned(done: Rotated) -> str:

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from kafkaops.config.origin import Path, origin_of
 from kafkaops.config.schema import Config
 from kafkaops.engine.errors import ConfigError
+from kafkaops.model.words import counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class InvalidConfig(ConfigError):
     """All the faults of one config."""
 
     def __init__(self, faults: Sequence[Fault], *, where: str) -> None:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        count = counted(len(faults), "fault")
         super().__init__(
             "KO-CONFIG-INVALID",
             f"{count} in the config",

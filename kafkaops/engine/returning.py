@@ -164,7 +164,9 @@ def _until_undoable(run: Stepping[W], spec: Spec, step: Step[W]) -> None:
             raise GuardRefused(blocked.code, words, where=spec.id, hint=blocked.hint)
         if run.clock.monotonic() >= deadline:
             raise TimedOut(blocked.code, words, where=spec.id, hint=blocked.hint)
-        run.announcer.say(Kind.WAITING, spec, message=blocked.reason, code=blocked.code)
+        run.announcer.say(
+            Kind.WAITING, spec, message=blocked.reason, code=blocked.code, hint=blocked.hint
+        )
         if run.stop.asked is not None:
             raise Interrupted("KO-INTERRUPTED", "stopped as asked", hint=run.resume)
         run.clock.sleep(spec.poll)

@@ -153,7 +153,10 @@ class Stepping(Generic[W]):
                 if now - said >= PROGRESS_EVERY:
                     said = now
                     self.announcer.say(
-                        Kind.WAITING, spec, message=blocked.reason, code=blocked.code
+                        *(Kind.WAITING, spec),
+                        message=blocked.reason,
+                        code=blocked.code,
+                        hint=blocked.hint,
                     )
             self._pause(spec, budget, under_way=False)
             self.lease.verify()

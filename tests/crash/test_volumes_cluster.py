@@ -9,6 +9,7 @@ import pytest
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
+from kafkaops.volumes import host_file
 from kafkaops.volumes.cluster.asking import (
     BACKUP,
     CLOSE,
@@ -153,7 +154,7 @@ def test_what_did_not_leave_is_not_erased(host: str, code: str, said: str) -> No
         world.scene().process()
     assert caught.value.code == code
     assert world.hosts[host].stage.disks.facts.at is not None
-    assert world.hosts[host].typed == [("status", "data-1", "--local", "-o", "json")]
+    assert {line[0] for line in world.hosts[host].typed} == {"status"}
 
 
 def test_the_only_in_sync_replica_is_not_made_anew() -> None:
@@ -179,7 +180,20 @@ def test_a_host_without_the_module_is_named() -> None:
     world = Volumes(Asked(MOUNT, "blue", ("blue-2",)))
     world.hosts["blue-2"].module = False
     with pytest.raises(OpsError, match="not on blue-2"):
-        world.scene().process()
+        world.plan()
+
+
+def test_a_host_where_all_is_so_is_left_out_of_the_plan(packed: Packed) -> None:
+    world = Volumes(Asked(INSTALL, "blue"), packed)
+    world.scene().play()
+    assert world.plan().specs == ()
+    assert world.plan().notes == ("already so on 4 hosts",)
+    changed = world.hosts["blue-2"]
+    changed.files[host_file.PATH] += b" "
+    made = world.plan()
+    assert {spec.args["host"] for spec in made.specs} == {"blue-2"}
+    assert "volume-units" in {spec.kind for spec in made.specs}, "systemd is to read it again"
+    assert made.notes[-1] == "already so on 3 hosts"
 
 
 def test_an_unknown_host_or_volume_is_refused_before_anything() -> None:

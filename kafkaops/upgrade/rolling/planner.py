@@ -17,6 +17,7 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
 from kafkaops.model.cluster import ClusterState
+from kafkaops.model.words import counted
 from kafkaops.upgrade import batches
 from kafkaops.upgrade.batches import Batch, Batches, Limits, Never, Role
 from kafkaops.upgrade.fleet.planning import woven
@@ -254,12 +255,12 @@ def _notes(
         names = ", ".join(f"{hosts[n].name} (node {n})" for n in batch.nodes)
         yield (
             f"batch {number}, {batch.role.value}: {names}; leads {batch.leaders}, leaves"
-            f" {batch.at_minimum} partitions at their min ISR"
+            f" {counted(batch.at_minimum, 'partition')} at their min ISR"
         )
     count = len(order)
     if count:
         few = "fewer are impossible" if found.proven else f"at least {found.bound} are needed"
-        yield f"{count} batches; {few}"
+        yield f"{counted(count, 'batch', 'batches')}; {few}"
     yield from left
     accepted = [n for n in found.never if n.accepted and not _elsewhere(n, state, hosts)]
     if accepted:

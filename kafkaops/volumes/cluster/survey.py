@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from kafkaops.engine.step import Plan
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from kafkaops.engine.step import Plan, Spec, State
+from kafkaops.model.words import counted
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster import planner
 from kafkaops.volumes.cluster.asking import Asked
 from kafkaops.volumes.cluster.planner import Members, Packed
+from kafkaops.volumes.cluster.registry import REGISTRY
+
+AT_ONCE = 16
 
 
 def plan(world: World, asked: Asked, packed: Packed | None, run: str) -> Plan:
+    """Without the hosts where all is as asked already: a second run finds nothing to do."""
     found, now = look(world, asked), world.clock.wall()
-    return planner.plan(world.config, asked, found, packed, id=run, created=now)
+    made = planner.plan(world.config, asked, found, packed, id=run, created=now)
+    left = _unsettled(world, made)
+    specs = tuple(spec for spec in made.specs if spec.args["host"] in left)
+    settled = len({spec.args["host"] for spec in made.specs}) - len(left)
+    notes = (f"already so on {counted(settled, 'host')}",) if settled else ()
+    return replace(made, specs=specs, notes=(*made.notes, *notes) if specs else notes)
+
+
+def _unsettled(world: World, made: Plan) -> frozenset[str]:
+    """Hosts with a step to do, asked side by side."""
+    by_host: dict[str, list[Spec]] = {}
+    for spec in made.specs:
+        by_host.setdefault(str(spec.args["host"]), []).append(spec)
+
+    def todo(specs: list[Spec]) -> bool:
+        return any(REGISTRY[s.kind](s).check(world) is not State.DONE for s in specs)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = zip(by_host, pool.map(todo, by_host.values()), strict=True)
+        return frozenset(host for host, left in found if left)
 
 
 def look(world: World, asked: Asked) -> Members:

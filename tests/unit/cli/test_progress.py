@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kafkaops.cli.progress import PLAIN_EVERY, Board, Running, span
@@ -92,6 +94,24 @@ def test_a_long_step_that_has_nothing_to_tell_says_how_long(
         board(event(Kind.PROGRESS))
         clock.sleep(1)
     assert capsys.readouterr().err == f"  {NAME}: 30 s so far\n"
+
+
+def test_a_wait_says_what_for_by_its_code_and_what_would_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = FakeClock()
+    board = Board(1, clock=clock)
+    waiting = replace(
+        event(Kind.WAITING, message="b-1: nothing is mounted at /data"),
+        data={"code": "KO-VOLUME-NOT-MOUNTED", "hint": "kafkaops volume mount"},
+    )
+    for _ in range(int(PLAIN_EVERY) + 1):
+        board(waiting)
+        clock.sleep(1)
+    assert capsys.readouterr().err == (
+        f"  {NAME}: 30 s so far; KO-VOLUME-NOT-MOUNTED: b-1: nothing is mounted at /data"
+        " (next: kafkaops volume mount)\n"
+    )
 
 
 def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
