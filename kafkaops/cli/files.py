@@ -61,8 +61,21 @@ def read_json(name: str, stdin: TextIO | None = None) -> Any:
         )
         return json.loads(text)
     except OSError as error:
-        raise UsageFault(
-            "KO-FILE-READ", f"cannot read {where}: {error.strerror or error}", where=where
-        ) from error
+        raise unreadable(where, error) from error
     except (ValueError, RecursionError) as error:
-        raise UsageFault("KO-FILE-JSON", f"{where} is not JSON: {error}", where=where) from error
+        raise UsageFault(
+            "KO-FILE-JSON",
+            f"{where} is not JSON: {error}",
+            where=where,
+            hint="have the command that wrote it write it again, or name another file",
+        ) from error
+
+
+def unreadable(where: str, error: OSError) -> UsageFault:
+    """What says that a file, or stdin, cannot be read."""
+    return UsageFault(
+        "KO-FILE-READ",
+        f"cannot read {where}: {error.strerror or error}",
+        where=where,
+        hint="name a file that is there and that you may read, or - for stdin",
+    )

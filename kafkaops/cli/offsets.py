@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaops.cli.commands import OpsCommand, make_app
+from kafkaops.cli.files import unreadable
 from kafkaops.cli.output import Table, emit, news
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
@@ -102,9 +103,7 @@ def _from_file(name: str) -> Iterable[Row]:
         else:
             text = Path(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageFault(
-            "KO-FILE-READ", f"cannot read {name}: {error.strerror or error}", where=name
-        ) from error
+        raise unreadable(name, error) from error
     reader = csv.DictReader(io.StringIO(text))
     missing = {"topic", "partition", "offset"} - set(reader.fieldnames or ())
     if missing:
