@@ -55,6 +55,9 @@ class CommandHost(CommandFiles, CommandUnits, CommandAgents):
             err = f"not done within {timeout:g} s".encode()
         return Ran(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
+    def query(self, argv: Sequence[str], *, timeout: float = 30.0) -> Ran:
+        return self.run(argv, timeout=timeout)
+
     def firewall(self, ruleset: str, *, timeout: float = 10.0) -> Ran:
         argv = ("sh", "-c", "PATH=$PATH:/usr/sbin:/sbin exec nft -f -")
         return self.run(argv, stdin=ruleset, timeout=timeout)

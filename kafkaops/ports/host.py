@@ -47,6 +47,9 @@ class Host(Files, Units, Agents, Protocol):
         """Run a command to its end. Past `timeout` (seconds) it is ended, with what it started
         in its process group, and the code is 124."""
 
+    def query(self, argv: Sequence[str], *, timeout: float = 30.0) -> Ran:
+        """`run` of a command that changes nothing: a plan may ask it."""
+
     @mutates
     def firewall(self, ruleset: str, *, timeout: float = 10.0) -> Ran:
         """Feed one nftables script to `nft -f -`: all of it applies, or nothing."""

@@ -51,6 +51,9 @@ class DiskHost(NodeHost):
             return Ran(code, out.getvalue(), err.getvalue())
         return super().run(argv, stdin=stdin, timeout=timeout)
 
+    def query(self, argv: Sequence[str], *, timeout: float = 30.0) -> Ran:
+        return self.run(argv, timeout=timeout)
+
     def mounted(self, path: str) -> str | None:
         at = self.stage.disks.facts.at
         return None if at is None else at.source

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kafkaops.cli.main import run
+from kafkaops.cli.operations import only_reading
 from kafkaops.config.schema import Config
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.engine.run import Runner, RunResult
@@ -67,6 +68,9 @@ class VolumeHost:
         with TYPING, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(list(argv[1:]), self.cli)
         return Ran(code, out.getvalue(), err.getvalue())
+
+    def query(self, argv: Sequence[str], *, timeout: float = 30.0) -> Ran:
+        return self.run(argv, timeout=timeout)
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
@@ -151,7 +155,7 @@ class Volumes:
         return self
 
     def plan(self) -> Plan:
-        return survey.plan(self.world, self.asked, self.packed, "run-1")
+        return survey.plan(only_reading(self.world), self.asked, self.packed, "run-1")
 
     def state(self) -> Any:
         return {

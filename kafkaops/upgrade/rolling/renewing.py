@@ -7,14 +7,12 @@ made are not erased again by a resume.
 
 from __future__ import annotations
 
-from typing import Any
-
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.volumes import inventory
 from kafkaops.volumes.cluster import guarding
-from kafkaops.volumes.cluster.on_host import typed
+from kafkaops.volumes.cluster.on_host import status, typed
 
 
 class Renewed(NodeStep):
@@ -33,11 +31,11 @@ class Renewed(NodeStep):
     def act(self, world: World) -> None:
         host, before = self.host(world), self.get(world, "keys")
         if before is None:
-            before = {row["volume"]: row["key_id"] for row in self._rows(world)}
+            before = {row["volume"]: row["key_id"] for row in status(self.host(world), "--local")}
             self.put(world, "keys", before)
         labels = self._labels(world)
         for name in self._left(world):
-            row = next(r for r in self._rows(world) if r["volume"] == name)
+            row = next(r for r in status(self.host(world), "--local") if r["volume"] == name)
             if not row["key_id"] or row["key_id"] == before[name]:
                 typed(host, "close", name)
                 typed(host, "erase", name, "--confirm", labels[name])
@@ -51,12 +49,8 @@ class Renewed(NodeStep):
         before = self.get(world, "keys")
         if before is None:
             return list(self._labels(world))
-        rows = {r["volume"]: r for r in self._rows(world)}
+        rows = {r["volume"]: r for r in status(self.host(world), "--local")}
         return [n for n, key in before.items() if not rows[n]["good"] or rows[n]["key_id"] == key]
-
-    def _rows(self, world: World) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = typed(self.host(world), "status", "--local")["volumes"]
-        return rows
 
     def _labels(self, world: World) -> dict[str, str]:
         spec = self.cluster_spec(world)

@@ -9,7 +9,7 @@ from typing import Any
 from kafkaops.config.schema import HostSpec
 from kafkaops.engine.errors import OpsError
 from kafkaops.ports.world import World
-from kafkaops.volumes.cluster.on_host import typed
+from kafkaops.volumes.cluster.on_host import status
 from kafkaops.volumes.cluster.planner import chosen
 
 AT_ONCE = 16
@@ -35,8 +35,7 @@ def statuses(
 
 def _of(world: World, host: HostSpec, volumes: tuple[str, ...]) -> list[Mapping[str, Any]]:
     try:
-        rows = typed(world.hosts[host.name], "status", *volumes)["volumes"]
-        return [{"host": host.name, **row} for row in rows]
+        return [{"host": host.name, **row} for row in status(world.hosts[host.name], *volumes)]
     except OpsError as error:
         told = {"code": error.code, "why": error.message, "hint": error.hint}
         return [{"host": host.name, "volume": "-", **UNKNOWN, **told}]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kafkaops.engine.errors import Exit, StepFailed
-from kafkaops.ports.host import Host
+from kafkaops.ports.host import Host, Ran
 from kafkaops.volumes.module import COMMAND
 
 TIMEOUT = 300.0
@@ -20,7 +20,22 @@ def typed(host: Host, *argv: str, timeout: float = TIMEOUT) -> dict[str, Any]:
     """The document of `kafkaops volume ARGV -o json` on this host. StepFailed with the host's own
     code, words and hint; KO-VOLUME-NO-MODULE where the module is not there, KO-VOLUME-SLOW where it
     was not done in time and was ended."""
-    ran = host.run([host.where(COMMAND), "volume", *argv, "-o", "json"], timeout=timeout)
+    return _document(host, argv, host.run(_line(host, argv), timeout=timeout), timeout)
+
+
+def status(host: Host, *argv: str) -> list[dict[str, Any]]:
+    """The rows of `volume status`, which a plan may ask for; errors as of `typed`."""
+    argv = ("status", *argv)
+    ran = host.query(_line(host, argv), timeout=TIMEOUT)
+    rows: list[dict[str, Any]] = _document(host, argv, ran, TIMEOUT)["volumes"]
+    return rows
+
+
+def _line(host: Host, argv: tuple[str, ...]) -> list[str]:
+    return [host.where(COMMAND), "volume", *argv, "-o", "json"]
+
+
+def _document(host: Host, argv: tuple[str, ...], ran: Ran, timeout: float) -> dict[str, Any]:
     if ran.code in NOT_FOUND:
         raise StepFailed(
             "KO-VOLUME-NO-MODULE",

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.step import Blocked, Spec, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster import guarding
-from kafkaops.volumes.cluster.on_host import typed
+from kafkaops.volumes.cluster.on_host import status, typed
 from kafkaops.volumes.module import CURRENT, HOME
 
 
@@ -133,8 +133,8 @@ class VolumeStep(HostStep):
 
     def row(self, world: World) -> Mapping[str, Any]:
         """What `volume status` says of it."""
-        [found] = typed(self.host(world), "status", self.volume, "--local")["volumes"]
-        return cast("Mapping[str, Any]", found)
+        [found] = status(self.host(world), self.volume, "--local")
+        return found
 
     def type(self, world: World, verb: str, *flags: str) -> dict[str, Any]:
         return typed(self.host(world), verb, self.volume, *flags)
