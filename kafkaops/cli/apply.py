@@ -52,6 +52,13 @@ def placement_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
     return job.begin(placement_apply.job(), loaded, plan, orders)
 
 
+def volumes_begin(loaded: Loaded, plan: Plan, orders: Orders) -> int:
+    from kafkaops.cli import job, volume_cluster
+    from kafkaops.volumes.cluster.asking import Asked
+
+    return job.begin(volume_cluster.job(Asked.of(plan.snapshot["options"])), loaded, plan, orders)
+
+
 BEGIN: Mapping[str, Begin] = {
     "blue-green": move_begin,
     "restart": roll_begin,
@@ -60,6 +67,8 @@ BEGIN: Mapping[str, Begin] = {
     "features": features_begin,
     "protocol": protocol_begin,
     "placement": placement_begin,
+    "renew": roll_begin,
+    "volumes": volumes_begin,
 }
 """Who shows a plan of this operation, asks and runs it."""
 
@@ -82,6 +91,8 @@ def apply(
     from kafkaops.cli import carry, plans, runs
     from kafkaops.cli.ending import ended
     from kafkaops.cli.output import Text, emit, news
+    from kafkaops.cli.run import agree_to_go_on
+    from kafkaops.engine.errors import GuardRefused
 
     loaded = current().load()
     plan = plans.load(file)
@@ -98,10 +109,26 @@ def apply(
             return Exit.OK
         if run.status is runs.Status.RUNNING:
             raise carry.busy(run)
+        if run.going_back:
+            flag = carry.config_flag(loaded)
+            raise GuardRefused(
+                "KO-RUN-UNFINISHED",
+                f"run {run.id} of this plan is on its way back",
+                where=run.id,
+                hint=f"kafkaops run rollback {run.id}{flag}; then plan again",
+            )
         news(f"run {run.id} did not end ({run.status.value}): going on with it")
+        agree_to_go_on(loaded, run, f"This goes on with run {run.id}.", orders)
         result = carry.carry(loaded, begun, orders, current().operations.resume)
         return ended(loaded, run.id, result.outcome)
     other = runs.latest(loaded)
     if other is not None and other.status is runs.Status.RUNNING:
         raise carry.busy(other)
-    return BEGIN.get(plan.operation, move_begin)(loaded, plan, orders)
+    if plan.operation not in BEGIN:
+        raise GuardRefused(
+            "KO-PLAN-OPERATION",
+            f"a plan of {plan.operation!r} is not applied from a file",
+            where=file,
+            hint="kafkaops --help names the command that makes and runs it",
+        )
+    return BEGIN[plan.operation](loaded, plan, orders)

@@ -60,7 +60,7 @@ def resume(
     words = f"This goes on with run {found.id} ({found.operation})."
     if unclean:
         words += f" Unclean elections are allowed for {', '.join(unclean)}."
-    _agree(loaded, words, orders, severe=_for_good(found) or bool(unclean))
+    agree_to_go_on(loaded, found, words, orders, severe=bool(unclean))
     return _do(loaded, found, orders, "resume")
 
 
@@ -163,7 +163,7 @@ def serve(
         news(f"run {found.id} is {found.status.value}: nothing to carry")
         return Exit.OK
     orders = carry.Orders(yes, confirm)
-    _agree(loaded, f"This carries run {found.id} to its end.", orders)
+    agree_to_go_on(loaded, found, f"This carries run {found.id} to its end.", orders)
     return _do(loaded, found, orders, "resume")
 
 
@@ -177,12 +177,16 @@ def _idle(loaded: Loaded, run: str | None) -> Run:
     return found
 
 
-def _for_good(found: Run) -> bool:
-    """Whether going on takes a feature level, or a protocol, past its way back."""
+def agree_to_go_on(
+    loaded: Loaded, found: Run, what: str, orders: Orders, *, severe: bool = False
+) -> None:
+    """Ask for what going on with a run does: severe too where it takes a feature level, or a
+    protocol, past its way back."""
     from kafkaops.cli import runs
     from kafkaops.cli.features import without_return
 
-    return found.operation in (runs.FEATURES, runs.PROTOCOL) and without_return(found)
+    for_good = found.operation in (runs.FEATURES, runs.PROTOCOL) and without_return(found)
+    _agree(loaded, what, orders, severe=severe or for_good)
 
 
 def _agree(loaded: Loaded, what: str, orders: Orders, *, severe: bool = False) -> None:

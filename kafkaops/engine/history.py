@@ -116,6 +116,8 @@ class History:
             self.rolled_back = True
         elif kind == END:
             self.ended = True
+        if kind == BEGIN and self.ended:
+            return  # who takes up what is over changes nothing of it, unless a way back begins
         self.status = _AFTER.get(kind, self.status)
         if kind == END:
             for ending, status in _ENDS.items():
@@ -128,6 +130,7 @@ _AFTER = {
     STOP: Status.STOPPED,
     FAILED: Status.FAILED,
     RETURNED: Status.RETURNED,
+    ROLLBACK: Status.STOPPED,
     END: Status.DONE,
     ROLLED_BACK: Status.ROLLED_BACK,
 }

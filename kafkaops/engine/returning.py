@@ -110,8 +110,7 @@ def roll_back(
 ) -> None:
     """Undo every begun step of the run, last first, each under its own guard where it has one
     (`safe_undo(world) -> Blocked | None`). What was undone is written down, so that a resumed
-    rollback goes on where it stopped. GuardRefused KO-IRREVERSIBLE before anything is undone."""
-    _refuse_boundary(run, steps)
+    rollback goes on where it stopped."""
     if not run.history.rolling_back:
         run.history.note(h.ROLLBACK)
     for section in run.history.open_sections():
@@ -141,7 +140,8 @@ def roll_back(
     run.announcer.say(Kind.ROLLED_BACK)
 
 
-def _refuse_boundary(run: Stepping[W], steps: Mapping[str, Step[W]]) -> None:
+def refuse_boundary(run: Stepping[W], steps: Mapping[str, Step[W]]) -> None:
+    """GuardRefused KO-IRREVERSIBLE where a step that was begun cannot be taken back."""
     for spec in run.history.begun_specs():
         if not spec.irreversible:
             continue
@@ -150,6 +150,9 @@ def _refuse_boundary(run: Stepping[W], steps: Mapping[str, Step[W]]) -> None:
                 "KO-IRREVERSIBLE",
                 f"cannot be taken back: {spec.irreversible}",
                 where=spec.id,
+                hint=f"kafkaops run show {run.history.plan.id}"
+                if run.history.ended
+                else run.resume,
             )
 
 

@@ -24,7 +24,7 @@ from kafkaops.engine.lease import Lease, user_name
 from kafkaops.engine.outline import Group, Unit
 from kafkaops.engine.parallel import Parallel, in_threads
 from kafkaops.engine.plan_json import plan_hash
-from kafkaops.engine.returning import came_about, give_up, roll_back
+from kafkaops.engine.returning import came_about, give_up, refuse_boundary, roll_back
 from kafkaops.engine.step import Critical, Plan, Spec, Step
 from kafkaops.engine.stepping import Budget, Interrupted, Stepping, StopRequest
 
@@ -147,6 +147,7 @@ class Runner(Generic[W]):
         """
         begun = self._clock.monotonic()
         if not self.history.rolled_back:
+            refuse_boundary(self._run, self._steps)  # before a word is written: nothing is begun
             self._begin()
             try:
                 roll_back(self._run, self._steps, self._wrapped)

@@ -177,6 +177,10 @@ def test_no_way_back_is_said_by_rollback_too(kafkaops: Kafkaops) -> None:
     _, document, _ = kafkaops(*TO_4_3, "--confirm", "orders")
     code, document, _ = kafkaops("run", "rollback", document["run"], "--yes")
     assert (code, document["error"]["code"]) == (5, "KO-IRREVERSIBLE")
+    assert document["error"]["hint"].startswith("kafkaops run show")
+    assert kafkaops("run", "show")[1]["status"] == "done", "a refusal changes nothing of a run"
+    code, document, _ = kafkaops(*TO_4_3, "--confirm", "orders")
+    assert (code, document["outcome"]) == (0, "nothing-to-do"), "the next change is not barred"
     assert kafkaops("run", "finalize", "--confirm", "orders")[1]["error"]["code"].startswith("KO-")
 
 

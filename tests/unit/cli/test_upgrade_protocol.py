@@ -117,6 +117,23 @@ def test_one_that_failed_is_gone_on_with_by_name_only(
     assert raised.starts() == ONCE
 
 
+def test_a_saved_plan_is_gone_on_with_only_by_who_agrees(
+    kafkaops: Kafkaops, operations: RaiseOperations, tmp_path: Path
+) -> None:
+    saved, raised = str(tmp_path / "plan.json"), operations.raised
+    kafkaops(*TO, "--plan", "--out", saved)
+    late = raised.hosts["blue-2"]
+    late.refused.add("3.9.2")
+    assert kafkaops("apply", saved, "--confirm", "demo")[0] == 8
+    late.refused.clear()
+    before = raised.starts()
+    for flags in ((), ("--yes",)):
+        code, document, _ = kafkaops("apply", saved, *flags)
+        assert (code, document["error"]["code"]) == (2, "KO-CONSENT-MISSING")
+    assert raised.starts() == before
+    assert kafkaops("apply", saved, "--confirm", "demo")[0] == 0
+
+
 def test_how_long_it_waits_and_whether_one_goes_first_is_chosen(kafkaops: Kafkaops) -> None:
     more = ("--gate-timeout", "77", "--return-timeout", "99", "--no-canary")
     code, document, _ = kafkaops(*TO, "--plan", *more)
