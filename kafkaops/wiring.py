@@ -320,6 +320,7 @@ def build(
     """The world of one run. `run_dir` None is a look that leaves no facts behind."""
     from kafkaops.adapters.host_local import LocalHost
     from kafkaops.adapters.probe import ClientProbe
+    from kafkaops.adapters.s3_copies import S3Copies
     from kafkaops.engine.store import FileFacts, MemoryFacts
     from kafkaops.ports.world import World
 
@@ -347,6 +348,7 @@ def build(
         secrets=secrets(),
         say=say,
         scaling=cast("Scaling", LateScaling(config, clock or SystemClock())),
+        copies=S3Copies(config.aws, clock or SystemClock()),
     )
 
 

@@ -84,19 +84,21 @@ def answer_from(raw: Mapping[str, Any]) -> Answer:
     return Answer(tuple(Ran(**r) for r in raw["runs"]), tuple(raw["warnings"]))
 
 
-def error_to(error: OpsError) -> dict[str, str]:
+def error_to(error: OpsError) -> dict[str, Any]:
     return {
         "kind": type(error).__name__,
         "code": error.code,
         "message": error.message,
         "where": error.where,
         "hint": error.hint,
+        "exit": int(error.exit),
     }
 
 
-def error_from(raw: Mapping[str, str]) -> OpsError:
+def error_from(raw: Mapping[str, Any]) -> OpsError:
     kind = getattr(errors, raw["kind"], StepFailed)
     if not (isinstance(kind, type) and issubclass(kind, OpsError)):
         kind = StepFailed
-    made: OpsError = kind(raw["code"], raw["message"], where=raw["where"], hint=raw["hint"])
+    said = {"where": raw["where"], "hint": raw["hint"], "exit": errors.Exit(raw["exit"])}
+    made: OpsError = kind(raw["code"], raw["message"], **said)
     return made

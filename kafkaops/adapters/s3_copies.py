@@ -28,6 +28,12 @@ PASSING = {
     *("InternalError", "ServiceUnavailable", "503", "500", "RequestTimeout"),
     *("ConditionalRequestConflict", "OperationAborted"),
 }
+DELETING = ("s3:ListBucketVersions", "s3:DeleteObjectVersion")
+DELETES = (
+    "deleting copies is the administrator's: repeat it with AWS_PROFILE=..., or by --cluster from"
+    " where that may be; `kafkaops volume policy --role administrator` prints the policy"
+)
+OTHERS = "`kafkaops volume policy` prints what the role has to allow"
 DENIED = {*aws_errors.DENIED, "403"}
 
 
@@ -159,7 +165,7 @@ class S3Copies:
                 "KO-AWS-DENIED",
                 f"AWS denies {action} on {uri}{unsure * (action == 's3:GetObject')}: {said}",
                 where=uri,
-                hint="`kafkaops volume policy` prints what the role has to allow",
+                hint=DELETES if action in DELETING else OTHERS,
             )
         if code.startswith("KMS."):
             return kms_errors.translated(error, action, uri, region=self._aws.region)

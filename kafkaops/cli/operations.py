@@ -297,8 +297,9 @@ def only_reading(world: World) -> World:
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.connect import Connect
     from kafkaops.ports.host import Host
+    from kafkaops.ports.keys import Copies
     from kafkaops.ports.names import Names
     from kafkaops.ports.scaling import Scaling
 
     ports = {"clusters": Cluster, "hosts": Host, "local": Host, "names": Names, "connect": Connect}
-    return readonly_world(world, ports | {"scaling": Scaling})
+    return readonly_world(world, ports | {"scaling": Scaling, "copies": Copies})

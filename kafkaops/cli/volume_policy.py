@@ -44,6 +44,15 @@ def policy(
         list[str] | None,
         typer.Option("--admin-arn", metavar="ARN", help="With --role key: an administrator."),
     ] = None,
+    rewraps: Annotated[
+        bool,
+        typer.Option(
+            "--rewraps", help="Of hosts: what `rewrap` needs too, for as long as it runs."
+        ),
+    ] = False,
+    new_key: Annotated[
+        str, typer.Option("--new-key", metavar="ARN", help="With --rewraps: to this KMS key.")
+    ] = "",
     check: Annotated[
         str | None,
         typer.Option("--check", metavar="FILE", help="Say what this policy allows beyond it; 5."),
@@ -52,18 +61,23 @@ def policy(
     """Print the least policy: these objects, this key, these encryption contexts, and no more.
 
     The hosts' role opens volumes and writes copies once; it can delete none. The administrator
-    re-wraps, rotates and clears copies, and cannot open a volume.
+    clears copies, which ends a rotation or an erasure, and cannot open a volume.
 
     \b
     Examples:
       kafkaops volume policy --cluster blue > broker-role.json
       kafkaops volume policy --role administrator
+      kafkaops volume policy --rewraps --new-key arn:aws:kms:eu-west-1:111122223333:key/0f0e...
       kafkaops volume policy --role key --broker-arn arn:aws:iam::111122223333:role/kafka \
         --admin-arn arn:aws:iam::111122223333:role/kafka-admin
       kafkaops volume policy --check existing.json
     """
     from kafkaops.volumes import policy as least
 
+    if new_key and not rewraps and role is Role.BROKER:
+        raise UsageFault(
+            "KO-USAGE", "--new-key is where --rewraps moves keys to", hint="--rewraps --new-key ARN"
+        )
     specs = _specs(cluster, tuple(only or ()))
     if check is not None:
         return _checked(check, specs, role)
@@ -75,11 +89,11 @@ def policy(
                 "a key policy is of one key, for the hosts' role and an administrator",
                 hint="--role key --broker-arn ARN --admin-arn ARN",
             )
-        document = least.key_policy(keys[0], specs, brokers, administrators)
+        document = least.key_policy(keys[0], specs, brokers, administrators, rewraps=rewraps)
     elif role is Role.ADMINISTRATOR:
-        document = least.administrator(*specs)
+        document = least.administrator(*specs, new_key=new_key)
     else:
-        document = least.broker(*specs)
+        document = least.broker(*specs, rewraps=rewraps, new_key=new_key)
     emit({"role": role.value, "policy": document}, Text(json.dumps(document, indent=2)))
     return Exit.OK
 

@@ -64,3 +64,22 @@ class Copies(Protocol):
 
     def listed(self, uri: str) -> tuple[str, ...]:
         """The URIs that begin with this one, in order."""
+
+
+class NoCopies:
+    """Stands where no S3 was built: to ask it is the error."""
+
+    def get(self, uri: str) -> bytes | None:
+        raise self._none()
+
+    def put_once(self, uri: str, body: bytes) -> bool:
+        raise self._none()
+
+    def delete(self, uri: str) -> None:
+        raise self._none()
+
+    def listed(self, uri: str) -> tuple[str, ...]:
+        raise self._none()
+
+    def _none(self) -> AssertionError:
+        return AssertionError("no copies in this world")

@@ -11,6 +11,7 @@ from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.connect import Connect
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
+from kafkaops.ports.keys import Copies, NoCopies
 from kafkaops.ports.names import Names
 from kafkaops.ports.probe import Probe
 from kafkaops.ports.scaling import NoScaling, Scaling
@@ -29,6 +30,7 @@ class World:
     (`forward` blue to green, `back` green to blue). `connect_command` begins the command of a
     Connect worker on its host (java and the class path). `local` runs hooks where kafkaops runs.
     `secrets` resolves references of the config. `say` shows one line of news to the operator.
+    `copies` are those of volumes in S3, by the operator's own rights.
     What a cluster alone has not (green, names, a mirror) is a ConfigError when it is used."""
 
     config: Config
@@ -46,3 +48,4 @@ class World:
     secrets: Secrets
     say: Callable[[str], None]
     scaling: Scaling = field(default_factory=NoScaling)
+    copies: Copies = field(default_factory=NoCopies)

@@ -1,7 +1,8 @@
 """Crypto-erasure: no keyslot, no header, no copy of either; proven by an unlock that fails.
 
-Invariant: killed anywhere, a second `erase` goes on; what was proven is said, what cannot be (a
-header copy kept elsewhere, while the KMS key lives) is said too.
+Invariant: what may not be deleted is found out before anything is destroyed; killed anywhere, a
+second `erase` goes on; what was proven is said, what cannot be (a header copy kept elsewhere, while
+the KMS key lives) is said too.
 """
 
 from __future__ import annotations
@@ -28,12 +29,17 @@ class Erased:
 
 
 def erase(ground: Ground, spec: VolumeSpec) -> Erased:
-    """Wipe every keyslot, prove it, delete the copies, zero the headers. The volume must be
-    closed. GuardRefused where the disk is another's, or in use."""
+    """Delete the copies, wipe every keyslot, prove it, zero the headers. The volume must be
+    closed. GuardRefused where the disk is another's, or in use; ConfigError KO-AWS-DENIED where
+    copies may not be deleted: the volume opens as before then."""
     facts, verdict = ground.judged(spec)
     _refuse(spec, facts, verdict)
     uuid = facts.header.uuid if facts.header is not None else ""
     proven = False
+    gone = tuple(ground.copies.listed(copies.home(spec, uuid))) if spec.copies else ()
+    for uri in gone:
+        ground.say(f"{spec.name}: delete {uri}")
+        ground.copies.delete(uri)
     if facts.header is not None:
         key = _key(spec, facts)
         opened = key is not None and bool(facts.header.slots) and ground.disks.key_opens(spec, key)
@@ -47,10 +53,6 @@ def erase(ground: Ground, spec: VolumeSpec) -> Erased:
                 hint="the disk does not write: see the kernel's log; destroy it",
             )
         proven = opened or (key is not None and not facts.header.slots)
-    gone = tuple(ground.copies.listed(copies.home(spec, uuid))) if spec.copies else ()
-    for uri in gone:
-        ground.say(f"{spec.name}: delete {uri}")
-        ground.copies.delete(uri)
     ground.disks.zero(spec)
     if ground.intent(spec) is not None:
         ground.intend(spec, None)

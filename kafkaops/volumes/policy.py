@@ -31,6 +31,7 @@ REWRAPS: tuple[str, ...] = (
     "kms:ReEncryptTo",
     "kms:GenerateDataKeyWithoutPlaintext",
 )
+TO_NEW = ("kms:ReEncryptTo", "kms:Decrypt")
 ADMINISTERS = tuple(
     f"kms:{action}"
     for action in (
@@ -53,14 +54,17 @@ class Bound:
     wrapped: bool
 
 
-def broker(*specs: VolumeSpec) -> Document:
+def broker(*specs: VolumeSpec, rewraps: bool = False, new_key: str = "") -> Document:
     """The IAM policy of the role that these volumes' hosts have. Without statements where all
-    keys are ephemeral. ConfigError KO-VOLUME-POLICY-KEY where a volume names no key."""
+    keys are ephemeral. `rewraps` while keys are wrapped anew, `new_key` where under another KMS
+    key: a host proves what it wrapped by opening with it, which the administrator may not.
+    ConfigError KO-VOLUME-POLICY-KEY where a volume names no key."""
     made: list[Statement] = []
     for bound in bounds(specs):
-        uses = OPENS if bound.wrapped else OPENS[:1]
-        made.append(_allow("OpenItsVolumes", uses, bound.key, bound.condition))
-    made += _described(specs, ("kms:DescribeKey",))
+        made.append(_allow("OpenItsVolumes", _uses(bound, rewraps), bound.key, bound.condition))
+        if new_key and bound.wrapped:
+            made.append(_allow("RewrapToNewKey", TO_NEW, new_key, bound.condition))
+    made += _described(specs, ("kms:DescribeKey",), new_key)
     objects = [arn(spec.object, spec) for spec in specs if spec.mode == "s3"]
     made += _some("ReadItsPassword", ("s3:GetObject",), objects)
     homes = _homes(specs)
@@ -92,7 +96,12 @@ def administrator(*specs: VolumeSpec, new_key: str = "") -> Document:
 
 
 def key_policy(
-    key: str, specs: Iterable[VolumeSpec], brokers: Sequence[str], administrators: Sequence[str]
+    key: str,
+    specs: Iterable[VolumeSpec],
+    brokers: Sequence[str],
+    administrators: Sequence[str],
+    *,
+    rewraps: bool = False,
 ) -> Document:
     """The policy of this KMS key; brokers' and administrators' roles by their ARNs. Its account
     administers it by IAM policies, and uses it by none: those roles alone do."""
@@ -104,13 +113,20 @@ def key_policy(
         }
     ]
     for bound in bounds(one for one in specs if one.key == key):
-        uses = OPENS if bound.wrapped else OPENS[:1]
+        uses = _uses(bound, rewraps)
         opens = _allow("BrokersOpenTheirVolumes", uses, "*", bound.condition)
         made.append({**opens, "Principal": {"AWS": _one_or_more(brokers)}})
         uses = REWRAPS if bound.wrapped else ("kms:Encrypt",)
-        rewraps = _allow("AdministratorsRewrap", uses, "*", bound.condition)
-        made.append({**rewraps, "Principal": {"AWS": _one_or_more(administrators)}})
+        turns = _allow("AdministratorsRewrap", uses, "*", bound.condition)
+        made.append({**turns, "Principal": {"AWS": _one_or_more(administrators)}})
     return _document(made)
+
+
+def _uses(bound: Bound, rewraps: bool) -> tuple[str, ...]:
+    """What a host does with its keys."""
+    if not bound.wrapped:
+        return OPENS[:1]
+    return (*OPENS, *REWRAPS[:2]) if rewraps else OPENS
 
 
 def bounds(specs: Iterable[VolumeSpec]) -> Iterator[Bound]:

@@ -23,16 +23,20 @@ from tests.crash.restart_scene import VOTERS, Restart
 from tests.unit.cli.test_volume import OnHost
 from tests.unit.volumes.fake_disks import ARN, Stage
 
+PASSWORD = "s3://keys/password"
 DISK = {"name": "data-1", "device": "instance-store:1", "mountpoint": "/var/lib/kafka/data-1"}
 
 
 class DiskHost(NodeHost):
     """A node's host with one encrypted volume, mounted, that Kafka uses while it runs."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, mode: str = "wrapped") -> None:
         super().__init__(*args)
         self.stage = Stage()
-        self.cli = OnHost(self.stage, node=self.node.id, cluster="blue")
+        more = {"wrapped": {}, "ephemeral": {"key": ""}, "s3": {"object": PASSWORD, "copies": ""}}
+        self.cli = OnHost(
+            self.stage, node=self.node.id, cluster="blue", **more[mode] | {"mode": mode}
+        )
         self.erased = 0
         self.typed("prepare", "--yes")
         self.stage.disks.inside = "xfs: records"
@@ -60,11 +64,13 @@ class DiskHost(NodeHost):
 
 
 class Renew(Restart):
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, mode: str = "wrapped", **more: Any) -> None:
         super().__init__(**more)
         for name, host in list(self.hosts.items()):
-            self.hosts[name] = DiskHost(name, host.node, self.cluster)
-        volumes = Volumes.model_validate({"key": ARN, "disks": [DISK]})
+            self.hosts[name] = DiskHost(name, host.node, self.cluster, mode=mode)
+        known = {"mode": mode, "key": ARN, "object": PASSWORD, "disks": [DISK]}
+        dropped = {"wrapped": ("object",), "s3": (), "ephemeral": ("key", "object")}[mode]
+        volumes = Volumes.model_validate({k: v for k, v in known.items() if k not in dropped})
         blue = self.world.config.blue.model_copy(update={"volumes": volumes})
         config = self.world.config.model_copy(update={"blue": blue})
         object.__setattr__(self.world, "config", config)
@@ -85,8 +91,9 @@ class Renew(Restart):
         return kept
 
 
-def test_each_broker_is_made_anew_alone_and_controllers_are_left() -> None:
-    world = Renew()
+@pytest.mark.parametrize("mode", ["wrapped", "s3", "ephemeral"])
+def test_each_broker_is_made_anew_alone_and_controllers_are_left(mode: str) -> None:
+    world = Renew(mode)
     scene = world.scene()
     assert any("keeps its volumes" in note for note in scene.plan.notes)
     scene.play()
@@ -95,7 +102,9 @@ def test_each_broker_is_made_anew_alone_and_controllers_are_left() -> None:
     assert erased == {n: int(n not in VOTERS) for n in erased}
     for node in (1, 2, 3, 4, 5, 6):
         assert world.disk(node).stage.disks.inside == "xfs: empty"
-        assert world.disk(node).stage.opens(world.disk(node).cli.spec)
+        assert world.disk(node).mounted("")
+        if mode == "wrapped":
+            assert world.disk(node).stage.opens(world.disk(node).cli.spec)
     assert world.starts() == {n: int(n not in VOTERS) for n in erased}
 
 

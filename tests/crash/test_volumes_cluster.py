@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes import host_file
 from kafkaops.volumes.cluster.asking import (
@@ -22,8 +24,9 @@ from kafkaops.volumes.cluster.asking import (
     ROTATE,
     Asked,
 )
+from kafkaops.volumes.cluster.on_host import status
 from kafkaops.volumes.cluster.planner import Packed
-from kafkaops.volumes.module import CURRENT
+from kafkaops.volumes.module import COMMAND, CURRENT
 from tests.crash.engine_harness import Scene, sweep
 from tests.crash.volumes_scene import Volumes, _digest, hosts_file
 from tests.unit.volumes.fake_disks import OTHER_ARN
@@ -119,6 +122,32 @@ def _key(verb: str) -> str:
     return OTHER_ARN if verb == REWRAP else ""
 
 
+@pytest.mark.parametrize("verb", [ROTATE, REWRAP])
+def test_copies_that_a_hosts_role_may_not_delete_are_deleted_from_here(verb: str) -> None:
+    world = Volumes(Asked(verb, "blue", ("blue-1", "blue-2"), key=_key(verb))).prepared()
+    for host in world.hosts.values():
+        host.stage.copies.keeps = True
+    old = set(world.hosts["blue-1"].stage.copies.objects)
+    world.scene().play()
+    for name in ("blue-1", "blue-2"):
+        stage = world.hosts[name].stage
+        assert len(stage.copies.objects) == 1
+        assert not old & set(stage.copies.objects)
+        assert stage.opens(world.hosts[name].cli.spec)
+        [row] = status(cast(Host, world.hosts[name]), "data-1", "--local")
+        assert not row["rotating"]
+
+
+def test_a_rotation_that_was_begun_on_a_host_is_finished_and_is_the_new_key() -> None:
+    world = Volumes(Asked(ROTATE, "blue", ("blue-1",))).prepared()
+    host = world.hosts["blue-1"]
+    host.stage.copies.keeps = True
+    assert host.run([COMMAND, "volume", "rotate", "--yes", "-o", "json"]).code != 0
+    made = len(host.stage.kms.secrets)
+    world.scene().play()
+    assert len(host.stage.kms.secrets) == made, "a second new key"
+
+
 def left() -> Volumes:
     """blue-3 has no replica any more, and is to be erased."""
     world = Volumes(Asked(ERASE, "blue", ("blue-3",))).prepared()
@@ -136,7 +165,9 @@ def test_what_left_the_cluster_is_erased_killed_anywhere() -> None:
     assert all(h.stage.disks.facts.at for n, h in world.hosts.items() if n != "blue-3")
 
     def make() -> Scene[World]:
-        return left().scene(erases=True)
+        world = left()
+        world.hosts["blue-3"].stage.copies.keeps = True
+        return world.scene(erases=True)
 
     assert sweep(make, reads=False).verdict().killed >= 4
 

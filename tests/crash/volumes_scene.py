@@ -9,7 +9,7 @@ import contextlib
 import io
 import posixpath
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha512
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,20 @@ class VolumeHost:
         return f"{head}@.service" if at else name
 
 
+class OperatorsCopies:
+    """What hosts keep in S3, as seen by who may delete it."""
+
+    def __init__(self, hosts: Mapping[str, VolumeHost]) -> None:
+        self.hosts = hosts
+
+    def listed(self, uri: str) -> tuple[str, ...]:
+        return tuple(name for h in self.hosts.values() for name in h.stage.copies.listed(uri))
+
+    def delete(self, uri: str) -> None:
+        for host in self.hosts.values():
+            host.stage.copies.objects.pop(uri, None)
+
+
 def _digest(path: Path) -> str:
     return sha512(path.read_bytes()).hexdigest()
 
@@ -144,6 +158,7 @@ class Volumes:
         self.world = world_of(
             config(), self.clock, {"blue": self.cluster}, self.facts, hosts=self.hosts
         )
+        object.__setattr__(self.world, "copies", OperatorsCopies(self.hosts))
 
     def prepared(self) -> Volumes:
         """Every volume made and mounted beforehand."""

@@ -8,15 +8,17 @@ made are not erased again by a resume.
 from __future__ import annotations
 
 from kafkaops.engine.step import Blocked, Progress, State
+from kafkaops.model.volume import VolumeSpec
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.node import NodeStep
-from kafkaops.volumes import inventory
-from kafkaops.volumes.cluster import guarding
+from kafkaops.volumes import copies, inventory
+from kafkaops.volumes.cluster import clearing, guarding
 from kafkaops.volumes.cluster.on_host import status, typed
 
 
 class Renewed(NodeStep):
-    """Done when each volume of the node is mounted and has another key than before."""
+    """Done when each volume of the node is mounted, and is another than before: by its UUID, for
+    not every mode has a key of its own."""
 
     def check(self, world: World) -> State:
         if self.over(world, "up"):
@@ -29,31 +31,31 @@ class Renewed(NodeStep):
         return guarding.blocked(self.cluster(world).topics().values(), self.node)
 
     def act(self, world: World) -> None:
-        host, before = self.host(world), self.get(world, "keys")
+        host, before = self.host(world), self.get(world, "uuids")
         if before is None:
-            before = {row["volume"]: row["key_id"] for row in status(self.host(world), "--local")}
-            self.put(world, "keys", before)
-        labels = self._labels(world)
+            before = {row["volume"]: row["uuid"] for row in status(host, "--local")}
+            self.put(world, "uuids", before)
         for name in self._left(world):
-            row = next(r for r in status(self.host(world), "--local") if r["volume"] == name)
-            if not row["key_id"] or row["key_id"] == before[name]:
-                typed(host, "close", name)
-                typed(host, "erase", name, "--confirm", labels[name])
+            volume = self._volumes(world)[name]
+            row = next(r for r in status(host, "--local") if r["volume"] == name)
+            there = row["uuid"] == before[name] if row["uuid"] else row["state"] != "blank"
+            if there:
+                clearing.erase(world, host, name, volume.label, copies.home(volume))
             typed(host, "prepare", name, "--yes")
 
     def progress(self, world: World) -> Progress | None:
-        names = self._labels(world)
+        names = self._volumes(world)
         return Progress(len(names) - len(self._left(world)), float(len(names)), "volumes")
 
     def _left(self, world: World) -> list[str]:
-        before = self.get(world, "keys")
+        before = self.get(world, "uuids")
         if before is None:
-            return list(self._labels(world))
+            return list(self._volumes(world))
         rows = {r["volume"]: r for r in status(self.host(world), "--local")}
-        return [n for n, key in before.items() if not rows[n]["good"] or rows[n]["key_id"] == key]
+        return [n for n, old in before.items() if not rows[n]["good"] or rows[n]["uuid"] == old]
 
-    def _labels(self, world: World) -> dict[str, str]:
+    def _volumes(self, world: World) -> dict[str, VolumeSpec]:
         spec = self.cluster_spec(world)
         own = next(h for h in spec.hosts if h.name == self.name)
         found = inventory.host_file(spec, own, world.config.aws, broker=True)
-        return {volume.name: volume.label for volume in found.volumes}
+        return {volume.name: volume for volume in found.volumes}

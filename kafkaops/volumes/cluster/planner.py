@@ -14,7 +14,7 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
 from kafkaops.model.volume import VolumeSpec
-from kafkaops.volumes import boot_units, inventory
+from kafkaops.volumes import boot_units, copies, inventory
 from kafkaops.volumes.cluster.asking import (
     BACKUP,
     CLOSE,
@@ -48,6 +48,7 @@ class Work:
     guards: int = 1
 
 
+TYPED = ("volume-typed", "volume-rewrapped")
 WORKS: Mapping[str, Work] = {
     PREPARE: Work(
         *(Phase.PREPARE, "volume-prepared", "make and mount {} where its disk is blank"),
@@ -59,7 +60,12 @@ WORKS: Mapping[str, Work] = {
     CLOSE: Work(Phase.CLOSE, "volume-typed", "unmount and lock {}"),
     ROTATE: Work(Phase.ROTATE, "volume-rotated", "rotate the data key of {}", "the old key of {}"),
     REWRAP: Work(
-        *(Phase.REWRAP, "volume-typed", "wrap the data key of {} anew", "the old wrapping of {}"),
+        *(
+            Phase.REWRAP,
+            "volume-rewrapped",
+            "wrap the data key of {} anew",
+            "the old wrapping of {}",
+        ),
         flags=("--yes",),
     ),
     BACKUP: Work(Phase.BACKUP, "volume-typed", "copy the LUKS header of {} to S3"),
@@ -176,13 +182,19 @@ def _steps(asked: Asked, host: HostSpec, file: HostFile, packed: Packed | None) 
 def _step(work: Work, asked: Asked, volume: VolumeSpec, host: str, args: Mapping[str, Any]) -> Spec:
     what = f"{volume.name} on {host}"
     flags = [*work.flags, *(["--key", asked.key] if asked.key else [])]
-    typed = {"verb": asked.verb, "flags": flags} if work.kind == "volume-typed" else {}
+    typed = {"verb": asked.verb, "flags": flags} if work.kind in TYPED else {}
     return Spec(
         id=f"{work.phase.value}-{host}-{volume.name}",
         kind=work.kind,
         title=work.title.format(what),
         phase=work.phase.value,
-        args={**args, "volume": volume.name, "label": volume.label, **typed},
+        args={
+            **args,
+            "volume": volume.name,
+            "label": volume.label,
+            "copies": copies.home(volume),
+            **typed,
+        },
         deadline=DEADLINE,
         guards=work.guards,
         irreversible=work.lost.format(what),

@@ -16,5 +16,6 @@ REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "volume-mounted": steps.Mounted,
     "volume-rotated": steps.Rotated,
     "volume-typed": steps.Typed,
+    "volume-rewrapped": steps.Rewrapped,
     "volume-erased": steps.Erased,
 }

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.engine.step import Blocked, Spec, State
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
-from kafkaops.volumes.cluster import guarding
+from kafkaops.volumes.cluster import clearing, guarding
 from kafkaops.volumes.cluster.on_host import status, typed
 from kafkaops.volumes.module import CURRENT, HOME
 
@@ -139,6 +139,11 @@ class VolumeStep(HostStep):
     def type(self, world: World, verb: str, *flags: str) -> dict[str, Any]:
         return typed(self.host(world), verb, self.volume, *flags)
 
+    @property
+    def copies(self) -> str:
+        """The URI below which its copies lie, or empty."""
+        return str(self.spec.args["copies"])
+
 
 class Prepared(VolumeStep):
     """The volume is mounted and sound. `label` is what a controller's blank disk takes."""
@@ -180,8 +185,26 @@ class Typed(VolumeStep):
         self.put(world, {"volumes": told.get("volumes", [])})
 
 
+class Rewrapped(Typed):
+    """Its data key is wrapped anew."""
+
+    def act(self, world: World) -> None:
+        before = self.row(world)["key_id"]
+        try:
+            super().act(world)
+        except StepFailed as error:
+            row = self.row(world)
+            if not clearing.refused(error, self.copies) or row["key_id"] == before:
+                raise
+            clearing.delete(
+                world, self.copies, row, but=row["key_id"]
+            )  # its last act, done from here
+            self.put(world, {"volumes": [row]})
+
+
 class Rotated(VolumeStep):
-    """It has another data key than when this step began, and no rotation is under way."""
+    """It has another data key than when this step began, and no rotation is under way. One that
+    was begun before counts: its new key is what was asked for."""
 
     def check(self, world: World) -> State:
         before = self.got(world)
@@ -193,8 +216,16 @@ class Rotated(VolumeStep):
 
     def act(self, world: World) -> None:
         if self.got(world) is None:
-            self.put(world, {"key_id": self.row(world)["key_id"]})
-        self.type(world, "rotate", "--yes")
+            row = self.row(world)
+            self.put(world, {"key_id": "" if row["rotating"] else row["key_id"]})
+        try:
+            self.type(world, "rotate", "--yes")
+        except StepFailed as error:
+            row = self.row(world)
+            if not clearing.refused(error, self.copies) or not row["rotating"]:
+                raise
+            clearing.delete(world, self.copies, row, but=row["key_id"])
+            self.type(world, "rotate", "--yes")
 
 
 class Erased(VolumeStep):
@@ -210,5 +241,5 @@ class Erased(VolumeStep):
         )
 
     def act(self, world: World) -> None:
-        self.type(world, "close")
-        self.type(world, "erase", "--confirm", str(self.spec.args["label"]))
+        host, label = self.host(world), str(self.spec.args["label"])
+        clearing.erase(world, host, self.volume, label, self.copies)

@@ -88,6 +88,8 @@ class FakeKms:
 class FakeCopies:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.keeps = False
+        """Whether this role may delete none."""
 
     def get(self, uri: str) -> bytes | None:
         return self.objects.get(uri)
@@ -96,6 +98,8 @@ class FakeCopies:
         return self.objects.setdefault(uri, body) is body
 
     def delete(self, uri: str) -> None:
+        if self.keeps:
+            raise ConfigError("KO-AWS-DENIED", f"AWS denies s3:DeleteObjectVersion on {uri}")
         self.objects.pop(uri, None)
 
     def listed(self, uri: str) -> tuple[str, ...]:
