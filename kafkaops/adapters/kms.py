@@ -27,7 +27,7 @@ from kafkaops.adapters.kms_errors import (
 from kafkaops.adapters.patience import client, patiently
 from kafkaops.adapters.s3_copies import S3Copies
 from kafkaops.engine.clock import Clock, SystemClock
-from kafkaops.engine.errors import ConfigError, StepFailed
+from kafkaops.engine.errors import ConfigError, OpsError, StepFailed
 from kafkaops.ports.disks import Key
 from kafkaops.ports.keys import KeyFacts
 
@@ -39,6 +39,8 @@ T = TypeVar("T")
 SIZE = 64
 """Bytes of a data key: two 256-bit keys of aes-xts-plain64."""
 PATIENCE = 60.0
+ASIDE = 5.0
+"""Seconds for CloudTrail: what it would tell is no condition of anything."""
 """Seconds that a KMS which throttles or fails is asked again."""
 Clients = Callable[[str], Any]
 
@@ -111,7 +113,7 @@ class KmsKeys:
                 context,
                 self._clock,
             )
-        except ConfigError:
+        except OpsError:  # no right, no route, too many questions: the volume is none the worse
             return None
 
     # inside
@@ -130,7 +132,8 @@ class KmsKeys:
             self._made[service] = self._make(service)
         made = self._made[service]
         try:
-            return patiently(lambda: call(made), passing, self._clock, self._patience)
+            patience = self._patience if service == "kms" else min(self._patience, ASIDE)
+            return patiently(lambda: call(made), passing, self._clock, patience)
         except (BotoCoreError, ClientError) as error:
             name = f"{service}:{action}"
             if service != "kms" and not passing(error):

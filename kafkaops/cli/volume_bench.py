@@ -11,7 +11,7 @@ from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Yes
 from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
-from kafkaops.cli.volume_cluster import Cluster, Only
+from kafkaops.cli.volume_cluster import Cluster, Only, alone
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, here
 from kafkaops.engine.errors import Exit, OpsError
 
@@ -80,6 +80,7 @@ def bench(
         flags = ["--seconds", f"{seconds:g}", "--rounds", str(rounds), "--size", str(size)]
         flags += ["--tool", tool, *(["--reads-only"] if reads_only else [])]
         return elsewhere(cluster, only, names, order, tuple(flags), yes=yes)
+    alone(only=only)
     _, ground, specs = here(host_file, names)
     speeds = current().operations.speeds(tool)
     looked = [(spec, *ground.judged(spec)) for spec in specs]

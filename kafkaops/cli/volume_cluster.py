@@ -34,9 +34,25 @@ Agreed = Annotated[
     str | None,
     typer.Option("--confirm", metavar="NAME", help="With --cluster: agree, by the config's name."),
 ]
+New = Annotated[
+    bool,
+    typer.Option("--new-cluster", help="With --cluster: it was never started; ask nothing of it."),
+]
 Out = Annotated[
     str | None, typer.Option("--out", metavar="FILE", help="With --cluster: save the plan.")
 ]
+
+
+def alone(**flags: object) -> None:
+    """UsageFault where a flag that is for a cluster was given without one: it would be passed
+    over, and the command act."""
+    from kafkaops.engine.errors import UsageFault
+
+    for name, value in flags.items():
+        if value:
+            raise UsageFault(
+                "KO-USAGE", f"--{name} is for --cluster", hint=f"--cluster blue --{name} ..."
+            )
 
 
 def work(
@@ -50,6 +66,7 @@ def work(
     plan: bool = False,
     out: str | None = None,
     detailed: bool = False,
+    new: bool = False,
 ) -> int:
     """Plan it, show it, ask, and run it; or go on with one that did not end. `agreed` is --yes,
     --confirm and --reason."""
@@ -58,7 +75,7 @@ def work(
     from kafkaops.cli.job import Wish, carried_out, colour_of
     from kafkaops.volumes.cluster.asking import Asked
 
-    asked = Asked(verb, colour_of(cluster), tuple(only or ()), tuple(names or ()), key)
+    asked = Asked(verb, colour_of(cluster), tuple(only or ()), tuple(names or ()), key, new)
     wanted = Wanted(
         asked.cluster,
         asked.to_json(),

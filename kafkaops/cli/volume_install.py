@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Confirm, Detailed, Reason, Yes
-from kafkaops.cli.volume_cluster import Cluster, Only, Out, Planned, work
+from kafkaops.cli.volume_cluster import Cluster, New, Only, Out, Planned, work
 
 app = make_app("The host module, its file and its units.")
 
@@ -17,6 +17,7 @@ def install(
     out: Out = None,
     yes: Yes = False,
     confirm: Confirm = None,
+    new: New = False,
     reason: Reason = "",
     detailed: Detailed = False,
 ) -> int:
@@ -31,4 +32,6 @@ def install(
       kafkaops volume install --cluster blue --only blue-3 --yes --reason CHG-1234
     """
     agreed = (yes, confirm, reason)
-    return work("install", cluster, only, None, agreed, plan=plan, out=out, detailed=detailed)
+    return work(
+        "install", cluster, only, None, agreed, plan=plan, out=out, detailed=detailed, new=new
+    )

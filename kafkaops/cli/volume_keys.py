@@ -10,7 +10,7 @@ from kafkaops.cli import consent
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Reason, Yes
 from kafkaops.cli.output import Text, emit
-from kafkaops.cli.volume_cluster import Agreed, Cluster, Only, Planned, work
+from kafkaops.cli.volume_cluster import Agreed, Cluster, ForCluster, Only, Planned, alone, work
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
 from kafkaops.engine.errors import Exit
 from kafkaops.model.words import counted
@@ -84,6 +84,7 @@ def rotate_(
         return _renewed(cluster, only, names, (yes, confirm, reason), plan, return_timeout)
     if cluster:
         return work("rotate", cluster, only, names, (yes, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, confirm=confirm, reason=reason)
     from kafkaops.volumes.rotating import rotate as rotated
 
     host, ground, specs = here(host_file, names)
@@ -116,6 +117,7 @@ def rewrap_(
     if cluster:
         agreed = (yes, confirm, reason)
         return work("rewrap", cluster, only, names, agreed, key=key, plan=plan)
+    alone(only=only, plan=plan, confirm=confirm, reason=reason)
     from kafkaops.volumes.rotating import rewrap as rewrapped
 
     host, ground, specs = here(host_file, names)
@@ -159,6 +161,7 @@ def erase(
                 hint="--only HOST",
             )
         return work("erase", cluster, only, names, (False, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, reason=reason)
     if not names or len(names) != 1:
         raise UsageFault(
             "KO-USAGE", "erase takes one volume", hint="kafkaops volume status lists them"
@@ -190,7 +193,8 @@ def header_backup(
     confirm: Confirm = None,
     cluster: Cluster = "",
     only: Only = None,
-    yes: Yes = False,
+    yes: ForCluster = False,
+    plan: Planned = False,
     reason: Reason = "",
 ) -> int:
     """Copy each LUKS header to S3; or write one copy back to the closed volume it came from.
@@ -209,7 +213,8 @@ def header_backup(
             "KO-USAGE", "--restore writes to one volume of one host", hint="run it on that host"
         )
     if cluster:
-        return work("header-backup", cluster, only, names, (yes, confirm, reason))
+        return work("header-backup", cluster, only, names, (yes, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, yes=yes, reason=reason)
     _, ground, specs = here(host_file, names)
     if not restore:
         return each(specs, lambda spec: headers.backup(ground, spec), str)

@@ -11,7 +11,7 @@ from kafkaops.cli import units
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Detailed
 from kafkaops.cli.output import Table, Text, emit
-from kafkaops.cli.volume_cluster import Cluster, Only
+from kafkaops.cli.volume_cluster import Cluster, Only, alone
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, here
 from kafkaops.engine.errors import Exit
 
@@ -49,6 +49,7 @@ def status(
         from kafkaops.cli.volume_cluster import shown
 
         return shown(cluster, only, names, check)
+    alone(only=only)
     from kafkaops.volumes import looks
 
     _, ground, specs = here(host_file, names)
@@ -98,7 +99,7 @@ def _table(rows: list[Mapping[str, Any]], now: float) -> Table:
                 units.of_size(r["size"]),
                 r["mode"],
                 units.of_span(r["key_age"]),
-                len(r["copies"]),
+                "-" if r["copies"] is None else len(r["copies"]),
                 units.of_span(None if r["last_unlock"] is None else now - r["last_unlock"]),
             )
             for r in rows
@@ -122,6 +123,8 @@ def _remarks(found: list[Look]) -> list[Text]:
             )
         if verdict.token is not None and verdict.token.retire:
             said.append(Text(f"{name}: a rotation is not finished: kafkaops volume rotate {name}"))
+        if look.why_not:
+            said.append(Text(f"{name}: its copies are not known: {look.why_not}"))
         if look.hardware:
             said.append(Text(f"{name}: below LUKS: {look.hardware}"))
         if look.facts.at is None and not look.facts.immutable and look.facts.kind != "absent":

@@ -9,7 +9,17 @@ import typer
 from kafkaops.cli import consent
 from kafkaops.cli.commands import OpsCommand, make_app
 from kafkaops.cli.consent_flags import Reason, Yes
-from kafkaops.cli.volume_cluster import Agreed, Cluster, ForCluster, Only, Out, Planned, work
+from kafkaops.cli.volume_cluster import (
+    Agreed,
+    Cluster,
+    ForCluster,
+    New,
+    Only,
+    Out,
+    Planned,
+    alone,
+    work,
+)
 from kafkaops.cli.volume_here import DEFAULT, HostFileAt, Names, each, here
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ def prepare(
     only: Only = None,
     plan: Planned = False,
     out: Out = None,
+    new: New = False,
     reason: Reason = "",
 ) -> int:
     """Bring each volume up: format where the disk is blank, unlock, make a file system, mount.
@@ -70,8 +81,10 @@ def prepare(
     """
     if cluster:
         agreed = (yes, confirm, reason)
-        return work("prepare", cluster, only, names, agreed, plan=plan, out=out)
+        return work("prepare", cluster, only, names, agreed, plan=plan, out=out, new=new)
+    alone(only=only, plan=plan, out=out, reason=reason, **{"new-cluster": new})
     from kafkaops.engine.errors import UsageFault
+    from kafkaops.volumes import looks
     from kafkaops.volumes.preparing import Consent, bring_up
     from kafkaops.volumes.state import Step
 
@@ -83,9 +96,9 @@ def prepare(
             f"--reformat {reformat} is the label of no volume asked for",
             hint=f"their labels: {', '.join(labels)}",
         )
-    blank = [spec for spec in specs if ground.judged(spec)[1].step is Step.FORMAT]
-    for spec in blank:
-        if reformat != spec.label:
+    for spec in specs:
+        blank = looks.look(ground, spec, remote=False).verdict.step is Step.FORMAT
+        if blank and reformat != spec.label:
             _agree(spec, yes=yes, confirm=confirm)
     allowed = Consent(blank=True, reformat=reformat)
     return each(specs, lambda spec: bring_up(ground, spec, allowed), _told)
@@ -112,6 +125,7 @@ def open_(
     """
     if cluster:
         return work("open", cluster, only, names, (yes, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, reason=reason, yes=yes, confirm=confirm)
     from kafkaops.volumes.preparing import bring_up
     from kafkaops.volumes.waiting import until_it_opens
 
@@ -147,6 +161,7 @@ def mount(
     """
     if cluster:
         return work("mount", cluster, only, names, (yes, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, reason=reason, yes=yes, confirm=confirm)
     from kafkaops.volumes.preparing import bring_up
 
     _, ground, specs = here(host_file, names)
@@ -173,6 +188,7 @@ def close(
     """
     if cluster:
         return work("close", cluster, only, names, (yes, confirm, reason), plan=plan)
+    alone(only=only, plan=plan, reason=reason, yes=yes, confirm=confirm)
     from kafkaops.volumes.closing import close as closed
 
     _, ground, specs = here(host_file, names)

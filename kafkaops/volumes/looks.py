@@ -6,23 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.volumes import copies
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.state import State, Step, Verdict
 from kafkaops.volumes.token import coming
 
+REFUSED = Step.REFUSED
+
 
 @dataclass(frozen=True)
 class Look:
     """`last_unlock` epoch seconds by CloudTrail, None where it cannot be read; `copies` the URIs
-    of the header's and token's copies."""
+    of the header's and token's copies, or of any header's where there is none; None where they
+    were not asked for or cannot be listed, for the reason `why_not`."""
 
     spec: VolumeSpec
     facts: DiskFacts
     verdict: Verdict
-    copies: tuple[str, ...] = ()
+    copies: tuple[str, ...] | None = None
     last_unlock: float | None = None
+    why_not: str = ""
 
     @property
     def good(self) -> bool:
@@ -40,16 +45,30 @@ class Look:
 
 
 def look(ground: Ground, spec: VolumeSpec, *, remote: bool = True) -> Look:
-    """`remote` False asks neither S3 nor CloudTrail."""
-    facts, verdict = ground.judged(spec)
-    kept: tuple[str, ...] = ()
-    unlocked: float | None = None
-    if remote:
-        if spec.copies and facts.header is not None:
-            kept = tuple(ground.copies.listed(copies.home(spec, facts.header.uuid)))
-        if spec.mode == "wrapped":
-            unlocked = ground.keys.last_use(spec.context)
-    return Look(spec, facts, verdict, kept, unlocked)
+    """`remote` False asks neither S3 nor CloudTrail, and what they do not answer is not known: a
+    look is for the hour when things are out. A disk that does not read is UNKNOWN."""
+    try:
+        facts, verdict = ground.judged(spec)
+    except StepFailed as error:
+        told = (error.code, error.message, error.hint)
+        return Look(spec, DiskFacts(spec.device, "other"), Verdict(State.UNKNOWN, REFUSED, *told))
+    if not remote:
+        return Look(spec, facts, verdict)
+    kept, why_not = _copies(ground, spec, facts)
+    unlocked = ground.keys.last_use(spec.context) if spec.mode == "wrapped" else None
+    return Look(spec, facts, verdict, kept, unlocked, why_not)
+
+
+def _copies(
+    ground: Ground, spec: VolumeSpec, facts: DiskFacts
+) -> tuple[tuple[str, ...] | None, str]:
+    if not spec.copies:
+        return (), ""
+    uuid = facts.header.uuid if facts.header is not None else ""
+    try:
+        return tuple(ground.copies.listed(copies.home(spec, uuid))), ""
+    except OpsError as error:
+        return None, f"{error.code}: {error.message}"
 
 
 def row(found: Look, now: float) -> Mapping[str, Any]:
@@ -77,7 +96,7 @@ def row(found: Look, now: float) -> Mapping[str, Any]:
         "rotating": _rotating(found),
         "harm": facts.header.harm if facts.header is not None else "",
         "torn": facts.header.torn if facts.header is not None else "",
-        "copies": list(found.copies),
+        "copies": None if found.copies is None else list(found.copies),
         "last_unlock": found.last_unlock,
     }
 

@@ -210,7 +210,8 @@ def _refuse_mode(spec: VolumeSpec, verb: str) -> None:
             "KO-VOLUME-MODE",
             f"the key of {spec.name} is {spec.mode}: there is nothing to {verb}",
             where=spec.device,
-            hint="a volume key is renewed by wiping: `kafkaops volume rotate --volume-key`",
+            hint="a volume key is renewed by wiping, from the operator's machine: `kafkaops volume"
+            " rotate --cluster blue|green --volume-key`",
         )
 
 

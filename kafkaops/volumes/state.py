@@ -27,6 +27,8 @@ class State(StrEnum):
     ACTIVE = "active"
     FOREIGN = "foreign"
     DAMAGED = "damaged"
+    UNKNOWN = "unknown"
+    """No verdict: its disk could not be looked at."""
 
 
 class Step(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes import host_file
@@ -170,6 +172,52 @@ def test_what_left_the_cluster_is_erased_killed_anywhere() -> None:
         return world.scene(erases=True)
 
     assert sweep(make, reads=False).verdict().killed >= 4
+
+
+def test_in_zookeeper_mode_nobody_votes() -> None:
+    world = Volumes(Asked(ERASE, "blue", ("blue-3",)), voters=()).prepared()
+    assert world.cluster.snapshot(full=False).quorum is None
+    world.cluster.parts.clear()
+    world.cluster.topic("orders", [(1, 2), (2, 1)], 1)
+    assert [spec.args["voter"] for spec in world.plan().specs] == [False]
+
+
+@pytest.mark.parametrize("verb", [OPEN, MOUNT, CLOSE, BACKUP, ROTATE, REWRAP])
+def test_what_does_not_depend_on_the_cluster_asks_nothing_of_it(verb: str) -> None:
+    world = Volumes(Asked(verb, "blue", ("blue-1",), key=_key(verb))).prepared()
+    if verb in (OPEN, MOUNT):
+        world.hosts["blue-1"].stage.disks.reboot()
+    object.__setattr__(world.world, "clusters", {})
+    scene = world.scene()
+    scene.protocols = {"hosts": Host, "facts": Facts}
+    scene.play()
+    assert scene.outcomes == ["done"]
+
+
+@pytest.mark.parametrize("verb", [INSTALL, PREPARE])
+def test_a_cluster_that_was_never_started_is_not_asked(verb: str, packed: Packed) -> None:
+    asked = Asked(verb, "blue", ("blue-1",), new=True)
+    world = Volumes(asked, packed if verb == INSTALL else None)
+    if verb == PREPARE:  # by a file that `install --new-cluster` wrote: every node may have a vote
+        cli = world.hosts["blue-1"].cli
+        cli.spec = replace(cli.spec, voter=True)
+    object.__setattr__(world.world, "clusters", {})
+    scene = world.scene()
+    scene.protocols = {"hosts": Host, "facts": Facts}
+    scene.play()
+    assert scene.outcomes == ["done"]
+    if verb == PREPARE:
+        assert world.hosts["blue-1"].stage.disks.facts.at is not None
+    else:
+        assert hosts_file(world.hosts["blue-1"]).voter
+
+
+def test_a_host_that_is_away_does_not_keep_the_others_from_theirs() -> None:
+    world = Volumes(Asked(MOUNT, "blue")).prepared()
+    for name in ("blue-1", "blue-2"):
+        world.hosts[name].stage.disks.reboot()
+    world.hosts["blue-2"].away = True
+    assert {spec.args["host"] for spec in world.plan().specs} == {"blue-1", "blue-2"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any
 from kafkaops.cli.main import run
 from kafkaops.cli.operations import only_reading
 from kafkaops.config.schema import Config
+from kafkaops.engine.errors import Unreachable
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Plan
@@ -49,6 +50,7 @@ class VolumeHost:
 
     def __init__(self, name: str, node: int, voter: bool) -> None:
         self.name, self.stage, self.module = name, Stage(), True
+        self.away = False
         self.cli = OnHost(self.stage, node=node, voter=voter, cluster="blue")
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
@@ -61,6 +63,8 @@ class VolumeHost:
         return path
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
+        if self.away:
+            raise Unreachable("KO-UNREACHABLE", f"{self.name} does not answer", where=self.name)
         if argv[0] != COMMAND or not self.module:
             return Ran(127, "", f"{argv[0]}: not found")
         self.typed.append(tuple(argv[2:]))

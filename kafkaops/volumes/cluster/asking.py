@@ -12,13 +12,15 @@ ROTATE, REWRAP, BACKUP, ERASE = "rotate", "rewrap", "header-backup", "erase"
 
 @dataclass(frozen=True)
 class Asked:
-    """`hosts` and `volumes` by name, empty for all; `key` the KMS key of a rewrap."""
+    """`hosts` and `volumes` by name, empty for all; `key` the KMS key of a rewrap; `new` where the
+    cluster was never started, so that there is nobody to ask."""
 
     verb: str
     cluster: str
     hosts: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     key: str = ""
+    new: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -27,6 +29,7 @@ class Asked:
             "hosts": list(self.hosts),
             "volumes": list(self.volumes),
             "key": self.key,
+            "new": self.new,
         }
 
     @staticmethod
@@ -37,4 +40,5 @@ class Asked:
             tuple(map(str, options["hosts"])),
             tuple(map(str, options["volumes"])),
             str(options["key"]),
+            new=bool(options.get("new")),
         )

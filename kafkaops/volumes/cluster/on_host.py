@@ -41,7 +41,7 @@ def _document(host: Host, argv: tuple[str, ...], ran: Ran, timeout: float) -> di
             "KO-VOLUME-NO-MODULE",
             f"the host module is not on {host.name}",
             where=host.name,
-            hint="kafkaops volume install --cluster blue",
+            hint=f"kafkaops volume install --only {host.name} --cluster blue|green",
         )
     try:
         document: dict[str, Any] = json.loads(ran.out)
@@ -60,6 +60,7 @@ def _document(host: Host, argv: tuple[str, ...], ran: Ran, timeout: float) -> di
             f"`kafkaops volume {' '.join(argv)}` on {host.name} ended with {ran.code}"
             + (f": {said[-1]}" if said else ""),
             where=host.name,
+            hint="type it on that host to read all it says; `journalctl -n 50` there",
         ) from None
     if ran.code != int(Exit.OK):
         raise _failed(host, document, ran.code)

@@ -29,4 +29,6 @@ class VolumeWork(Operation):
         return planner.snapshot_of(survey.look(world, asked), asked, packed)
 
     def again(self, plan: Plan) -> str:
-        return f"kafkaops volume {Asked.of(plan.snapshot['options']).verb} --plan"
+        asked = Asked.of(plan.snapshot["options"])
+        only = "".join(f" --only {name}" for name in asked.hosts)
+        return f"kafkaops volume {asked.verb} --cluster {asked.cluster}{only} --plan"

@@ -116,7 +116,7 @@ def plan(
         inventory.host_file(
             *(spec, host, config.aws),
             broker=host.node_id in brokers,
-            voter=host.node_id in members.voters or host.node_id not in brokers,
+            voter=members.kraft and (host.node_id in members.voters or host.node_id not in brokers),
             cluster_id=meta_id,
         )
         for host in hosts
@@ -170,6 +170,7 @@ def _steps(asked: Asked, host: HostSpec, file: HostFile, packed: Packed | None) 
         "node": host.node_id,
         "broker": file.broker,
         "voter": file.voter,
+        "new": asked.new,
     }
     if asked.verb == INSTALL:
         assert packed is not None

@@ -152,7 +152,7 @@ class Prepared(VolumeStep):
         return State.DONE if self.row(world)["good"] else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
-        if not self.spec.args["broker"]:
+        if not self.spec.args["broker"] or self.spec.args["new"]:
             return None
         cluster = world.clusters[str(self.spec.args["cluster"])]
         return guarding.blocked(cluster.topics().values(), int(self.spec.args["node"]))

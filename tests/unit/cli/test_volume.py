@@ -179,3 +179,43 @@ def test_the_table_says_what_is_next(host: OnHost, capsys: pytest.CaptureFixture
     host.stage.disks.facts = replace(host.stage.disks.facts, holders=("md0",))
     run(["volume", "status"], host)
     assert "data-1: KO-VOLUME-IN-USE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "flag"),
+    [
+        (("close", "--plan"), "--plan"),
+        (("prepare", "--yes", "--only", "blue-3"), "--only"),
+        (("rotate", "--yes", "--plan"), "--plan"),
+        (("erase", "data-1", "--confirm", "kafkaops/demo/1/data-1", "--plan"), "--plan"),
+        (("header-backup", "--plan"), "--plan"),
+        (("mount", "--yes"), "--yes"),
+        (("bench", "--yes", "--only", "blue-3"), "--only"),
+    ],
+)
+def test_a_flag_for_a_cluster_is_not_passed_over(
+    host: OnHost, typed: Typed, argv: tuple[str, ...], flag: str
+) -> None:
+    typed("prepare", "--yes")
+    before = (list(host.stage.disks.history), dict(host.stage.copies.objects))
+    code, told, _ = typed(*argv)
+    assert (code, told["error"]["code"]) == (2, "KO-USAGE")
+    assert f"{flag} is for --cluster" in told["error"]["message"]
+    assert (host.stage.disks.history, host.stage.copies.objects) == before
+
+
+def test_status_in_an_outage_says_what_it_does_not_know(host: OnHost, typed: Typed) -> None:
+    typed("prepare", "--yes")
+    host.stage.copies.away = True
+    code, told, _ = typed("status", "--check")
+    [row] = told["volumes"]
+    assert (code, row["state"], row["copies"]) == (0, "active", None)
+
+
+def test_a_disk_that_does_not_read_is_a_row(host: OnHost, typed: Typed) -> None:
+    host.stage.disks.broken = True
+    code, told, _ = typed("status", "--check")
+    [row] = told["volumes"]
+    assert (code, row["state"], row["code"]) == (5, "unknown", "KO-VOLUME-READ")
+    code, told, _ = typed("prepare", "--yes")
+    assert told["error"]["code"] == "KO-VOLUME-READ"

@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from kafkaops.cli.main import run
-from kafkaops.cli.operations import Say
+from kafkaops.cli.operations import Say, only_reading
 from kafkaops.config.schema import Config
+from kafkaops.engine.step import Plan
 from kafkaops.ports.speeds import Speeds
 from kafkaops.ports.world import World
+from kafkaops.volumes.cluster import survey
 from kafkaops.volumes.cluster.asking import PREPARE, Asked
 from tests.crash.volumes_scene import Volumes, config
 from tests.unit.cli.fake_terminal import Seated
@@ -44,6 +46,9 @@ class Operator(Seated):
         for name, host in self.hosts.items():
             host.cli = Measuring(host.cli)
             self.disks[name] = host.cli.disk
+
+    def plan_volumes(self, world: World, run: str, asked: Asked) -> Plan:
+        return survey.plan(only_reading(world), asked, None, run)
 
     def world(self, config: Config, *, run_dir: Path | None, say: Say) -> World:
         return self.volumes_of.world
@@ -80,6 +85,13 @@ def test_status_of_every_host_and_of_one_that_cannot_be_asked(
     assert (rows["blue-1"]["state"], rows["blue-1"]["volume"]) == ("blank", "data-1")
     assert (rows["blue-2"]["state"], rows["blue-2"]["code"]) == ("unknown", "KO-VOLUME-NO-MODULE")
     assert typed("status", "--check", "--only", "blue-1")[0] == 5
+
+
+def test_a_plan_is_made_through_ports_that_only_read(operator: Operator, typed: Typed) -> None:
+    code, told, _ = typed("prepare", "--plan")
+    assert code == 0
+    assert told["plan"]["specs"][0]["id"] == "prepare-blue-1-data-1"
+    assert all(host.stage.disks.formats == 0 for host in operator.hosts.values())
 
 
 def test_disks_are_measured_one_after_another(operator: Operator, typed: Typed) -> None:

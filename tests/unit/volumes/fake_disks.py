@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kafkaops.engine.clock import FakeClock
-from kafkaops.engine.errors import ConfigError, StepFailed
+from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.model.volume import (
     DiskFacts,
@@ -88,6 +88,8 @@ class FakeKms:
 class FakeCopies:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.away = False
+        """Whether S3 does not answer."""
         self.keeps = False
         """Whether this role may delete none."""
 
@@ -103,6 +105,8 @@ class FakeCopies:
         self.objects.pop(uri, None)
 
     def listed(self, uri: str) -> tuple[str, ...]:
+        if self.away:
+            raise Unreachable("KO-S3-AWAY", "S3 does not answer")
         return tuple(sorted(name for name in self.objects if name.startswith(uri)))
 
 
@@ -119,10 +123,13 @@ class FakeDisks:
     formats: int = 0
     history: list[str] = field(default_factory=list)
     image: tuple[Header, dict[int, str]] | None = None
+    broken: bool = False
     unit_open: bool = True
     """What systemd takes the volume for, since the boot."""
 
     def look(self, spec: VolumeSpec) -> DiskFacts:
+        if self.broken:
+            raise StepFailed("KO-VOLUME-READ", f"{spec.device} does not read: I/O error")
         return self.facts
 
     def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
