@@ -26,7 +26,8 @@ def _never(found: Plan | Run) -> bool:
 class Job:
     """`operation` is the plan's, `noun` what people call it, `nothing` what to say where nothing is
     left to do. `lines` show a plan; `what` is the sentence that consent is asked for, with the
-    cluster's name; `severe` and `severe_still` say whether it must be agreed to by name."""
+    cluster's name; `severe` and `severe_still` say whether it must be agreed to by name; `leave` is
+    the command that ends a run and keeps what it finished, where there is one."""
 
     operation: str
     noun: str
@@ -35,6 +36,7 @@ class Job:
     what: Callable[[Plan, str], str]
     severe: Callable[[Plan], bool] = _never
     severe_still: Callable[[Run], bool] = _never
+    leave: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _same(job: Job, run: Run, asked: Asked, loaded: Loaded) -> None:
             f"the {job.noun} {run.id} {way}"
             + (f", and was asked for otherwise: {differs[0]}" if differs else ""),
             where=run.id,
-            hint=f"kafkaops run resume {run.id}{flag}, or end it: run rollback {run.id}{flag}",
+            hint=f"kafkaops run resume {run.id}{flag}, or end it: run rollback {run.id}{flag}"
+            + (f"; to keep what is finished: {job.leave} {run.id}{flag}" if job.leave else ""),
         )
 
 

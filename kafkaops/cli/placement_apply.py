@@ -180,7 +180,8 @@ def cancel(
 
 def job() -> Job:
     """A placement, as commands carry it out."""
-    return Job("placement", "placement", "everything is where it is to be", lines, _what)
+    nothing, leave = "everything is where it is to be", "kafkaops placement cancel"
+    return Job("placement", "placement", nothing, lines, _what, leave=leave)
 
 
 def _what(plan: Plan, cluster: str) -> str:

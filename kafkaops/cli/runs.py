@@ -129,7 +129,8 @@ def find(loaded: Loaded, run: str | None) -> Run:
     that is over must not hide it; or the newest of those. UsageFault when there is none."""
     if run is None:
         ups, others = _newest(loaded, THERE), _newest(loaded, ALONE)
-        busy = [r for r in (*others, *ups) if r.status in UNFINISHED]
+        open_ = (*UNFINISHED, Status.CALLED_OFF)
+        busy = [r for r in (*others, *ups) if r.status in open_]
         newest = next(iter([*busy, *ups, *others]), None)
         if newest is None:
             raise UsageFault(

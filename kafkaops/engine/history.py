@@ -26,6 +26,8 @@ STOP = "stop"  # data: why, next (phase or step)
 END = "end"
 ROLLBACK = "rollback"
 ROLLED_BACK = "rolled-back"
+CALLED_OFF = "called off"
+"""Why a run stopped that is not to be gone on with, though it can be."""
 
 
 class Status(Enum):
@@ -34,6 +36,7 @@ class Status(Enum):
     PLANNED = "planned"
     RUNNING = "running"
     STOPPED = "stopped"  # held, interrupted, or its process died: resume goes on
+    CALLED_OFF = "called-off"  # ended where it stood, as asked: a new one may begin
     FAILED = "failed"
     RETURNED = "returned"
     DONE = "done"
@@ -119,6 +122,8 @@ class History:
         if kind == BEGIN and self.ended:
             return  # who takes up what is over changes nothing of it, unless a way back begins
         self.status = _AFTER.get(kind, self.status)
+        if kind == STOP and data.get("why") == CALLED_OFF:
+            self.status = Status.CALLED_OFF
         if kind == END:
             for ending, status in _ENDS.items():
                 if self.plan.operation.endswith(ending):

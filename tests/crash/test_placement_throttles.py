@@ -21,6 +21,18 @@ def test_a_rate_that_an_operator_set_meanwhile_stays_and_is_told() -> None:
     assert len(said) == 1, scene.said
 
 
+def test_a_resume_leaves_a_rate_that_an_operator_set_meanwhile() -> None:
+    scene = moved()
+    scene.process(forward(scene), Point(call_of(scene, "reassign", 2), "after"))
+    scene.cluster.broker_own[1][LEADER_RATE] = "999"
+    seen: set[str | None] = set()
+    scene.cluster.on_tick = lambda: seen.add(scene.cluster.broker_own[1].get(LEADER_RATE))
+    scene.process(operation.resume)
+    assert scene.outcomes[-1] == "done"
+    assert seen == {"999"}
+    assert scene.throttles()["brokers"] == {**PRIOR["brokers"], 1: {LEADER_RATE: "999"}}
+
+
 def test_what_a_later_run_set_is_not_taken_away_by_a_rollback() -> None:
     scene = moved()
     scene.process(forward(scene))

@@ -57,7 +57,7 @@ class DirsMoved:
                     "KO-PLACEMENT-FOREIGN",
                     f"{d.tp} of broker {d.broker} is in {lies}, neither {d.source} nor {d.target}:"
                     " somebody else moved it",
-                    "plan anew: kafkaops placement plan",
+                    "kafkaops placement cancel, and apply anew: it plans from what is there",
                     transient=False,
                 )
         return self._room(found)

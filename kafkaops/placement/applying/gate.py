@@ -64,8 +64,8 @@ def _reasons(
         yield Blocked(
             "KO-PLACEMENT-FOREIGN",
             f"somebody else moves {len(odd)} of these partitions: {'; '.join(told)}",
-            "let it end, or call it off with what began it; then plan anew: kafkaops placement"
-            " plan",
+            "let it end, or call it off with what began it; then kafkaops placement cancel, and"
+            " apply anew: it plans from what is there",
             transient=False,
         )
     left = [m for m in moves if standing[m.tp] is Stand.BEFORE]

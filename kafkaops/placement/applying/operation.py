@@ -52,7 +52,7 @@ def cancel(conduct: Conduct) -> RunResult:
     if past.ended or past.rolled_back:
         return _cleared(conduct)
     found = _called_off(conduct, journal.plan, past)
-    past.note(h.STOP, why="called off")
+    past.note(h.STOP, why=h.CALLED_OFF)
     _refuse_kept(conduct, found)
     return RunResult(conduct.run.id, "called-off", (), tuple(map(str, found.returned)), 0.0)
 

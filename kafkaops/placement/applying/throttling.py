@@ -89,12 +89,23 @@ class Throttled(Throttling):
     def check(self, world: World) -> State:
         if world.facts.get(str(self.spec.args["over"])):
             return State.DONE
-        todo = throttle.missing(read(self.cluster(world), self.ours), self.wish(world))
+        todo = self._todo(world)
         return State.TODO if todo.brokers or todo.topics else State.DONE
 
     def act(self, world: World) -> None:
-        todo = throttle.missing(read(self.cluster(world), self.ours), self.wish(world))
+        todo = self._todo(world)
         change(self.cluster(world), todo.brokers, todo.topics)
+
+    def _todo(self, world: World) -> Throttles:
+        """What is missing, but for rates that somebody else set meanwhile: a resume leaves them."""
+        now = read(self.cluster(world), self.ours)
+        todo = throttle.missing(now, self.wish(world))
+        theirs = throttle.others(now, self.ours, self.before, self.rates(world))
+        brokers = {
+            b: {n: v for n, v in own.items() if n not in theirs.get(b, {})}
+            for b, own in todo.brokers.items()
+        }
+        return Throttles({b: own for b, own in brokers.items() if own}, todo.topics)
 
     def undo(self, world: World) -> None:
         self.give_back(world)

@@ -160,6 +160,31 @@ def test_what_stopped_in_the_middle_is_told_cancelled_and_rolled_back(
     assert (code, out["status"]) == (0, "rolled-back")
 
 
+def test_after_a_cancel_another_placement_may_begin(
+    placing: PlacingOperations, kafkaops: Kafkaops
+) -> None:
+    cluster = placing.placing
+    cluster.speed = MIB // 8
+
+    def cut() -> None:
+        if cluster.reassignments():
+            cluster.on_tick = lambda: None
+            raise RuntimeError("the wire was cut")
+
+    cluster.on_tick = cut
+    assert kafkaops(*apply("--drain", "1", "--throttle", "80MiB/s", "--yes"))[0] == 8
+    other = apply("--drain", "2", "--throttle", "90MiB/s", "--yes")
+    code, out, _ = kafkaops(*other)
+    assert (code, out["error"]["code"]) == (5, "KO-RUN-UNFINISHED")
+    assert "kafkaops placement cancel" in out["error"]["hint"]
+    assert kafkaops("placement", "cancel", "--yes")[0] == 0
+    assert kafkaops("run", "show")[1]["status"] == "called-off"
+    cluster.speed = 1 << 40
+    code, out, _ = kafkaops(*other)
+    assert (code, out["outcome"]) == (0, "done")
+    assert not any(2 in part.replicas for part in cluster.parts.values())
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [
