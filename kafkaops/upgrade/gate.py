@@ -18,7 +18,7 @@ from kafkaops.engine.step import Blocked
 from kafkaops.model.cluster import ClusterState
 from kafkaops.model.min_isr import MinIsr
 from kafkaops.model.partition import Partition, Topic, TopicPartition
-from kafkaops.upgrade.gate_quorum import FETCH_TIMEOUT, quorum
+from kafkaops.upgrade.gate_quorum import FETCH_TIMEOUT, caught_up, quorum
 
 _SHOWN = 5
 
@@ -86,19 +86,23 @@ class Verdict:
 class Rules:
     """`accept` are globs of topics or partitions that may be unavailable: they are still waited
     for while their replicas catch up, and never cover lost records. `fetch_timeout` in ms is the
-    controllers' controller.quorum.fetch.timeout.ms."""
+    controllers' controller.quorum.fetch.timeout.ms. `stuck` are nodes that started and did not come
+    up: one that still is not up serves nobody, and is asked for its vote alone."""
 
     accept: tuple[str, ...] = ()
     fetch_timeout: int = FETCH_TIMEOUT
+    stuck: tuple[int, ...] = ()
 
 
 def judge(state: ClusterState, stopping: Collection[int], rules: Rules | None = None) -> Verdict:
     """Whether `stopping` (node ids, all that are to be down at once and are not yet) may stop.
     `state` must hold topic configs."""
     rules = rules or Rules()
-    nodes = tuple(sorted(set(stopping)))
+    every = sorted(set(stopping))
+    nodes = tuple(n for n in every if n not in rules.stuck or serves(state, n))
     effects = tuple(_effects(state, frozenset(nodes), rules))
-    votes, warnings = quorum(state, nodes, rules.fetch_timeout)
+    voting = [n for n in every if n in nodes or _votes(state, n, rules.fetch_timeout)]
+    votes, warnings = quorum(state, voting, rules.fetch_timeout)
     blocked = [*_not_up(state, nodes), *votes, *_blocked(effects, state, nodes)]
     blocked.sort(key=lambda b: b.transient)
     return Verdict(nodes, effects, tuple(blocked), tuple(warnings))
@@ -114,6 +118,19 @@ def _not_up(state: ClusterState, nodes: Sequence[int]) -> Iterator[Blocked]:
                 f"node {node} is not up: it is down already, or recovering its logs",
                 "let it come up; do not stop it again",
             )
+
+
+def serves(state: ClusterState, node: int) -> bool:
+    """Whether the cluster has the node: a broker that is registered, or a controller, no broker,
+    that has caught up."""
+    if any(b.id == node for b in state.brokers):
+        return True
+    return only_controller(state, node) and _votes(state, node, FETCH_TIMEOUT)
+
+
+def _votes(state: ClusterState, node: int, timeout: int) -> bool:
+    q = state.quorum
+    return q is not None and node in q.voters and caught_up(q, node, timeout)
 
 
 def only_controller(state: ClusterState, node: int) -> bool:

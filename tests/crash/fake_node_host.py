@@ -50,6 +50,7 @@ class NodeHost:
         self._reached()
         node, active = self.node, self.node.pid > 0
         word = "active" if active else "failed" if node.killed else "inactive"
+        word = word if node.again is None else "activating"
         return Unit(
             name,
             word,
@@ -59,6 +60,7 @@ class NodeHost:
             None if active or node.killed else node.ended,
             None if active else node.killed,
             "success" if active or not node.killed else "signal",
+            restarts=node.restarts,
         )
 
     def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:
@@ -70,6 +72,7 @@ class NodeHost:
             self.node.killed = self.node.signal
             self.cluster.watch()
             self.cluster.clock.sleep(self.node.stop)
+        self.node.again = None
         return self.unit(name)
 
     def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
@@ -83,6 +86,7 @@ class NodeHost:
                 said = PINNED.search(self.files.get(self.properties, b""))
                 line = version.rpartition(".")[0]
                 self.node.protocol = said[1].decode() if said else f"{line}-IV0"
+            self.node.restarts = 0  # as systemd does for a start that is not its own
             self.cluster.start(self.node.id)
         return self.unit(name)
 

@@ -18,6 +18,7 @@ from kafkaops.model.cluster import Broker, ClusterState, Quorum
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 
 STEP = 0.5
+LIFE = 3.0
 
 
 class LiveClock(FakeClock):
@@ -39,8 +40,9 @@ class LiveClock(FakeClock):
 class Node:
     """`boot` seconds from its start to its registration, `catch_up` from there into each ISR;
     `stop` seconds to stop; `code` and `signal` are how its next stop ends. `broken`: it starts and
-    is never registered. `version` is what its process runs, `protocol` what that speaks in
-    ZooKeeper mode."""
+    is never registered; so it does with the version `hangs_on`. With `loops_on` its process ends
+    after `LIFE` seconds and its unit starts it after as many `again`, `restarts` times by now.
+    `version` is what its process runs, `protocol` what that speaks in ZooKeeper mode."""
 
     id: int
     rack: str | None
@@ -51,6 +53,10 @@ class Node:
     code: int | None = 143
     signal: int | None = None
     broken: bool = False
+    hangs_on: str = ""
+    loops_on: str = ""
+    restarts: int = 0
+    again: float | None = None
     version: str = "3.9.2"
     protocol: str = ""
     pid: int = 0
@@ -104,7 +110,9 @@ class LiveCluster:
     def tick(self) -> None:
         now = self.clock.monotonic()
         for node in self.nodes.values():
-            if node.pid and not node.registered and not node.broken and now >= node.ready:
+            self.loop(node)
+            broken = node.broken or node.version in (node.hangs_on, node.loops_on)
+            if node.pid and not node.registered and not broken and now >= node.ready:
                 node.registered = True
                 for part in self.parts.values():
                     part.ready[node.id] = now + node.catch_up
@@ -119,6 +127,19 @@ class LiveCluster:
                     part.isr.append(r)
         self.on_tick()
         self.watch()
+
+    def loop(self, node: Node) -> None:
+        """systemd's Restart=on-failure of a process that ends each time."""
+        if node.pid and node.version == node.loops_on and self.since(node.started) >= LIFE:
+            self.down(node.id)
+            node.ended, node.again = 1, self.clock.wall()
+        elif node.again is not None and self.since(node.again) >= LIFE:
+            self.start(node.id)
+            node.restarts += 1
+            node.starts -= 1  # not ours
+
+    def since(self, moment: float) -> float:
+        return self.clock.wall() - moment
 
     def up(self, node: int) -> bool:
         return self.nodes[node].pid > 0 and self.nodes[node].registered
@@ -145,6 +166,7 @@ class LiveCluster:
         begun = self.nodes[node]
         begun.pid, begun.started = next(self.pids), self.clock.wall()
         begun.ready = self.clock.monotonic() + begun.boot
+        begun.again = None
         begun.starts += 1
 
     def watch(self) -> None:

@@ -19,7 +19,7 @@ from kafkaops.upgrade.blue_green.move import offsets_out
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
 from kafkaops.upgrade.rolling.phases import WITHOUT
-from kafkaops.upgrade.rolling.starting import gone
+from kafkaops.upgrade.rolling.process import lives
 from kafkaops.upgrade.rolling.stopping import TIMEOUT, ending
 
 DRAIN = 1.5
@@ -202,8 +202,7 @@ class Runs(OutageStep):
         if self.left_out(world):
             return State.DONE
         unit = self.unit(world)
-        if not unit.running:
-            gone(self, world, unit)
+        if not lives(self, world, unit):
             return State.PENDING
         found = running(self.host(world).open_files(unit.pid))
         if found is None:

@@ -7,7 +7,7 @@ just the one that the gate waits for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kafkaops.engine.step import Blocked, State
 from kafkaops.model.cluster import ClusterState
@@ -16,6 +16,7 @@ from kafkaops.upgrade import gate
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep, named
 from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
+from kafkaops.upgrade.rolling.process import may_be_loading
 
 FRESH = 60.0
 """Seconds that a passed gate counts for; each stop looks once more anyway."""
@@ -33,9 +34,11 @@ def look(step: NodeStep, world: World) -> Blocked | None:
         return None
     state = step.cluster(world).snapshot()
     accepted = (*step.spec.args["accept"], *(world.facts.get(ACCEPTED) or ()))
-    rules = gate.Rules(accepted)
+    stuck = [s for s in running if s.spec.args.get("stuck") and not gate.serves(state, s.node)]
+    rules = gate.Rules(accepted, stuck=tuple(s.node for s in stuck))
     verdict = gate.judge(state, [s.node for s in running], rules)
-    blocked = sorted([*_fallen(step, world, state), *verdict.blocked], key=lambda b: b.transient)
+    blocked = [*_loading(stuck, world), *_fallen(step, world, state), *verdict.blocked]
+    blocked.sort(key=lambda b: b.transient)
     if not blocked:
         return None
     why = blocked[0]
@@ -47,6 +50,20 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     names = named([s.name for s in waiting])
     world.say(f"{names}: held back, for {why.reason}; alone once the others are back")
     return None
+
+
+def _loading(stuck: Sequence[NodeStep], world: World) -> Iterator[Blocked]:
+    """Who did not come up is stopped on the way back, unless it may only be slow: whether it is, an
+    operator can tell, and says so by a stop by hand."""
+    for step in stuck:
+        if may_be_loading(step, world, step.unit(world)):
+            yield Blocked(
+                "KO-GATE-NOT-UP",
+                f"{step.name} runs, is not up, and may be recovering its logs: a stop would begin"
+                " that anew",
+                "let it come up; or, if it never will, on that host: systemctl stop"
+                f" {step.service(world)}, and the run goes on",
+            )
 
 
 def _fallen(step: NodeStep, world: World, state: ClusterState) -> Iterator[Blocked]:

@@ -51,8 +51,9 @@ class Change:
 class Way:
     """A roll with another version, or none: `changes` by node id. `notes` is how the names of its
     facts begin. `bring`: the version is brought to every host and tried there first. `down` are
-    nodes that do not run, and go first: they have nothing to lose. `renews`: each node's encrypted
-    volumes are made anew while it is down."""
+    nodes that do not run, and go first: they have nothing to lose. `stuck` run and are not up, and
+    go next, each alone: others may wait for them. `renews`: each node's encrypted volumes are made
+    anew while it is down."""
 
     operation: str = OPERATION
     notes: str = OPERATION
@@ -60,6 +61,7 @@ class Way:
     bring: bool = False
     brokers_first: bool = False
     down: tuple[int, ...] = ()
+    stuck: tuple[int, ...] = ()
     renews: bool = False
 
 
@@ -125,13 +127,17 @@ def snapshot_of(state: ClusterState, options: Options) -> dict[str, Any]:
 
 def _order(found: Batches, hosts: Collection[int], way: Way) -> tuple[Batch, ...]:
     """Nodes that run and are in no metadata yet go alone: the gate waits until they are up."""
-    planned = list(found.batches)
-    seen = {node for batch in planned for node in batch.nodes} | set(way.down)
+    early = [Batch(way.down, Role.BROKERS)] if way.down else []
+    early += [Batch((node,), Role.BROKERS) for node in way.stuck]
+    first = {*way.down, *way.stuck}
+    # metadata lists one that has just ended for a while
+    left = [replace(b, nodes=tuple(n for n in b.nodes if n not in first)) for b in found.batches]
+    planned = [batch for batch in left if batch.nodes]
+    seen = {node for batch in planned for node in batch.nodes} | first
     planned += [Batch((node,), Role.BROKERS) for node in sorted(set(hosts) - seen)]
     if way.brokers_first:
         planned.sort(key=lambda batch: batch.role is Role.CONTROLLER)
-    late = [b for b in planned if not set(b.nodes) <= set(way.down)]
-    return (*((Batch(way.down, Role.BROKERS),) if way.down else ()), *late)
+    return (*early, *planned)
 
 
 def _before(
@@ -181,6 +187,7 @@ def _batch(
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
     common = _common(state, options, way) | {"batch": number, "mates": mates}
+    common |= {"stuck": True} if set(batch.nodes) <= set(way.stuck) else {}
     lead = f"batch {number}/{count}"
 
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:

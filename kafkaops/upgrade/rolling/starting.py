@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import re
-
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.cluster import Quorum
-from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
 from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.gate_quorum import caught_up
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.upgrade.rolling.process import LINES, LOADED, how, lives
 from kafkaops.upgrade.rolling.stopping import ending
 
 START_TIMEOUT = 300.0
-LINES = 200
-LAST = 12
-GONE = 45.0
-"""Seconds after which a process that ended, and that its unit does not start again, is told of."""
 STALE = 30.0
 """Seconds in which metadata may still list a broker that was killed: more than its session takes to
 run out (broker.session.timeout.ms, 9 s)."""
-# Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
-LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
 
 
 class Started(NodeStep):
@@ -60,12 +52,8 @@ class Up(NodeStep):
             return State.DONE
         ended = self.get(world, "ended") or {}
         killed = not ended.get("clean", True)
-        unit = self.unit(world)
-        if not unit.running:
-            gone(self, world, unit)
+        if not lives(self, world, self.unit(world)):
             return State.PENDING
-        if self.get(world, "gone") is not None:
-            self.put(world, "gone", None)
         if killed and since(world, ended) < STALE:
             return State.PENDING
         if not self._right_version(world):
@@ -85,7 +73,7 @@ class Up(NodeStep):
     def progress(self, world: World) -> Progress | None:
         unit = self.unit(world)
         if not unit.running:
-            return Progress(0, None, "", f"its process is not running ({_how(unit)})")
+            return Progress(0, None, "", f"its process is not running ({how(unit) or unit.active})")
         try:
             lines = self.host(world).journal(self.service(world), lines=LINES)
         except OpsError:  # it is only for the eye
@@ -133,29 +121,3 @@ class Up(NodeStep):
                 where=self.name,
                 hint="look at the config's bootstrap addresses, then resume",
             )
-
-
-def gone(step: NodeStep, world: World, unit: Unit) -> None:
-    """StepFailed where its process has been gone for a while and nobody starts it: the end of
-    its log tells why. A resume starts it again."""
-    first = step.get(world, "gone")
-    if first is None or unit.active not in {"failed", "inactive"}:
-        clock = world.clock
-        step.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
-        return
-    if since(world, first) < GONE:
-        return
-    step.put(world, "gone", None)
-    lines = step.host(world).journal(step.service(world), lines=LAST).strip()
-    version = step.spec.args.get("version")
-    raise StepFailed(
-        "KO-NODE-ENDED",
-        f"{step.name} started{f' with {version}' if version else ''} and ended again"
-        f" ({_how(unit)})" + (f"; the end of its log:\n{lines}" if lines else ""),
-        where=step.name,
-        hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
-    )
-
-
-def _how(unit: Unit) -> str:
-    return f"exit code {unit.exit_code}" if unit.signal is None else f"signal {unit.signal}"

@@ -35,7 +35,7 @@ class Stopped(NodeStep):
         pid = self.unit(world).pid
         mark = Mark(self._now(world), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
-        if not pid:  # it was down before: how it ended is no news of ours
+        if not pid or self.spec.args.get("stuck"):  # it served nobody: how it ended is no news
             self.put(world, "told", True)
         unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
         self.put(world, "ended", ending(world, unit))

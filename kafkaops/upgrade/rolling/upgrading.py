@@ -12,7 +12,7 @@ from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.versions import Tarball
 from kafkaops.ports.world import World
-from kafkaops.upgrade import refusals
+from kafkaops.upgrade import gate, refusals
 from kafkaops.upgrade.fleet import survey as fleet
 from kafkaops.upgrade.install import refusals as install_refusals
 from kafkaops.upgrade.install.looks import Look, look
@@ -124,6 +124,7 @@ def way_back(world: World, there: Plan) -> Plan:
     now = [*spoken(state).values(), *(told(one.known) for one in looks)]
     protocol_as_before(there, now, [change.version for change in changes.values()])
     hosts = {node: host for node, host in touched.items() if node in changes}
+    lost = [one for one in looks if one.node in hosts and _lost(world, state, one)]
     return planner.roll(
         world.config,
         state,
@@ -134,11 +135,21 @@ def way_back(world: World, there: Plan) -> Plan:
             NOTES[BACK],
             changes,
             brokers_first=True,
-            down=tuple(one.node for one in looks if not one.unit.pid and one.node in hosts),
+            down=tuple(one.node for one in lost if not one.unit.pid),
+            stuck=tuple(one.node for one in lost if one.unit.pid),
         ),
         id=there.id,
         created=world.clock.wall(),
     )
+
+
+def _lost(world: World, state: ClusterState, one: Look) -> bool:
+    """Whether the cluster goes without this node: no process of it runs, or one that is not up. A
+    controller that lags now, and was up once, may only be slow."""
+    if not one.unit.pid:
+        return True
+    up = world.facts.get(f"{NOTES[UPGRADE]}.{one.host}.up") is not None
+    return not gate.serves(state, one.node) and not (up and gate.only_controller(state, one.node))
 
 
 def _sendable(tarball: Tarball, hosts: Iterable[HostSpec]) -> None:

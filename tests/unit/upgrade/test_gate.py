@@ -162,6 +162,18 @@ def test_strimzi_5263_a_broker_in_log_recovery_is_left_alone() -> None:
     assert "do not stop it" in found.blocked[0].hint
 
 
+@pytest.mark.parametrize("isr", [(2, 3), (3,), (1,)])
+def test_one_that_is_stuck_costs_nothing_whatever_is_short_elsewhere(isr: tuple[int, ...]) -> None:
+    state = world(part(RF3, isr), down=(1,))
+    assert judge(state, (1,), Rules(stuck=(1,))).go
+    assert not judge(state, (1,)).go
+
+
+def test_one_that_was_stuck_and_is_up_now_is_asked_like_any_other() -> None:
+    found = judge(world(part(RF3, (1, 2))), (1,), Rules(stuck=(1,)))
+    assert codes(found) == ["KO-ISR-BELOW-MIN"]
+
+
 def test_strimzi_12649_recovery_slower_than_any_retry_window() -> None:
     """The gate neither counts nor gives up: it says how many replicas are still missing, and the
     same answer comes as long as it takes."""
@@ -247,6 +259,17 @@ def test_combined_nodes_pass_both_gates() -> None:
     assert codes(judge(world(part(RF3, (1, 2)), quorum=both), (2,))) == ["KO-ISR-BELOW-MIN"]
     everything = judge(world(part(RF3, (1, 2)), quorum=short), (2,))
     assert sorted(codes(everything)) == ["KO-ISR-BELOW-MIN", "KO-QUORUM-BEHIND"]
+
+
+def test_a_combined_node_that_is_stuck_as_a_broker_may_still_have_a_vote() -> None:
+    def state(mine: int, other: int) -> ClusterState:
+        said = Quorum(3, 1, 10, {1: 10, 2: 10, 3: 10}, {}, {1: mine, 2: other, 3: 9000})
+        return world(part(RF3, (2, 3)), down=(1,), quorum=said)
+
+    rules = Rules(stuck=(1,))
+    assert judge(state(9000, 9000), (1,), rules).go
+    assert codes(judge(state(9000, 1000), (1,), rules)) == ["KO-QUORUM-BEHIND"]
+    assert judge(state(1000, 1000), (1,), rules).go
 
 
 def test_what_waiting_cannot_cure_comes_first() -> None:

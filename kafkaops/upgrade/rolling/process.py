@@ -1,0 +1,86 @@
+"""What a node's process does while the node is waited for: it runs, it ended, it ends over and
+over, it loads its logs.
+
+Invariant: nothing is stopped here. A process that runs counts as loading its logs until its log
+says otherwise, for a stop would begin that anew.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kafkaops.engine.errors import StepFailed
+from kafkaops.ports.host_units import Unit
+from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green.move import since
+from kafkaops.upgrade.rolling.node import NodeStep
+
+LINES = 200
+LAST = 12
+GONE = 45.0
+"""Seconds after which a process that ended, and that its unit does not start again, is told of."""
+ROUNDS = 3
+"""Starts by the unit itself (systemd's Restart=) after which it is told that they lead nowhere."""
+# Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
+LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
+LOADING = re.compile(rf"Loading logs from log dirs|Recovering \d+ logs from|{LOADED.pattern}")
+ALL_LOADED = re.compile(r"Loaded \d+ logs in ")
+
+
+def lives(step: NodeStep, world: World, unit: Unit) -> bool:
+    """Whether its process runs. StepFailed KO-NODE-ENDED where it has been gone for a while and
+    nobody starts it, or where its unit starts it over and over: the end of its log tells why. A
+    resume starts it again."""
+    first = step.get(world, "restarts")
+    if first is None or unit.restarts < int(first):
+        step.put(world, "restarts", unit.restarts)
+    elif unit.restarts - int(first) >= ROUNDS:
+        times = unit.restarts - int(first)
+        raise _ended(step, world, unit, f"and its unit started it again {times} times")
+    if unit.running:
+        if step.get(world, "gone") is not None:
+            step.put(world, "gone", None)
+        return True
+    gone = step.get(world, "gone")
+    if gone is None or unit.active not in {"failed", "inactive"}:
+        clock = world.clock
+        step.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
+    elif since(world, gone) >= GONE:
+        raise _ended(step, world, unit)
+    return False
+
+
+def may_be_loading(step: NodeStep, world: World, unit: Unit) -> bool:
+    """Whether a process that is not registered may only be loading or recovering its logs. One
+    whose unit starts it over and over does not get to their end."""
+    if not unit.running or unit.restarts >= ROUNDS:
+        return False
+    lines = step.host(world).journal(step.service(world), lines=LINES)
+    if not lines.strip():
+        return True
+    begun = max((found.start() for found in LOADING.finditer(lines)), default=-1)
+    over = max((found.start() for found in ALL_LOADED.finditer(lines)), default=-1)
+    return begun > over
+
+
+def how(unit: Unit) -> str:
+    """How it ended last; "" while it runs."""
+    if unit.signal is not None:
+        return f"signal {unit.signal}"
+    return "" if unit.exit_code is None else f"exit code {unit.exit_code}"
+
+
+def _ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFailed:
+    for fact in ("gone", "restarts"):
+        step.put(world, fact, None)
+    lines = step.host(world).journal(step.service(world), lines=LAST).strip()
+    version = step.spec.args.get("version")
+    words = f"{step.name} started{f' with {version}' if version else ''} and ended again"
+    words += f" ({how(unit)})" if how(unit) else ""
+    words += f", {more}" if more else ""
+    return StepFailed(
+        "KO-NODE-ENDED",
+        words + (f"; the end of its log:\n{lines}" if lines else ""),
+        where=step.name,
+        hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
+    )

@@ -1,0 +1,122 @@
+"""The way back of a rolling upgrade while a broker that it stopped has a process and is not up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kafkaops.engine.errors import OpsError, StepFailed, TimedOut
+from kafkaops.engine.step import Plan
+from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling import upgrading
+from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.engine_harness import Scene
+from tests.crash.upgrade_scene import NEW, OLD, Upgrade
+
+SHORT = Options(gate_timeout=600.0, return_timeout=600.0)
+HANGS = "INFO Loaded 40 logs in 3ms (kafka.log.LogManager)\nINFO Waiting for the controller\n"
+LOADS = (
+    "INFO Loaded 40 logs in 3ms (kafka.log.LogManager)\n"  # of the process before
+    "INFO Recovering 40 logs from /d since no clean shutdown file was found\n"
+    "INFO Completed load of Log(dir=/d/t-1) with 1 segments in 3ms (7/40 completed in /d)\n"
+)
+
+
+def ended(scene: Scene[World]) -> OpsError:
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    return caught.value
+
+
+def there(world: Upgrade, *, code: str, where: str) -> Plan:
+    """The plan of a run that ended so on the way there."""
+    plan = world.plan()
+    error = ended(world.scene(plan=plan))
+    assert (error.code, error.where) == (code, where)
+    return plan
+
+
+def order(plan: Plan) -> list[int]:
+    return [s.args["node"] for s in plan.specs if s.kind == "node-stopped"]
+
+
+def upgraded(world: Upgrade) -> set[int]:
+    return {node for node, version in world.versions().items() if version == NEW}
+
+
+def hanging(log: str = HANGS, node: int = 4, options: Options = SHORT) -> Upgrade:
+    world = Upgrade(options)
+    world.cluster.nodes[node].hangs_on = NEW
+    world.hosts[f"blue-{node}"].log = log
+    return world
+
+
+@pytest.mark.parametrize("node", [4, 102])
+def test_one_that_hangs_on_the_new_version_goes_back_first(node: int) -> None:
+    world = hanging(node=node)
+    plan = there(world, code="KO-STEP-TIMEOUT", where=f"up-blue-{node}")
+    back = upgrading.way_back(world.world, plan)
+    assert order(back)[0] == node
+    scene = world.scene(plan=back)
+    scene.play()
+    state = scene.state()
+    assert (upgraded(world), state["faults"]) == (set(), [])
+    assert set(state["links"].values()) == {f"versions/{OLD}"}
+    assert upgrading.way_back(world.world, plan).specs == ()
+
+
+def test_one_that_ends_over_and_over_is_told_of_and_goes_back_first() -> None:
+    world = Upgrade(SHORT)
+    world.cluster.nodes[4].loops_on = NEW
+    world.hosts["blue-4"].log = LOADS  # it never gets to their end
+    plan = world.plan()
+    scene = world.scene(plan=plan)
+    for _ in range(2):  # a resume waits for it anew
+        error = ended(scene)
+        assert isinstance(error, StepFailed)
+        assert (error.code, error.where) == ("KO-NODE-ENDED", "blue-4")
+        assert "its unit started it again 3 times" in error.message
+        assert "(7/40 completed" in error.message
+    for _ in range(30):  # whether a process of it runs just then or not
+        back = upgrading.way_back(world.world, plan)
+        assert order(back)[0] == 4
+        world.clock.sleep(0.5)
+    scene = world.scene(plan=back)
+    scene.play()
+    assert (upgraded(world), scene.state()["faults"]) == (set(), [])
+
+
+@pytest.mark.parametrize("log", [LOADS, ""])
+def test_one_that_may_be_recovering_its_logs_is_not_stopped(log: str) -> None:
+    world = hanging(log)
+    plan = there(world, code="KO-STEP-TIMEOUT", where="up-blue-4")
+    node = world.cluster.nodes[4]
+    pid = node.pid
+    scene = world.scene(plan=upgrading.way_back(world.world, plan))
+    error = ended(scene)
+    assert isinstance(error, TimedOut)
+    assert (error.code, node.pid) == ("KO-GATE-NOT-UP", pid)
+    assert "systemctl stop kafka" in error.hint
+    world.hosts["blue-4"].unit_stop("kafka")  # which is the consent
+    scene.process()
+    assert (scene.outcomes, upgraded(world)) == (["done"], set())
+
+
+def test_one_that_has_recovered_its_logs_meanwhile_goes_back_like_the_others() -> None:
+    world = hanging(LOADS)
+    plan = there(world, code="KO-STEP-TIMEOUT", where="up-blue-4")
+    scene = world.scene(plan=upgrading.way_back(world.world, plan))
+    begun = world.clock.now
+    passed: list[Any] = []
+
+    def tick() -> None:
+        if world.clock.now > begun + 100:
+            world.cluster.nodes[4].hangs_on = ""
+        if not world.cluster.nodes[4].pid and not passed:
+            passed.append(sorted(world.cluster.snapshot().brokers, key=lambda b: b.id))
+
+    world.cluster.on_tick = tick
+    scene.play()
+    assert (upgraded(world), scene.state()["faults"]) == (set(), [])
+    assert len(passed[0]) == 5, "it was stopped while another was down"
