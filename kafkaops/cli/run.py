@@ -70,6 +70,7 @@ def rollback(
     yes: Yes = False,
     confirm: Confirm = None,
     reason: Reason = "",
+    accept: Accept = None,
     without: Without = None,
 ) -> int:
     """Go back: by undoing, by moving the clients back once green was opened, by a roll or an
@@ -79,13 +80,14 @@ def rollback(
     Examples:
       kafkaops run rollback
       kafkaops run rollback orders-20261124-101500 --yes --reason "CHG-1234 failed"
+      kafkaops run rollback --accept-unavailable scratch
       kafkaops run rollback --without blue-3
     """
     from kafkaops.cli import carry, rolls, runs
 
     loaded = current().load()
     found = _idle(loaded, run)
-    wishes = rolls.wishes(found, (), tuple(without or ()), ())
+    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), ())
     orders = carry.Orders(yes, confirm, None, reason, wishes, anew=True)
     if found.status is runs.Status.ROLLED_BACK:
         words = f"nothing to do: run {found.id} was rolled back"

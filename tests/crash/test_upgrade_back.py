@@ -11,6 +11,7 @@ from kafkaops.engine.step import Plan
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import Scene
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
@@ -120,3 +121,31 @@ def test_one_that_has_recovered_its_logs_meanwhile_goes_back_like_the_others() -
     scene.play()
     assert (upgraded(world), scene.state()["faults"]) == (set(), [])
     assert len(passed[0]) == 5, "it was stopped while another was down"
+
+
+def test_a_topic_of_one_replica_made_meanwhile_is_refused_by_the_gate_and_not_for_good() -> None:
+    world = Upgrade(SHORT)
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    world.cluster.topic("lonely", [(4,)], 1)
+    back = upgrading.way_back(world.world, plan)
+    scene = world.scene(plan=back)
+    error = ended(scene)
+    assert (error.code, world.starts()[4]) == ("KO-RF-ONE", 1)
+    assert "--accept-unavailable lonely" in error.hint
+    world.facts.put(ACCEPTED, ["lonely"])
+    scene.process()
+    assert (scene.outcomes, upgraded(world)) == (["done"], set())
+
+
+def test_what_was_accepted_on_the_way_there_is_so_on_the_way_back() -> None:
+    world = Upgrade(SHORT)
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    world.cluster.topic("lonely", [(4,)], 1)
+    world.facts.put(ACCEPTED, ["lonely"])
+    back = upgrading.way_back(world.world, plan)
+    assert any("accepted, not always writable: lonely-0" in note for note in back.notes)
+    scene = world.scene(plan=back)
+    scene.play()
+    assert (scene.outcomes, upgraded(world)) == (["done"], set())

@@ -53,7 +53,8 @@ class Way:
     facts begin. `bring`: the version is brought to every host and tried there first. `down` are
     nodes that do not run, and go first: they have nothing to lose. `stuck` run and are not up, and
     go next, each alone: others may wait for them. `renews`: each node's encrypted volumes are made
-    anew while it is down."""
+    anew while it is down. `back`: what no order keeps writable does not refuse the plan, for nobody
+    may be kept from going back; the gate refuses it batch by batch."""
 
     operation: str = OPERATION
     notes: str = OPERATION
@@ -63,6 +64,7 @@ class Way:
     down: tuple[int, ...] = ()
     stuck: tuple[int, ...] = ()
     renews: bool = False
+    back: bool = False
 
 
 RESTART = Way()
@@ -80,8 +82,8 @@ def roll(
     left: Collection[str] = (),
 ) -> Plan:
     """Restart the nodes of `hosts`, each with its change if it has one. GuardRefused where
-    partitions of theirs cannot be kept writable and are not accepted by name; UsageFault for
-    limits that make no sense."""
+    partitions of theirs cannot be kept writable and are not accepted by name, unless it is a way
+    back; UsageFault for limits that make no sense."""
     limits = Limits(
         options.max_batch,
         options.whole_racks,
@@ -90,7 +92,8 @@ def roll(
         among=frozenset(hosts),
     )
     found = batches.plan(state, limits)
-    _refuse(found, state, hosts)
+    if not way.back:
+        _refuse(found, state, hosts)
     order = _order(found, hosts, way)
     specs = [*_before(state, hosts, options, way)] if way.bring else []
     specs += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
@@ -23,7 +23,7 @@ from kafkaops.upgrade.refusals_codes import Finding, accept
 from kafkaops.upgrade.rolling import planner
 from kafkaops.upgrade.rolling.choosing import Options, choose
 from kafkaops.upgrade.rolling.node import named
-from kafkaops.upgrade.rolling.phases import WITHOUT
+from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 from kafkaops.upgrade.rolling.planner import Change
 from kafkaops.upgrade.rolling.survey import AT_ONCE, cluster_spec
 
@@ -101,6 +101,8 @@ def way_back(world: World, there: Plan) -> Plan:
     run that now. GuardRefused where features were raised since: the old version could not read
     what the new one wrote."""
     options = Options.of(there.snapshot["options"])
+    meanwhile = world.facts.get(ACCEPTED) or ()
+    options = replace(options, accept=tuple(dict.fromkeys((*options.accept, *meanwhile))))
     spec = cluster_spec(world, options)
     state = world.clusters[options.cluster].snapshot()
     features_as_before(there, state)
@@ -135,6 +137,7 @@ def way_back(world: World, there: Plan) -> Plan:
             NOTES[BACK],
             changes,
             brokers_first=True,
+            back=True,
             down=tuple(one.node for one in lost if not one.unit.pid),
             stuck=tuple(one.node for one in lost if one.unit.pid),
         ),

@@ -106,6 +106,16 @@ def test_going_back_forgets_who_was_left_out_on_the_way_there(
     assert facts.get(ACCEPTED) == ["lonely"]
 
 
+def test_going_back_accepts_by_name_too(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    operations.broken.add("start")
+    run = kafkaops("restart", "--yes")[1]["error"]["resume"].split()[3]
+    assert kafkaops("run", "rollback", run, "--accept-unavailable", "lonely", "--yes")[0] == 0
+    (fact,) = config.parent.rglob(f"{ACCEPTED}.json")
+    assert json.loads(fact.read_text()) == ["lonely"]
+
+
 def test_a_resume_that_is_refused_leaves_nothing_of_its_wishes(
     kafkaops: Kafkaops, operations: FakeOperations, config: Path
 ) -> None:
