@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -184,6 +185,37 @@ def test_a_node_that_falls_again_stops_the_roll_whoever_shares_its_partitions() 
     assert host in error.message
     brokers = [n for n, starts in world.starts().items() if n not in VOTERS and starts]
     assert brokers == [canary]
+
+
+@pytest.mark.parametrize("reached", ["up", "in-sync", "soak"])
+def test_one_that_ends_by_itself_after_it_was_up_is_told_of_and_started_by_a_resume(
+    reached: str,
+) -> None:
+    world, scene, one, other = pair(2, 3)
+    world.options = replace(world.options, soak=30.0)
+    scene = world.scene()
+    world.cluster.nodes[one].catch_up = 60.0
+    died: list[float] = []
+
+    def die() -> None:
+        if not died and world.facts.get(f"restart.blue-{one}.{reached}"):
+            died.append(world.clock.now)
+            world.cluster.die(one)
+
+    world.cluster.on_tick = die
+    begun = world.clock.now
+    error = raised(scene)
+    assert (error.code, int(error.exit), error.where) == ("KO-NODE-ENDED", 8, f"blue-{one}")
+    assert world.clock.now < begun + 300
+    assert (world.starts()[one], world.starts()[other]) == (1, 0)
+    world.cluster.nodes[one].broken = False
+    again = world.clock.wall()
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert (world.starts()[one], world.starts()[other]) == (2, 1)
+    reached_again = [world.facts.get(f"restart.blue-{one}.{fact}") for fact in ("up", "in-sync")]
+    assert all(fact["at"] > again for fact in reached_again)
+    assert world.cluster.faults == []
 
 
 def test_a_slow_isr_is_waited_for() -> None:

@@ -21,6 +21,9 @@ GONE = 45.0
 """Seconds after which a process that ended, and that its unit does not start again, is told of."""
 ROUNDS = 3
 """Starts by the unit itself (systemd's Restart=) after which it is told that they lead nowhere."""
+REACHED = ("soak", "elected", "leaders", "in-sync", "spoken", "caught-up", "up")
+"""Facts of a node that is back, by the steps that wait for it: `up`, for which it is not started
+again, is the last to go."""
 # Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
 LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
 LOADING = re.compile(rf"Loading logs from log dirs|Recovering \d+ logs from|{LOADED.pattern}")
@@ -29,8 +32,8 @@ ALL_LOADED = re.compile(r"Loaded \d+ logs in ")
 
 def lives(step: NodeStep, world: World, unit: Unit) -> bool:
     """Whether its process runs. StepFailed KO-NODE-ENDED where it has been gone for a while and
-    nobody starts it, or where its unit starts it over and over: the end of its log tells why. A
-    resume starts it again."""
+    nobody starts it, or where its unit starts it over and over: the end of its log tells why. What
+    it had reached counts no more then, so that a resume starts it again and waits for it anew."""
     first = step.get(world, "restarts")
     if first is None or unit.restarts < int(first):
         step.put(world, "restarts", unit.restarts)
@@ -71,8 +74,9 @@ def how(unit: Unit) -> str:
 
 
 def _ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFailed:
-    for fact in ("gone", "restarts"):
-        step.put(world, fact, None)
+    for fact in ("gone", "restarts", *REACHED):
+        if step.get(world, fact) is not None:
+            step.put(world, fact, None)
     lines = step.host(world).journal(step.service(world), lines=LAST).strip()
     version = step.spec.args.get("version")
     words = f"{step.name} started{f' with {version}' if version else ''} and ended again"

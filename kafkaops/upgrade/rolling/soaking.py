@@ -7,6 +7,7 @@ from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.upgrade.rolling.process import lives
 
 
 class Soaked(NodeStep):
@@ -19,7 +20,7 @@ class Soaked(NodeStep):
         begun = self.get(world, "soak")
         if begun is None:
             return State.TODO
-        if since(world, begun) < self._seconds or not self.unit(world).running:
+        if not lives(self, world, self.unit(world)) or since(world, begun) < self._seconds:
             return State.PENDING
         return self.seen(world, "soaked")
 
