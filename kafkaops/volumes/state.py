@@ -189,6 +189,8 @@ def _with_header(
             f"/dev/mapper/{spec.mapper} was opened from another volume, {facts.mapping.uuid}",
             f"`cryptsetup close {spec.mapper}` if nothing uses it, then repeat",
         )
+    if header.harm and not header.uuid:
+        return _unread(spec, facts, header, intent)
     if spec.mode == "s3" and not header.label and not header.tokens:
         return _opened(spec, facts, None)  # the recipe's own volumes bear neither
     try:
@@ -228,9 +230,37 @@ def _with_header(
             State.DAMAGED,
             "KO-VOLUME-HEADER",
             f"the LUKS header of {facts.device} is harmed: {header.harm}",
-            f"`kafkaops volume header-backup {spec.name} --restore` writes its copy back",
+            _write_back(spec),
         )
     return _opened(spec, facts, token)
+
+
+def _unread(spec: VolumeSpec, facts: DiskFacts, header: Header, intent: Intent | None) -> Verdict:
+    """Both copies of a header are there and neither reads: whose it was is told by nothing, so it
+    may be a volume of ours that its copy in S3 opens again. Never formatted by the typed override,
+    but where a format of this very disk was begun and not seen to its end."""
+    begun = intent is not None and intent.device == facts.identity
+    anew = (
+        f"a format of this disk was begun: `kafkaops volume prepare {spec.name}"
+        f" --reformat {spec.label}` makes it anew"
+    )
+    return _refused(
+        State.DAMAGED,
+        "KO-VOLUME-HEADER",
+        f"the LUKS header of {facts.device} is harmed: {header.harm}",
+        anew
+        if begun
+        else f"{_write_back(spec)}; without one nothing opens it again, and"
+        f" `wipefs --all {facts.device}` lets `prepare` go on",
+        override=begun and facts.mapping is None,
+    )
+
+
+def _write_back(spec: VolumeSpec) -> str:
+    return (
+        f"`kafkaops volume header-backup {spec.name} --restore URI` writes a copy back;"
+        f" `kafkaops volume status {spec.name} -o json` lists them"
+    )
 
 
 def _stranger(spec: VolumeSpec, facts: DiskFacts, token: Token) -> Verdict | None:

@@ -60,6 +60,16 @@ def test_a_harmed_header_comes_back_from_its_copy(made: Made) -> None:
         headers.restore(made.ground, made.spec, uri.replace("/3/", "/4/"))
 
 
+def test_a_header_of_which_neither_copy_reads_comes_back_too(made: Made) -> None:
+    uri = headers.backup(made.ground, made.spec)
+    for offset in (0, 16 * 1024):
+        made.bench.write(offset + 4096, b"x" * 512)
+    verdict = made.ground.judged(made.spec)[1]
+    assert (verdict.state, verdict.code) == (State.DAMAGED, "KO-VOLUME-HEADER")
+    headers.restore(made.ground, made.spec, uri)
+    assert made.ground.judged(made.spec)[1].step is Step.OPEN
+
+
 def test_what_lies_at_a_uri_is_looked_at_before_it_is_written_back(
     made: Made, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -141,6 +141,11 @@ TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
         locked(header=header(harm="the primary copy does not read")),
         *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER"),
     ),
+    (
+        "both copies harmed",
+        locked(header=Header(2, "", harm="the primary copy has wrong sizes in it, and so on")),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER"),
+    ),
     ("a write was cut off", locked(header=header(torn="x")), State.LOCKED, Step.OPEN, ""),
     (
         "a write was cut off, and somebody's file system is there",
@@ -217,6 +222,21 @@ def test_the_recipes_own_volume_is_opened_without_label_and_token() -> None:
     assert judge(spec, opened(*XFS, header=bare)).step is Step.MOUNT
     empty = judge(spec, opened(header=bare))
     assert (empty.state, empty.step) == (State.DAMAGED, Step.REFUSED), "nothing is made over it"
+
+
+@pytest.mark.parametrize("mode", ["wrapped", "s3", "ephemeral"])
+def test_a_header_that_is_lost_leads_to_its_copy_and_never_to_a_format(mode: str) -> None:
+    spec = spec_of(mode=mode, object="s3://keys/password" if mode == "s3" else "")
+    lost = locked(header=Header(2, "", harm="the primary copy has wrong sizes in it"))
+    for intent in (None, replace(INTENT, device="AWS-2")):
+        verdict = judge(spec, lost, intent)
+        assert (verdict.state, verdict.code) == (State.DAMAGED, "KO-VOLUME-HEADER")
+        assert not verdict.override
+        assert "header-backup data-1 --restore URI" in verdict.hint
+        assert "--reformat" not in verdict.hint
+    begun = judge(spec, lost, INTENT)
+    assert begun.override, "or a power cut in the middle of a format would leave no way on"
+    assert f"--reformat {spec.label}" in begun.hint
 
 
 def test_the_key_of_an_ephemeral_volume_went_with_the_boot() -> None:
