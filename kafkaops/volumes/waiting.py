@@ -1,7 +1,8 @@
 """At boot: try until the key is to be had, and say each time why it is not.
 
 Invariant: what waiting cannot cure (a foreign disk, a damaged token, a blank disk) ends at once,
-so that nobody waits for it; a key that is disabled, denied or throttled may come back.
+so that nobody waits for it; a key that is disabled, denied or throttled may come back, and so may
+KMS and S3 that do not answer, or answer too late.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kafkaops.engine.clock import Clock
-from kafkaops.engine.errors import OpsError
+from kafkaops.engine.errors import OpsError, TimedOut
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ FIRST, MOST = 5.0, 60.0
 PASSING = (
     *("KO-KMS-THROTTLED", "KO-KMS-AWAY", "KO-KMS-DISABLED", "KO-KMS-DENIED", "KO-KMS-DELETING"),
     *("KO-AWS-UNREACHABLE", "KO-AWS-CREDENTIALS", "KO-AWS-DENIED", "KO-VOLUME-ABSENT"),
+    "KO-S3-AWAY",
 )
 """Codes that somebody may cure while the host waits; an instance-store disk may come late."""
 
@@ -31,7 +33,7 @@ def until_it_opens(deed: Callable[[], T], clock: Clock, say: Callable[[str], Non
         try:
             return deed()
         except OpsError as error:
-            if error.code not in PASSING:
+            if error.code not in PASSING and not isinstance(error, TimedOut):
                 raise
             say(
                 f"{what}: {error.code}: {error.message}; Kafka does not start without it;"
