@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kafkaops.config.schema import Aws, ClusterSpec, Config, HostSpec
     from kafkaops.config.secrets import Secrets
     from kafkaops.engine.lease import Lease
+    from kafkaops.model.volume import VolumeSpec
     from kafkaops.ports.cluster import Cluster
     from kafkaops.ports.connect import Connect
     from kafkaops.ports.facts import Facts
@@ -263,16 +264,20 @@ def volumes(path: str, say: Callable[[str], None]) -> tuple[HostFile, Ground]:
 
     host = host_file.load(Path(path))
     blocks = Blocks()
-    host = replace(host, volumes=tuple(located(volume, blocks) for volume in host.volumes))
+
+    def placed() -> tuple[VolumeSpec, ...]:
+        return located(host.volumes, blocks)
+
     clock = SystemClock()
     aws = cast("Aws", host.aws)
-    return host, Ground(
+    return replace(host, volumes=placed()), Ground(
         disks=LuksDisks(aws, blocks=blocks),
         keys=KmsKeys(aws, clock),
         copies=S3Copies(aws, clock),
         facts=FileFacts(Path(host_file.MEMORY)),
         clock=clock,
         say=say,
+        locate=lambda spec: next(v for v in placed() if v.name == spec.name),
     )
 
 

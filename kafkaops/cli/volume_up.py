@@ -135,7 +135,8 @@ def open_(
         if not wait:
             return bring_up(ground, spec, mount=False)
         return until_it_opens(
-            lambda: bring_up(ground, spec, mount=False), ground.clock, ground.say, spec.name
+            lambda: bring_up(ground, ground.locate(spec), mount=False),
+            *(ground.clock, ground.say, spec.name),
         )
 
     return each(specs, opened, _told)

@@ -15,9 +15,14 @@ from kafkaops.ports.keys import Copies, Keys
 from kafkaops.volumes.state import Intent, Verdict, judge
 
 
+def _as_it_is(spec: VolumeSpec) -> VolumeSpec:
+    return spec
+
+
 @dataclass(frozen=True)
 class Ground:
-    """`facts` outlives a reboot: on the host's root disk. `say` shows one line of progress."""
+    """`facts` outlives a reboot: on the host's root disk. `say` shows one line of progress.
+    `locate` gives the volume on the device that it is on now: a disk may come late."""
 
     disks: Disks
     keys: Keys
@@ -25,6 +30,7 @@ class Ground:
     facts: Facts
     clock: Clock
     say: Callable[[str], None]
+    locate: Callable[[VolumeSpec], VolumeSpec] = _as_it_is
 
     def judged(self, spec: VolumeSpec) -> tuple[DiskFacts, Verdict]:
         """One look, and the verdict on it."""

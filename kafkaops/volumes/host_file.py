@@ -25,6 +25,7 @@ FORM = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 OWNER = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*:[A-Za-z_][A-Za-z0-9_-]*)?")
+DEVICE = re.compile(r"/\S+|instance-store:[1-9]\d?")
 S3 = re.compile(r"s3://[a-z0-9.-]{3,63}(/\S*)?")
 PERF = ("no_read_workqueue", "no_write_workqueue", "same_cpu_crypt", "submit_from_crypt_cpus")
 MODES = ("wrapped", "s3", "ephemeral")
@@ -182,7 +183,7 @@ def _row(row: Any, at: str, faults: list[str]) -> None:
     checks = (
         (bool(NAME.fullmatch(row["name"])), "name", "small letters, digits and dashes, at most 31"),
         (
-            row["device"].startswith(("/", "instance-store:")),
+            bool(DEVICE.fullmatch(row["device"])),
             "device",
             "a path, best under /dev/disk/by-id, or instance-store:N",
         ),

@@ -12,10 +12,10 @@ import pytest
 from kafkaops.cli.main import run
 from kafkaops.cli.operations import Operations, Say
 from kafkaops.cli.terminal import Terminal
-from kafkaops.model.volume import Signature
+from kafkaops.model.volume import Signature, VolumeSpec
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.host_file import HostFile
-from tests.unit.volumes.fake_disks import ARN, OTHER_ARN, Stage, spec_of
+from tests.unit.volumes.fake_disks import ARN, BLANK, OTHER_ARN, Stage, spec_of
 
 SPEC = spec_of()
 Typed = Callable[..., tuple[int, Any, str]]
@@ -27,13 +27,14 @@ class OnHost(Operations):
     def __init__(self, stage: Stage, **changes: Any) -> None:
         self.stage, self.spec = stage, spec_of(**changes)
         self.seat = Terminal()
+        self.locate: Callable[[VolumeSpec], VolumeSpec] = lambda spec: spec
 
     def terminal(self) -> Terminal:
         return self.seat
 
     def volumes(self, path: str, say: Say) -> tuple[HostFile, Ground]:
         host = HostFile("demo", self.spec.node, (self.spec,), voter=self.spec.voter)
-        return host, replace(self.stage.ground(), say=say)
+        return host, replace(self.stage.ground(), say=say, locate=self.locate)
 
 
 @pytest.fixture
@@ -106,6 +107,26 @@ def test_open_and_mount_make_nothing(host: OnHost, typed: Typed) -> None:
     assert typed("close")[1]["volumes"][0]["what"] == "locked"
     assert host.stage.disks.facts.mapping is None
     assert typed("close")[1]["volumes"][0]["what"] == "it was locked"
+
+
+def test_at_boot_a_disk_that_comes_late_is_found_once_it_is_there(
+    host: OnHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = host.stage
+    run(["volume", "prepare", "--yes"], host)
+    stage.disks.reboot()
+    looks = [replace(BLANK, kind="absent"), replace(BLANK, kind="absent"), stage.disks.facts]
+    late, device = replace(SPEC, device="instance-store:1"), SPEC.device
+
+    def locate(spec: VolumeSpec) -> VolumeSpec:
+        stage.disks.facts = looks.pop(0)
+        return replace(spec, device=spec.device if looks else device)
+
+    host.spec, host.locate = late, locate
+    capsys.readouterr()
+    assert run(["volume", "open", "--wait"], host) == 0
+    assert capsys.readouterr().err.count("KO-VOLUME-ABSENT") == 2
+    assert stage.disks.facts.mapping is not None
 
 
 def test_status_is_a_gate_for_scripts(host: OnHost, typed: Typed) -> None:

@@ -65,6 +65,8 @@ def test_what_is_written_is_read_back() -> None:
         (volume(perf=["fast"]), "volumes[0].perf: must be a list of no_read_workqueue"),
         (volume(mountpoint="data"), "volumes[0].mountpoint: must be an absolute path"),
         (volume(device="sdb"), "volumes[0].device: must be a path"),
+        (volume(device="instance-store:0"), "volumes[0].device: must be a path"),
+        (volume(device="instance-store:one"), "volumes[0].device: must be a path"),
         (volume(name="Data 1"), "volumes[0].name: must be small letters"),
         (
             volume(log_dir="/elsewhere"),
