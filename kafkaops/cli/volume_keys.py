@@ -197,7 +197,7 @@ def header_backup(
     plan: Planned = False,
     reason: Reason = "",
 ) -> int:
-    """Copy each LUKS header to S3; or write one copy back to the closed volume it came from.
+    """Copy each LUKS header to S3; or write one copy back to the volume it came from.
 
     \b
     Examples:

@@ -171,3 +171,11 @@ class DiskFacts:
     node: Node | None = None
     held: tuple[str, ...] = ()
     founded: bool = False
+
+    @property
+    def uuid(self) -> str:
+        """Of the volume, by its header, or where that is lost by the open mapping; empty where
+        neither tells it."""
+        if self.header is not None and self.header.uuid:
+            return self.header.uuid
+        return self.mapping.uuid if self.mapping is not None else ""

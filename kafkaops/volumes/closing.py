@@ -1,7 +1,8 @@
 """Unmount a volume and take its mapping away, once nobody uses it.
 
-Invariant: systemd hears of it. To a unit that it takes for open nothing is done at Kafka's next
-start, and the mount waits for a device that nobody brings.
+Invariants: systemd hears of it. To a unit that it takes for open nothing is done at Kafka's next
+start, and the mount waits for a device that nobody brings. And what would not open again is kept
+open.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from kafkaops.engine.errors import GuardRefused
 from kafkaops.model.volume import VolumeSpec
 from kafkaops.volumes.ground import Ground
 
+KEPT = ("KO-VOLUME-MAPPER", "KO-VOLUME-MOUNTPOINT", "KO-VOLUME-HEADER-GONE")
+"""Verdicts under which nothing is closed."""
+
 
 def close(ground: Ground, spec: VolumeSpec) -> bool:
     """True when something was closed. GuardRefused KO-VOLUME-BUSY with the processes that have
-    files open there, KO-VOLUME-MAPPER where the mapping is of another disk."""
+    files open there, KO-VOLUME-MAPPER where the mapping is of another disk, KO-VOLUME-HEADER-GONE
+    where its header is lost and what is in it would be."""
     facts, verdict = ground.judged(spec)
     if facts.mapping is None and facts.at is None:
         ground.disks.unit_closed(spec)
         return False
-    if verdict.code in ("KO-VOLUME-MAPPER", "KO-VOLUME-MOUNTPOINT"):
+    if verdict.code in KEPT:
         raise GuardRefused(verdict.code, verdict.why, where=spec.name, hint=verdict.hint)
     if users := ground.disks.users(spec):
         raise GuardRefused(

@@ -1,18 +1,20 @@
 """Copies of the LUKS header: without its header, a volume is lost with every key in hand.
 
-Invariant: a copy is written back only to the volume that it was taken from, and only while it is
-closed; a copy opens with the keys of its day, so rotation and erasure destroy it.
+Invariant: a copy is written back only to the volume that it was taken from, and while that is open
+only where its header is lost; a copy opens with the keys of its day, so rotation and erasure
+destroy it.
 """
 
 from __future__ import annotations
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
-from kafkaops.model.volume import Header, VolumeSpec
+from kafkaops.model.volume import DiskFacts, Header, VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies
 from kafkaops.volumes import token as tokens
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.rotating import openable
+from kafkaops.volumes.state import Verdict
 
 
 def backup(ground: Ground, spec: VolumeSpec) -> str:
@@ -32,21 +34,13 @@ def backup(ground: Ground, spec: VolumeSpec) -> str:
 
 
 def restore(ground: Ground, spec: VolumeSpec, uri: str) -> None:
-    """Write a header copy back to the closed volume it was taken from, once it was seen to be that
-    volume's and to open, and prove that the key opens it there. GuardRefused
-    KO-VOLUME-COPY-OTHER for a copy of another volume, KO-VOLUME-COPY-SHUT for one that does not
-    open; the disk's own header is as it was then."""
+    """Write a header copy back to the volume it was taken from, once it was seen to be that
+    volume's and to open, and prove that the key opens it there. GuardRefused KO-VOLUME-OPEN while
+    the volume is open and has its header, KO-VOLUME-COPY-OTHER for a copy of another volume,
+    KO-VOLUME-COPY-SHUT for one that does not open; the disk's own header is as it was then."""
     facts, verdict = ground.judged(spec)
-    if facts.mapping is not None or facts.at is not None:
-        raise GuardRefused(
-            "KO-VOLUME-OPEN",
-            f"{spec.name} is open: its header in memory serves",
-            where=spec.device,
-            hint=f"stop Kafka, then `kafkaops volume close {spec.name}`",
-        )
-    if facts.holders or facts.mounts:
-        raise GuardRefused(verdict.code, verdict.why, where=spec.name, hint=verdict.hint)
-    copies.refuse_strange(spec, uri, facts.header.uuid if facts.header is not None else "")
+    _refuse(spec, facts, verdict)
+    copies.refuse_strange(spec, uri, facts.uuid)
     image = ground.copies.get(uri)
     if image is None:
         raise ConfigError(
@@ -55,10 +49,9 @@ def restore(ground: Ground, spec: VolumeSpec, uri: str) -> None:
             where=spec.name,
             hint=f"kafkaops volume status {spec.name} -o json lists its copies",
         )
-    _fitting(ground, spec, uri, image)
+    key, slot = _fitting(ground, spec, uri, image)
     ground.disks.header_load(spec, image)
-    _, after = ground.judged(spec)
-    if after.token is None or not ground.disks.key_opens(spec, after.token.key, after.token.slot):
+    if key.mode != "ephemeral" and not ground.disks.key_opens(spec, key, slot):
         raise StepFailed(
             "KO-VOLUME-COPY-SHUT",
             f"{uri} was written back, and its key does not open {spec.device}",
@@ -67,9 +60,25 @@ def restore(ground: Ground, spec: VolumeSpec, uri: str) -> None:
         )
 
 
-def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
-    """Refuse what lies at this URI where it is not this volume's, whatever the URI says: written
-    over the disk's own header it would lose the volume."""
+def _refuse(spec: VolumeSpec, facts: DiskFacts, verdict: Verdict) -> None:
+    """An open volume needs its copy where its header is lost: closed it would not open again."""
+    opened = facts.mapping is not None or facts.at is not None
+    lost = verdict.code == "KO-VOLUME-HEADER-GONE"
+    if opened and not lost:
+        raise GuardRefused(
+            "KO-VOLUME-OPEN",
+            f"{spec.name} is open: its header in memory serves",
+            where=spec.device,
+            hint=f"stop Kafka, then `kafkaops volume close {spec.name}`",
+        )
+    if facts.holders or facts.mounts or (lost and facts.kind == "absent"):
+        raise GuardRefused(verdict.code, verdict.why, where=spec.name, hint=verdict.hint)
+
+
+def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> tuple[Key, int | None]:
+    """The key that opens a copy, and its keyslot where that is known. Refuse what lies at this URI
+    where it is not this volume's, whatever the URI says: written over the disk's own header it
+    would lose the volume."""
     held = ground.disks.copy_header(image)
     if held is None or held.harm or held.torn:
         raise GuardRefused(
@@ -105,6 +114,7 @@ def _fitting(ground: Ground, spec: VolumeSpec, uri: str, image: bytes) -> None:
             where=spec.name,
             hint="try an older copy",
         )
+    return key, slot
 
 
 def _fault(held: Header | None) -> str:

@@ -64,9 +64,8 @@ def _copies(
 ) -> tuple[tuple[str, ...] | None, str]:
     if not spec.copies:
         return (), ""
-    uuid = facts.header.uuid if facts.header is not None else ""
     try:
-        return tuple(ground.copies.listed(copies.home(spec, uuid))), ""
+        return tuple(ground.copies.listed(copies.home(spec, facts.uuid))), ""
     except OpsError as error:
         return None, f"{error.code}: {error.message}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kafkaops.model.volume import DiskFacts, Header, VolumeSpec
+from kafkaops.model.volume import DiskFacts, Header, Opened, VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import token as tokens
 from kafkaops.volumes.token import Damaged, Token
@@ -72,7 +72,7 @@ class Verdict:
 def judge(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None = None) -> Verdict:
     """The verdict on one look. Whether a blank device may be formatted now (a broker that is
     the only in-sync replica, a controller) is for who asks to decide: see `consent`."""
-    unusable = _unusable(spec, facts)
+    unusable = _unusable(spec, facts, intent)
     if unusable is not None:
         return unusable
     if facts.header is None:
@@ -82,7 +82,7 @@ def judge(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None = None) -> V
     return _with_header(spec, facts, facts.header, intent)
 
 
-def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
+def _unusable(spec: VolumeSpec, facts: DiskFacts, intent: Intent | None) -> Verdict | None:
     if facts.kind == "absent" and not spec.size:
         return _refused(
             State.ABSENT,
@@ -104,14 +104,8 @@ def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
             f"{facts.at.source} ({facts.at.filesystem}) is mounted at {spec.mountpoint}",
             f"stop Kafka, `umount {spec.mountpoint}`, then repeat",
         )
-    if facts.mapping is not None and facts.header is None:
-        return _refused(
-            State.DAMAGED,
-            "KO-VOLUME-HEADER-GONE",
-            f"{spec.mapper} is open, but {facts.device} has no LUKS header any more:"
-            " once closed, it never opens again",
-            "keep it open; restore the header from its copy (`kafkaops volume header-backup`)",
-        )
+    if facts.mapping is not None and (facts.header is None or _unreadable(facts.header)):
+        return _header_gone(spec, facts, facts.mapping, intent)
     if facts.read_only and facts.mapping is None:
         return _refused(
             State.FOREIGN,
@@ -120,6 +114,62 @@ def _unusable(spec: VolumeSpec, facts: DiskFacts) -> Verdict | None:
             "see the kernel's log: a failing disk is set read-only",
         )
     return None
+
+
+def _unreadable(header: Header) -> bool:
+    """Whether neither of its copies reads."""
+    return bool(header.harm) and not header.uuid
+
+
+def _header_gone(
+    spec: VolumeSpec, facts: DiskFacts, mapping: Opened, intent: Intent | None
+) -> Verdict:
+    """Open, and no header on the disk: closed, its data would be lost with every key in hand."""
+    if not mapping.uuid:
+        return _strange_mapping(spec, "one without LUKS")
+    if facts.kind != "absent" and mapping.device not in ("", facts.device):
+        return _strange_mapping(spec, f"on {mapping.device}")
+    if _never_served(facts, mapping, intent):
+        return _refused(
+            State.DAMAGED,
+            "KO-VOLUME-UNFINISHED",
+            f"{spec.mapper} is open from a format that was cut off before it wrote the header:"
+            " nothing is in it",
+            f"`kafkaops volume close {spec.name}`, then `kafkaops volume prepare {spec.name}`",
+        )
+    gone = facts.kind == "absent"
+    return _refused(
+        State.DAMAGED,
+        "KO-VOLUME-HEADER-GONE",
+        f"{spec.mapper} is open, but {facts.device}"
+        + (" is there no more" if gone else " has no LUKS header any more")
+        + ": once closed, it never opens again",
+        "keep it open; "
+        + (f"{_write_back(spec)}; without one " * (not gone))
+        + f"empty node {spec.node} (`kafkaops placement plan --drain {spec.node}`), and only then"
+        f" `cryptsetup close {spec.mapper}`",
+    )
+
+
+def _never_served(facts: DiskFacts, mapping: Opened, intent: Intent | None) -> bool:
+    """Whether it is what a kill leaves of an ephemeral volume, which is opened before its header is
+    on the disk."""
+    return (
+        intent is not None
+        and intent.key.mode == "ephemeral"
+        and (intent.device, intent.uuid) == (facts.identity, mapping.uuid)
+        and not mapping.signatures
+        and facts.at is None
+    )
+
+
+def _strange_mapping(spec: VolumeSpec, source: str) -> Verdict:
+    return _refused(
+        State.FOREIGN,
+        "KO-VOLUME-MAPPER",
+        f"/dev/mapper/{spec.mapper} was opened from another volume, {source}",
+        f"`cryptsetup close {spec.mapper}` if nothing uses it, then repeat",
+    )
 
 
 def _ours_at(spec: VolumeSpec, facts: DiskFacts) -> bool:
@@ -183,13 +233,8 @@ def _with_header(
     spec: VolumeSpec, facts: DiskFacts, header: Header, intent: Intent | None
 ) -> Verdict:
     if facts.mapping is not None and facts.mapping.uuid != header.uuid:
-        return _refused(
-            State.FOREIGN,
-            "KO-VOLUME-MAPPER",
-            f"/dev/mapper/{spec.mapper} was opened from another volume, {facts.mapping.uuid}",
-            f"`cryptsetup close {spec.mapper}` if nothing uses it, then repeat",
-        )
-    if header.harm and not header.uuid:
+        return _strange_mapping(spec, facts.mapping.uuid)
+    if _unreadable(header):
         return _unread(spec, facts, header, intent)
     if spec.mode == "s3" and not header.label and not header.tokens:
         return _opened(spec, facts, None)  # the recipe's own volumes bear neither
@@ -252,7 +297,7 @@ def _unread(spec: VolumeSpec, facts: DiskFacts, header: Header, intent: Intent |
         if begun
         else f"{_write_back(spec)}; without one nothing opens it again, and"
         f" `wipefs --all {facts.device}` lets `prepare` go on",
-        override=begun and facts.mapping is None,
+        override=begun,
     )
 
 

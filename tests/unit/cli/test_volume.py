@@ -12,7 +12,7 @@ import pytest
 from kafkaops.cli.main import run
 from kafkaops.cli.operations import Operations, Say
 from kafkaops.cli.terminal import Terminal
-from kafkaops.model.volume import Signature, VolumeSpec
+from kafkaops.model.volume import Header, Signature, VolumeSpec
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.host_file import HostFile
 from tests.unit.volumes.fake_disks import ARN, BLANK, OTHER_ARN, Stage, spec_of
@@ -183,6 +183,43 @@ def test_a_header_copy_is_written_back_to_its_own_volume_alone(host: OnHost, typ
     assert told["error"]["code"] == "KO-VOLUME-COPY-OTHER"
     disks = host.stage.disks
     disks.facts = replace(disks.facts, header=replace(disks.header, harm="primary", tokens={}))
+    assert typed("header-backup", "--restore", uri, "--confirm", SPEC.label)[0] == 0
+    assert typed("mount")[0] == 0
+
+
+@pytest.mark.parametrize("harm", ["", "the primary copy has wrong sizes in it"])
+def test_a_header_wiped_under_an_open_volume_comes_back_before_that_is_closed(
+    host: OnHost, typed: Typed, harm: str
+) -> None:
+    typed("prepare", "--yes")
+    uri = typed("header-backup")[1]["volumes"][0]["what"]
+    disks = host.stage.disks
+    whole = disks.facts
+    mapping, at = whole.mapping, whole.at
+    disks.facts = replace(whole, header=Header(2, "", harm=harm) if harm else None, signatures=())
+    code, told, _ = typed("close")
+    assert (code, told["error"]["code"]) == (5, "KO-VOLUME-HEADER-GONE")
+    assert "header-backup data-1 --restore URI" in told["error"]["hint"]
+    assert (disks.facts.mapping, disks.facts.at) == (mapping, at), "nothing was unmounted either"
+    assert uri in typed("status")[1]["volumes"][0]["copies"]
+    other = uri.replace(whole.uuid, "0d7f1a55-0000-0000-0000-000000000009")
+    told = typed("header-backup", "--restore", other, "--confirm", SPEC.label)[1]
+    assert told["error"]["code"] == "KO-VOLUME-COPY-OTHER"
+    assert typed("header-backup", "--restore", uri, "--confirm", SPEC.label)[0] == 0
+    assert typed("status", "--check")[0] == 0
+    told = typed("header-backup", "--restore", uri, "--confirm", SPEC.label)[1]
+    assert told["error"]["code"] == "KO-VOLUME-OPEN", "it has its header"
+    assert typed("close")[0] == 0
+    assert typed("mount")[0] == 0
+
+
+def test_a_disk_without_a_header_shows_the_copies_of_its_volume(host: OnHost, typed: Typed) -> None:
+    typed("prepare", "--yes")
+    uri = typed("header-backup")[1]["volumes"][0]["what"]
+    disks = host.stage.disks
+    disks.reboot()
+    disks.facts = replace(disks.facts, header=None, signatures=(Signature(32768, "data"),))
+    assert uri in typed("status")[1]["volumes"][0]["copies"]
     assert typed("header-backup", "--restore", uri, "--confirm", SPEC.label)[0] == 0
     assert typed("mount")[0] == 0
 

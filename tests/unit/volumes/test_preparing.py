@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
-from kafkaops.model.volume import Signature
+from kafkaops.model.volume import Opened, Signature
+from kafkaops.ports.disks import Key
 from kafkaops.volumes import token
+from kafkaops.volumes.closing import close
 from kafkaops.volumes.preparing import Consent, bring_up
-from kafkaops.volumes.state import State, Step
+from kafkaops.volumes.state import Intent, State, Step
 from tests.unit.volumes.fake_disks import ARN, Stage, spec_of
 
 SPEC = spec_of()
@@ -129,6 +131,19 @@ def test_an_ephemeral_volume_is_made_and_opened_with_one_key() -> None:
     stage.disks.reboot()
     with pytest.raises(GuardRefused, match="in memory alone"):
         bring_up(stage.ground(), spec, YES)
+
+
+def test_an_ephemeral_volume_cut_off_before_its_header_is_closed_and_made_again() -> None:
+    stage, spec = Stage(), spec_of(mode="ephemeral", key="")
+    ground = stage.ground()
+    ground.intend(spec, Intent("AWS-1", "a-uuid", Key("ephemeral"), 1000.0))
+    opened = Opened(spec.mapper, "a-uuid", spec.device)
+    stage.disks.facts = replace(stage.disks.facts, mapping=opened)
+    with pytest.raises(GuardRefused, match="nothing is in it") as caught:
+        bring_up(ground, spec, YES)
+    assert "volume close" in caught.value.hint
+    assert close(ground, spec)
+    assert bring_up(ground, spec, YES).verdict.state is State.ACTIVE
 
 
 def test_a_step_that_does_not_do_what_it_says_ends() -> None:

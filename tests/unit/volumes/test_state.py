@@ -200,6 +200,21 @@ TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
         opened(*XFS, header=None, signatures=()),
         *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER-GONE"),
     ),
+    (
+        "open, both copies of its header harmed",
+        opened(*XFS, header=Header(2, "", harm="the primary copy has wrong sizes in it")),
+        *(State.DAMAGED, Step.REFUSED, "KO-VOLUME-HEADER-GONE"),
+    ),
+    (
+        "open from another disk, and this one is blank",
+        opened(*XFS, header=None, mapping=Opened("kafka-data-1", UUID, "/dev/nvme2n1", XFS)),
+        *("F", "KO-VOLUME-MAPPER"),
+    ),
+    (
+        "open without LUKS",
+        opened(*XFS, header=None, mapping=Opened("kafka-data-1", "", "/dev/nvme1n1", XFS)),
+        *("F", "KO-VOLUME-MAPPER"),
+    ),
 ]  # type: ignore[list-item]
 
 
@@ -245,6 +260,21 @@ def test_the_key_of_an_ephemeral_volume_went_with_the_boot() -> None:
     after_boot = judge(spec, locked(header=own))
     assert (after_boot.step, after_boot.code) == (Step.REFUSED, "KO-VOLUME-EPHEMERAL")
     assert after_boot.override
+
+
+def test_an_ephemeral_volume_cut_off_before_its_header_was_written_holds_nothing() -> None:
+    spec, intent = spec_of(mode="ephemeral"), replace(INTENT, key=Key("ephemeral"))
+    cut_off = opened(header=None, signatures=())
+    assert judge(spec, cut_off, intent).code == "KO-VOLUME-UNFINISHED"
+    for facts, noted in (
+        (cut_off, None),
+        (cut_off, INTENT),
+        (cut_off, replace(intent, uuid="other")),
+        (cut_off, replace(intent, device="AWS-2")),
+        (opened(*XFS, header=None), intent),
+        (opened(header=None, at=AT), intent),
+    ):
+        assert judge(spec, facts, noted).code == "KO-VOLUME-HEADER-GONE"
 
 
 @pytest.mark.parametrize(
