@@ -132,8 +132,8 @@ def fitting(key: bytearray, use: Use, warnings: list[str]) -> memoryview:
             )
         length = key.index(NEWLINE)
         warnings.append(
-            f"the password in {where} ends in a newline: what stands before it was used; "
-            "change to a wrapped key with: kafkaops volume rotate"
+            f"the password in {where} ends in a newline: what stands before it was used; encrypt"
+            " that alone anew (printf %s instead of echo) and put it there: it opens the same"
         )
     if not 0 < length <= PASSWORD_MOST:
         raise StepFailed(

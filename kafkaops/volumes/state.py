@@ -331,7 +331,10 @@ def _stranger(spec: VolumeSpec, facts: DiskFacts, token: Token) -> Verdict | Non
 
 
 def _tokenless(spec: VolumeSpec, facts: DiskFacts, header: Header) -> Verdict:
-    """A header without a token of ours: ours that lost it, or a stranger's."""
+    """A header without a token of ours: ours that lost it, one of the older recipe, which bears
+    nothing that tells whose it is, or a stranger's."""
+    if not header.label and not header.tokens:
+        return _of_the_recipe(spec, facts, header)
     lost = header.label == spec.label
     return _refused(
         State.DAMAGED if lost else State.FOREIGN,
@@ -341,6 +344,20 @@ def _tokenless(spec: VolumeSpec, facts: DiskFacts, header: Header) -> Verdict:
         + (", whose token is gone" if lost else ", which is not of kafkaops"),
         (f"`kafkaops volume open {spec.name}` takes the copy in S3, where there is one; " * lost)
         + f"if it may be lost: `kafkaops volume prepare {spec.name} --reformat {spec.label}`",
+        override=facts.mapping is None,
+    )
+
+
+def _of_the_recipe(spec: VolumeSpec, facts: DiskFacts, header: Header) -> Verdict:
+    """It may hold a broker's data under a password in S3: the hint leads to that, and names no
+    format, which the typed override still allows."""
+    return _refused(
+        State.FOREIGN,
+        "KO-VOLUME-RECIPE",
+        f"{facts.device} holds a LUKS{header.version} volume {header.uuid} without label or token:"
+        " it looks like one of the older recipe, whose password is in S3",
+        "set `mode: s3` with its `object` in the config's `volumes`, then `kafkaops volume install`"
+        " on the operator's machine: it opens as before",
         override=facts.mapping is None,
     )
 

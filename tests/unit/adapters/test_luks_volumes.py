@@ -225,6 +225,7 @@ def test_a_volume_of_the_old_recipe_opens(
     assert (header.version, header.slots) == (int(kind[-1]), (0,))
     assert bench.disks.key_opens(bench.spec(), in_s3(held))
     assert len(bench.warnings) == warned
+    assert all("printf %s" in told and "rotate" not in told for told in bench.warnings)
     assert not bench.disks.key_opens(bench.spec(), in_s3(b"pass"))
 
 

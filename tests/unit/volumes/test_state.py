@@ -95,7 +95,13 @@ TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
         locked(header=header(label="backup", tokens={})),
         *("F", "KO-VOLUME-LUKS-OTHER"),
     ),
-    ("LUKS1", locked(header=Header(1, UUID)), *("F", "KO-VOLUME-LUKS-OTHER")),
+    ("LUKS1", locked(header=Header(1, UUID)), *("F", "KO-VOLUME-RECIPE")),
+    ("LUKS2, bare", locked(header=Header(2, UUID, "", (0,))), *("F", "KO-VOLUME-RECIPE")),
+    (
+        "LUKS2 with another's token",
+        locked(header=header(label="", tokens={0: {"type": "clevis"}})),
+        *("F", "KO-VOLUME-LUKS-OTHER"),
+    ),
     (
         "ours, token gone",
         locked(header=header(tokens={})),
@@ -237,6 +243,14 @@ def test_the_recipes_own_volume_is_opened_without_label_and_token() -> None:
     assert judge(spec, opened(*XFS, header=bare)).step is Step.MOUNT
     empty = judge(spec, opened(header=bare))
     assert (empty.state, empty.step) == (State.DAMAGED, Step.REFUSED), "nothing is made over it"
+
+
+def test_a_volume_of_the_recipe_under_another_mode_leads_back_to_its_own() -> None:
+    verdict = judge(SPEC, locked(header=Header(1, UUID, slots=(0,))))
+    assert verdict.code == "KO-VOLUME-RECIPE"
+    assert "`mode: s3`" in verdict.hint
+    assert "--reformat" not in verdict.hint
+    assert verdict.override
 
 
 @pytest.mark.parametrize("mode", ["wrapped", "s3", "ephemeral"])
