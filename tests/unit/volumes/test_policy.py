@@ -271,3 +271,26 @@ def test_a_broker_of_the_recipe_opens_that_object_alone(place: Place, by_key: bo
     denied(place.open, replace(key, object="s3://copies/other"), "broker")
     denied(place.open, wrapped, "broker")
     denied(place.keys("broker").new, place.mine.key, {})
+
+
+def test_while_keys_are_wrapped_anew_a_host_wraps_and_proves_alone(place: Place) -> None:
+    new = place.key()
+    role = "arn:aws:sts::123456789012:assumed-role/broker/i-1"
+    place.caller("broker", role, broker(place.mine))
+    keys = place.keys("broker")
+    own = keys.new(place.mine.key, place.mine.context)
+    denied(keys.rewrap, own, place.mine.key)
+    place.caller("broker", role, broker(place.mine, rewraps=True, new_key=new))
+    for arn in (place.mine.key, new):
+        moved = place.keys("broker").rewrap(own, arn)
+        assert moved.arn == arn
+        assert place.open(moved, "broker") == place.open(own, "broker")
+    theirs = place.keys("lab").new(place.other.key, place.other.context)
+    denied(place.keys("broker").rewrap, theirs, new)
+
+
+def test_a_key_policy_lets_hosts_wrap_anew_only_where_asked() -> None:
+    for rewraps in (False, True):
+        document = key_policy(KEY, [volume()], [ROLE], [ADMIN], rewraps=rewraps)
+        [opens] = [s for s in document["Statement"] if s["Sid"] == "BrokersOpenTheirVolumes"]
+        assert ("kms:ReEncryptFrom" in opens["Action"]) is rewraps
