@@ -35,7 +35,7 @@ def test_each_kind_is_made_measured_and_told_after_a_reboot(tmp_path: Path) -> N
     disks = (Disk("AWS1"), Disk("AWS2"))
     with emulated() as aws, machine(image, tmp_path / "vm", disks) as vm:
         password(aws)
-        on_file: dict[str, Any] = {"mode": "s3", "object": OBJECT, "key": "", "copies": ""}
+        on_file: dict[str, Any] = {"mode": "s3", "object": OBJECT, "copies": ""}
         on_file |= {"device": FILE, "size": 128 << 20, "filesystem": "ext4"}
         memory: dict[str, Any] = {"mode": "ephemeral", "key": "", "copies": "", "log_dir": ""}
         broker = Broker(vm)
