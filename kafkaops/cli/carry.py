@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kafkaops.cli.interrupt import stoppable
 from kafkaops.cli.output import news
-from kafkaops.cli.parting import Parting, clients_stopped
+from kafkaops.cli.parting import Parting, clients_stopped, nodes_down
 from kafkaops.cli.progress import Board
 from kafkaops.cli.session import current
 from kafkaops.engine.audit import Audit
@@ -94,6 +94,17 @@ def clients_words(loaded: Loaded, run: Run) -> list[str]:
     )
 
 
+def down_words(loaded: Loaded, directory: RunDirectory) -> list[str]:
+    """Whose nodes are down for a run, and what starts them."""
+    run = f"{directory.id}{config_flag(loaded)}"
+    try:
+        plans = [journal.plan for journal in directory.looks()]
+    except OpsError:  # a journal that cannot be read is told of by what else goes on with it
+        return []
+    facts = directory.facts()
+    return nodes_down(facts, plans, f"kafkaops run resume {run}", f"kafkaops run rollback {run}")
+
+
 def busy(run: Run) -> OpsError:
     """The error for a run that another process is working on, with its holder's name."""
     who = run.holder()
@@ -150,6 +161,7 @@ def carry(
                     conduct.world.facts,
                     lambda say: operations.world(loaded.config, run_dir=directory.path, say=say),
                     resume=resume,
+                    down=partial(down_words, loaded, directory),
                 )
                 with (
                     board.shown(),
@@ -169,6 +181,8 @@ def carry(
         if stop.runner is not None:
             write(outcome=error.code, exit=int(error.exit))
         for line in clients_stopped(directory.facts(), resume):
+            news(line)
+        for line in () if directory.running() else down_words(loaded, directory):
             news(line)
         _forget_empty(directory)
         raise

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-FIRST = "\nstopping: the step at hand is finished first, a cutover's pause goes back; Ctrl-C again exits now\n"  # noqa: E501
+FIRST = "\nstopping: the step at hand is finished first, a node that was stopped is started, a cutover's pause goes back; Ctrl-C again exits now\n"  # noqa: E501
 SHOW_CURSOR = "\x1b[?25h"
 
 

@@ -1,5 +1,5 @@
-"""A second Ctrl-C: who is stopped is told and what the run holds is given back first, then the
-process exits; a third exits at once.
+"""A second Ctrl-C: who is stopped or down is told and what the run holds is given back first, then
+the process exits; a third exits at once.
 
 Invariant: it works beside whatever the interrupted thread was doing, by ports of its own, and never
 waits for longer than `PATIENCE`.
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from kafkaops.engine.step import Plan
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.hooking import stopped
 from kafkaops.upgrade.fleet import leaving
+from kafkaops.upgrade.rolling.down import down
 
 PATIENCE = 90.0
 """Seconds: AWS shows within a minute what it was asked for."""
@@ -31,9 +33,23 @@ def clients_stopped(facts: Facts, resume: str) -> list[str]:
     ]
 
 
+def nodes_down(facts: Facts, plans: Iterable[Plan], resume: str, rollback: str) -> list[str]:
+    """Whose nodes are down for a run of these plans, and the commands that start them; nothing
+    where none is."""
+    stopped, coming = down(facts, plans)
+    words = [
+        f"down for this run: {', '.join(stopped)}; {resume}, or {rollback}, starts what is down"
+    ]
+    words = words if stopped else []
+    if coming:
+        words.append(f"started, and not seen up yet: {', '.join(coming)}")
+    return words
+
+
 class Parting:
     """Called with the exit code, from a signal handler. `world` builds a world that tells what it
-    says to the function it is given; `resume` is the command that goes on."""
+    says to the function it is given; `resume` is the command that goes on; `down` says in words
+    whose nodes are down."""
 
     def __init__(
         self,
@@ -42,15 +58,17 @@ class Parting:
         leave: Callable[[int], None] = os._exit,
         patience: float = PATIENCE,
         resume: str = "",
+        down: Callable[[], list[str]] = list,
     ) -> None:
         self._facts, self._world = facts, world
         self._leave, self._patience, self._resume = leave, patience, resume
+        self._down = down
         self._parted = False
 
     def __call__(self, code: int) -> None:
         held: list[str] = []
         if not self._parted:
-            for line in clients_stopped(self._facts, self._resume):
+            for line in (*clients_stopped(self._facts, self._resume), *self._down()):
                 _tell(line)
             held = leaving.left(self._facts)
         self._parted = True

@@ -9,6 +9,7 @@ from kafkaops.cli.job import Asked, Job, Wish, carried_out, colour_of
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
 from kafkaops.model.words import counted
+from kafkaops.upgrade.rolling.down import STOPS
 from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from kafkaops.engine.step import Plan
     from kafkaops.upgrade.rolling.choosing import Options
 
-STOPS = ("node-stopped", "outage-down")
-"""Kinds of the steps that stop a node."""
 RESTART, ROLLING, OUTAGE, RENEWAL = "restart", "rolling", "downtime", "renew"
 NOUNS = {
     RESTART: (

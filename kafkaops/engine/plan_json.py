@@ -81,8 +81,13 @@ def from_json(document: Any, *, where: str = "") -> Plan:
 
 
 def _values(plan: Plan) -> dict[str, Any]:
-    pieces = {"specs": plan.specs, "criticals": plan.criticals}
-    return {**vars(plan), **{k: [vars(item) for item in v] for k, v in pieces.items()}}
+    pieces = {"specs": [_spec(s) for s in plan.specs], "criticals": map(vars, plan.criticals)}
+    return {**vars(plan), **{k: list(v) for k, v in pieces.items()}}
+
+
+def _spec(spec: Spec) -> dict[str, Any]:
+    """Without what came later where it says nothing: a plan of before keeps its hash."""
+    return {k: v for k, v in vars(spec).items() if k != "unbroken" or v}
 
 
 def drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

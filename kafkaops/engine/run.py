@@ -199,7 +199,7 @@ class Runner(Generic[W]):
 
     def _groups(self, groups: tuple[Group, ...], budget: Budget | None) -> None:
         for group in groups:
-            if self._stop.asked is not None:
+            if self._run.stops_before(group[0]):
                 raise Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self._resume)
             if group[0].phase != self._phase:
                 self._phase = group[0].phase

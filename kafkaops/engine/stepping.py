@@ -85,6 +85,19 @@ class Stepping(Generic[W]):
     stop: StopRequest
     confirm: Callable[[str], bool]
     resume: str
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _begun: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        past = self.history.begun
+        self._begun = {s.unbroken for s in self.history.plan.specs if s.id in past}
+
+    def stops_before(self, spec: Spec) -> bool:
+        """Whether the run is to stop before this step: not once a step that is not to be parted
+        from it has acted, in this process or in one before."""
+        if self.stop.asked is None:
+            return False
+        return not spec.unbroken or spec.unbroken not in self._begun
 
     def bring_about(self, spec: Spec, step: Step[W], budget: Budget | None = None) -> None:
         """Return when the step is done, and written down as done.
@@ -186,7 +199,10 @@ class Stepping(Generic[W]):
                 hint=self.resume,
                 exit=Exit.DECLINED,
             )
-        self._check_stop(budget, under_way=False)
+        with self._lock:  # of steps side by side all act, or none
+            if self.stops_before(spec):
+                raise self._interrupted()
+            self._begun.add(spec.unbroken)
         self.lease.verify()
         if budget:
             self._open(budget)
@@ -248,4 +264,7 @@ class Stepping(Generic[W]):
         """Inside a section, and where nothing is under way, a stop request counts at once."""
         asked = self.stop.asked is not None
         if asked and (budget or not under_way or self.stop.expired):
-            raise Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self.resume)
+            raise self._interrupted()
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self.resume)

@@ -193,6 +193,7 @@ class Down(OutageStep):
         if self.mark(world) is not None and not self.unit(world).running:
             mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
+            self.seen(world, "started")
 
 
 class Runs(OutageStep):

@@ -218,14 +218,16 @@ def _batch(
         poll=POLL,
         guards=GUARDS,
     )
-    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT)
+    whole: dict[str, Any] = {"unbroken": f"batch-{number}"}  # nobody is left down by a stop request
+    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT, **whole)
     if way.changes:
-        yield from each("node-switched", "give {} its version", Phase.INSTALL)
+        yield from each("node-switched", "give {} its version", Phase.INSTALL, **whole)
     if way.renews:
         gone = "everything on {}'s volumes".format
-        for spec in each("volume-renewed", "make {}'s volumes anew", Phase.RENEW, deadline=back):
+        words = "make {}'s volumes anew"
+        for spec in each("volume-renewed", words, Phase.RENEW, deadline=back, **whole):
             yield replace(spec, irreversible=gone(spec.args["host"]))
-    yield from each("node-started", "start {}", Phase.START)
+    yield from each("node-started", "start {}", Phase.START, **whole)
     yield from each("node-up", "{} is up", Phase.UP, deadline=back)
     if batch.role is not Role.CONTROLLER:
         yield from each("node-in-sync", "{} is in sync", Phase.SYNC, deadline=back)

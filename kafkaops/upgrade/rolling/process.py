@@ -21,7 +21,7 @@ GONE = 45.0
 """Seconds after which a process that ended, and that its unit does not start again, is told of."""
 ROUNDS = 3
 """Starts by the unit itself (systemd's Restart=) after which it is told that they lead nowhere."""
-REACHED = ("soak", "elected", "leaders", "in-sync", "spoken", "caught-up", "up")
+REACHED = ("soak", "elected", "leaders", "in-sync", "spoken", "caught-up", "started", "up")
 """Facts of a node that is back, by the steps that wait for it: `up`, for which it is not started
 again, is the last to go."""
 # Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"

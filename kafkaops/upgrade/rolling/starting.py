@@ -28,6 +28,8 @@ class Started(NodeStep):
             return State.DONE
         mark, unit = self.mark(world), self.unit(world)
         if mark is not None and unit.running and mark.replaced_by(unit):
+            if self.get(world, "started") is None:
+                self.seen(world, "started")
             return State.DONE
         return State.PENDING if unit.active == "activating" else State.TODO
 

@@ -47,6 +47,7 @@ class Stopped(NodeStep):
         if self.mark(world) is not None and not self.unit(world).running:
             mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
+            self.seen(world, "started")
 
     @property
     def is_broker(self) -> bool:

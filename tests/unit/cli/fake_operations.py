@@ -171,7 +171,7 @@ class FakeOperations(Seated):
         journal = conduct.run.begin(plan) if fresh else conduct.run.current()
         runner: Runner[World] = Runner(
             plan,
-            {"toy": ToyStep},
+            {"toy": ToyStep, "node-stopped": ToyStep},
             conduct.world,
             journal,
             conduct.lease,

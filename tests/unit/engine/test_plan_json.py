@@ -103,3 +103,11 @@ def test_drift_is_empty_exactly_where_the_fingerprints_are_equal() -> None:
     a, b = {"x": (1, 2)}, {"x": [1, 2]}
     assert fingerprint(a) == fingerprint(b)
     assert drift(a, b) == []
+
+
+def test_a_plan_that_was_saved_before_steps_could_be_unbroken_keeps_its_hash() -> None:
+    document = to_json(plan_of("a"))
+    assert "unbroken" not in document["specs"][0]
+    whole = plan_of(step("a", unbroken="pair"))
+    assert from_json(to_json(whole)) == whole
+    assert plan_hash(whole) != plan_hash(plan_of("a"))
