@@ -11,7 +11,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.engine_harness import SOAK, Point, Scene, sweep, uncrashed
-from tests.crash.restart_scene import VOTERS
+from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade, in_zookeeper_mode
 
 SHARE = 1.0 if SOAK else 0.1
@@ -151,8 +151,8 @@ def test_after_features_were_raised_there_is_no_way_back() -> None:
 
 
 def test_another_version_than_was_started_is_an_error() -> None:
-    world = Upgrade(Options(only=("1",)))
-    host = world.hosts["blue-1"]
+    world = Upgrade(Options(only=("101",)))
+    host = world.hosts["blue-101"]
     begun = type(host).unit_start
 
     def stubborn(name: str, *, timeout: float = 90.0) -> object:
@@ -163,7 +163,51 @@ def test_another_version_than_was_started_is_an_error() -> None:
     host.unit_start = stubborn
     with pytest.raises(StepFailed) as caught:
         world.scene().play()
-    assert (caught.value.code, caught.value.where) == ("KO-VERSION-RUNNING", "blue-1")
+    assert (caught.value.code, caught.value.where) == ("KO-VERSION-RUNNING", "blue-101")
+
+
+@pytest.mark.parametrize("only", [("1",), ("1", "100", "102"), ("2", "blue-3")])
+def test_a_broker_is_not_made_newer_than_a_controller_that_stays(only: tuple[str, ...]) -> None:
+    world = Upgrade(Options(only=only))
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert "KO-CONTROLLER-OLDER:blue-101" in caught.value.message.replace(" ", ":")
+    assert f"kafkaops upgrade --strategy rolling --to {NEW} --only blue-101" in caught.value.message
+    world.upgraded(101)
+    if "100" not in only:
+        world.upgraded(100, 102)
+    assert world.plan().specs
+
+
+def test_a_controller_is_not_made_older_than_a_broker_that_stays() -> None:
+    world = Upgrade(Options(only=("101",), to=OLD))
+    world.upgraded(*NODES)
+    for host in world.hosts.values():
+        host.unpacked = {}
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert all(f"blue-{node}" in caught.value.message for node in RACKS)
+    assert f"--to {OLD} --only blue-6" in caught.value.message
+    world.options = replace(world.options, only=("101", *map(str, RACKS)))
+    assert world.plan().specs
+    world.options = replace(world.options, only=("1",))
+    assert world.plan().specs  # brokers first
+
+
+def test_controllers_alone_go_first_and_one_that_cannot_be_asked_is_in_the_way() -> None:
+    world = Upgrade(Options(only=tuple(map(str, VOTERS))))
+    assert world.plan().specs
+    world = Upgrade(Options(only=("1",)))
+    world.upgraded(*VOTERS)
+    blue = world.world.config.blue
+    hosts = tuple(h for h in blue.hosts if h.node_id != 101)
+    config = world.world.config.model_copy(
+        update={"blue": blue.model_copy(update={"hosts": hosts})}
+    )
+    world.world = replace(world.world, config=config)
+    with pytest.raises(GuardRefused) as caught:
+        world.plan()
+    assert caught.value.code == "KO-CONTROLLER-NO-HOST"
 
 
 @pytest.mark.parametrize(

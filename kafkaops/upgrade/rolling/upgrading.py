@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from kafkaops.ports.versions import Tarball
 from kafkaops.ports.world import World
 from kafkaops.upgrade import gate, refusals
 from kafkaops.upgrade.fleet import survey as fleet
+from kafkaops.upgrade.install import mixed
 from kafkaops.upgrade.install import refusals as install_refusals
 from kafkaops.upgrade.install.looks import Look, look
 from kafkaops.upgrade.install.place import Place
@@ -59,6 +60,7 @@ def ready(world: World, options: Options) -> Ready:
     looks = look_at(world, spec, chosen.hosts, str(to))
     found = [
         *_hosts(spec, state, options, chosen.hosts),
+        *_mixed(world, spec, state, looks, to),
         *install_refusals.find(state, looks, place, to, tarball),
     ]
     found = list(accept(dict.fromkeys(found), world.config.accept))
@@ -218,6 +220,18 @@ def _hosts(
                 f"node {host.node_id} is no node of {spec.name} that is up",
                 "start it, or take it out of the config's `hosts`",
             )
+
+
+def _mixed(
+    world: World, spec: ClusterSpec, state: ClusterState, looks: Sequence[Look], to: Release
+) -> list[Finding]:
+    """Those that were not chosen are asked too, where brokers could come to be newer than their
+    controllers."""
+    rolled = mixed.some(state, looks, place_of(spec), to)
+    left = rolled.left(state, [one.node for one in looks])
+    hosts = {h.node_id: h for h in spec.hosts if h.node_id is not None and h.node_id in left}
+    others = look_at(world, spec, hosts, str(to))
+    return list(mixed.find(state, rolled, others, left - set(hosts), to))
 
 
 def protocol_as_before(
