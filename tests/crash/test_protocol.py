@@ -173,6 +173,17 @@ def test_a_unit_that_starts_with_another_file_is_found_out_at_the_first_broker()
         scene.play()
     assert caught.value.code == "KO-PROTOCOL-NOT-APPLIED"
     assert sum(world.starts().values()) == 1
+    assert "systemctl restart kafka" in caught.value.hint
+    own = world.world.config.blue.properties
+    for host in world.hosts.values():
+        host.properties = own
+    [begun] = [node for node, starts in world.starts().items() if starts]
+    world.hosts[f"blue-{begun}"].unit_stop("kafka")
+    world.hosts[f"blue-{begun}"].unit_start("kafka")  # which is what the hint says
+    world.clock.sleep(10)
+    scene.process()
+    assert set(world.spoken().values()) == {"3.9"}
+    assert world.starts() == {**ONCE, begun: 2}
 
 
 def test_a_node_held_back_from_its_batch_goes_alone_with_its_file_written() -> None:

@@ -161,9 +161,17 @@ def test_another_version_than_was_started_is_an_error() -> None:
         return unit
 
     host.unit_start = stubborn
+    scene = world.scene()
     with pytest.raises(StepFailed) as caught:
-        world.scene().play()
+        scene.play()
     assert (caught.value.code, caught.value.where) == ("KO-VERSION-RUNNING", "blue-101")
+    assert "systemctl restart kafka" in caught.value.hint
+    host.unit_start = lambda name, timeout=90.0: begun(host, name, timeout=timeout)
+    host.unit_stop("kafka")
+    host.unit_start("kafka")  # which is what the hint says
+    world.clock.sleep(10)
+    scene.process()
+    assert (scene.outcomes, world.versions()[101]) == (["done"], NEW)
 
 
 @pytest.mark.parametrize("only", [("1",), ("1", "100", "102"), ("2", "blue-3")])

@@ -213,7 +213,8 @@ class Runs(OutageStep):
                 "KO-VERSION-RUNNING",
                 f"{self.name} runs {found.release}, not {self.spec.args['version']}",
                 where=self.name,
-                hint="look at ExecStart of the unit, then resume",
+                hint=f"on that host: correct ExecStart of the unit, then systemctl restart"
+                f" {self.service(world)}; then resume",
             )
         return State.DONE
 

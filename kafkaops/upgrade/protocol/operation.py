@@ -31,7 +31,7 @@ class Raise(Operation):
 
     def again(self, plan: Plan) -> str:
         options = Options.of(plan.snapshot["options"])
-        return f"kafkaops upgrade protocol --to {options.to}{options.flag} --plan"
+        return f"kafkaops upgrade protocol --to {options.to}{options.flags} --plan"
 
     def rollback(self, conduct: Conduct) -> RunResult:
         """Restore the files and start what is down, and end the run. GuardRefused where a broker

@@ -106,7 +106,9 @@ class Spoken(Up):
                 f"{self.name} runs again and speaks {told}, not {wanted}: its unit does not start"
                 f" it with {self.cluster_spec(world).properties}",
                 where=self.name,
-                hint="correct `properties` in the config or the unit on that host, then resume",
+                hint="on that host: let the unit start it with that file, or write"
+                f" {NAME}={wanted} into the one that it is started with and correct `properties` in"
+                f" the config; then systemctl restart {self.service(world)}; then resume",
             )
         return self.seen(world, "spoken")
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from shlex import quote
 from typing import Any
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.model.cluster import ClusterState
 from kafkaops.upgrade.batches import MAX_BATCH
+
+SOAK = 10.0
+"""Seconds that commands watch each batch for, unless they are told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,34 @@ class Options:
     def flag(self) -> str:
         """` --cluster COLOUR` where a command has to name it."""
         return "" if self.cluster == "blue" else f" --cluster {self.cluster}"
+
+    @property
+    def chosen(self) -> str:
+        """` --only NODE` for each."""
+        return "".join(f" --only {quote(name)}" for name in self.only)
+
+    @property
+    def flags(self) -> str:
+        """What the command was given, but for `--to`: where it is not what a roll does anyway."""
+        usual = Options(soak=SOAK)
+        since = None if self.since is None else datetime.fromtimestamp(self.since, UTC).isoformat()
+        given = (
+            (self.rack is not None, f"--rack {quote(self.rack or '')}"),
+            (since is not None, f"--not-restarted-since {since}"),
+            (self.changed, "--changed-config"),
+            (self.max_batch != usual.max_batch, f"--max-batch {self.max_batch}"),
+            (self.whole_racks, "--whole-racks"),
+            (not self.canary, "--no-canary"),
+            (self.soak != usual.soak, f"--soak {self.soak:g}"),
+            *((True, f"--accept-unavailable {quote(glob)}") for glob in self.accept),
+            (self.gate_timeout != usual.gate_timeout, f"--gate-timeout {self.gate_timeout:g}"),
+            (
+                self.return_timeout != usual.return_timeout,
+                f"--return-timeout {self.return_timeout:g}",
+            ),
+            (self.outage != usual.outage, f"--outage {self.outage:g}"),
+        )
+        return self.flag + self.chosen + "".join(f" {words}" for was, words in given if was)
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Options:

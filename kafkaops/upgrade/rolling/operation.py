@@ -27,4 +27,4 @@ class Restart(Operation):
         return survey.snapshot(world, Options.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        return f"kafkaops restart{Options.of(plan.snapshot['options']).flag} --plan"
+        return f"kafkaops restart{Options.of(plan.snapshot['options']).flags} --plan"

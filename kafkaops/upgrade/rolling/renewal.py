@@ -63,4 +63,7 @@ class Renewal(Operation):
         return survey.snapshot(world, Options.of(plan.snapshot["options"]))
 
     def again(self, plan: Plan) -> str:
-        return "kafkaops volume rotate --volume-key --plan"
+        options = Options.of(plan.snapshot["options"])
+        wait = f" --return-timeout {options.return_timeout:g}"
+        words = f"--cluster {options.cluster} --volume-key{options.chosen}{wait}"
+        return f"kafkaops volume rotate {words} --plan"

@@ -110,7 +110,8 @@ class Up(NodeStep):
                 f"{self.name} runs {found.release}, not {wanted}: its unit does not start what the"
                 " link `current` says",
                 where=self.name,
-                hint="look at ExecStart of the unit, then resume",
+                hint=f"on that host: correct ExecStart of the unit, then systemctl restart"
+                f" {self.service(world)}; then resume",
             )
         return found is not None
 

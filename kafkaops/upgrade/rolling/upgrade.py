@@ -33,7 +33,7 @@ class OnHosts(Operation):
 
     def again(self, plan: Plan) -> str:
         options = Options.of(plan.snapshot["options"])
-        wanted = f"--strategy {self.strategy} --to {options.to}{options.flag}"
+        wanted = f"--strategy {self.strategy} --to {options.to}{options.flags}"
         return f"kafkaops upgrade {wanted} --plan"
 
     def resume(self, conduct: Conduct) -> RunResult:

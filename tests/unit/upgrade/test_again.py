@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from kafkaops.cli.restart import moment, restart
+from kafkaops.cli.upgrade import upgrade
+from kafkaops.cli.upgrade_protocol import protocol
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.step import Plan
 from kafkaops.features.asking import FINALIZE, Asked
@@ -15,8 +19,9 @@ from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.operation import Operation
 from kafkaops.upgrade.downtime.operation import Outage
 from kafkaops.upgrade.protocol.operation import Raise
-from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.choosing import SOAK, Options
 from kafkaops.upgrade.rolling.operation import Restart
+from kafkaops.upgrade.rolling.renewal import Renewal
 from kafkaops.upgrade.rolling.upgrade import RollingUpgrade
 
 
@@ -28,18 +33,40 @@ def plan_of(options: Options | Asked, **more: Any) -> Plan:
 @pytest.mark.parametrize(
     ("operation", "options", "command"),
     [
-        (Restart(), Options(), "restart --plan"),
-        (Restart(), Options("green"), "restart --cluster green --plan"),
+        (Restart(), Options(soak=10.0), "restart --plan"),
+        (Restart(), Options("green", soak=10.0), "restart --cluster green --plan"),
+        (
+            Restart(),
+            Options("green", ("3", "blue-5"), "a b", 0.0, True, 2, accept=("t-*",), canary=False),
+            "restart --cluster green --only 3 --only blue-5 --rack 'a b' --not-restarted-since"
+            " 1970-01-01T00:00:00+00:00 --changed-config --max-batch 2 --no-canary --soak 0"
+            " --accept-unavailable 't-*' --plan",
+        ),
+        (
+            Restart(),
+            Options(whole_racks=True, soak=10.0, gate_timeout=60.0, return_timeout=7200.0),
+            "restart --whole-racks --gate-timeout 60 --return-timeout 7200 --plan",
+        ),
         (
             RollingUpgrade(),
-            Options("green", to="4.3.1"),
-            "upgrade --strategy rolling --to 4.3.1 --cluster green --plan",
+            Options("green", ("101",), to="4.3.1", soak=60.0, accept=("orders",)),
+            "upgrade --strategy rolling --to 4.3.1 --cluster green --only 101 --soak 60"
+            " --accept-unavailable orders --plan",
         ),
-        (Outage(), Options(to="4.3.1"), "upgrade --strategy downtime --to 4.3.1 --plan"),
+        (
+            Outage(),
+            Options(to="4.3.1", soak=10.0, outage=600.0),
+            "upgrade --strategy downtime --to 4.3.1 --outage 600 --plan",
+        ),
         (
             Raise(),
-            Options("green", to="3.9"),
-            "upgrade protocol --to 3.9 --cluster green --plan",
+            Options("green", to="3.9", soak=10.0, max_batch=1),
+            "upgrade protocol --to 3.9 --cluster green --max-batch 1 --plan",
+        ),
+        (
+            Renewal(),
+            Options(only=("blue-3",), canary=False, return_timeout=86400.0),
+            "volume rotate --cluster blue --volume-key --only blue-3 --return-timeout 86400 --plan",
         ),
         (
             FeatureChange(),
@@ -50,6 +77,16 @@ def plan_of(options: Options | Asked, **more: Any) -> Plan:
 )
 def test_planned_again(operation: Operation, options: Options | Asked, command: str) -> None:
     assert operation.again(plan_of(options)) == f"kafkaops {command}"
+
+
+def test_the_moment_of_a_hint_is_one_that_the_command_reads() -> None:
+    given = Options(since=1_796_000_000.5).flags.split("--not-restarted-since ")[1].split()[0]
+    assert moment(given) == 1_796_000_000.5
+
+
+def test_the_soak_of_commands_is_the_one_that_hints_leave_out() -> None:
+    for command in (restart, upgrade, protocol):
+        assert signature(command).parameters["soak"].default == SOAK
 
 
 @pytest.mark.parametrize(
