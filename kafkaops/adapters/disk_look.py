@@ -56,6 +56,13 @@ class Looker:
             founded=bool(at) and disk_logs.founded(spec),
         )
 
+    def glance(self, spec: VolumeSpec) -> DiskFacts:
+        """Its mapping and its mount alone: no byte of the disk is read."""
+        dm = self.blocks.mapping(spec.mapper)
+        opened = Opened(dm.name, luks_uuid(dm), self._below(spec, dm)) if dm else None
+        kind = self.blocks.identify(spec.device).kind
+        return DiskFacts(spec.device, kind, mapping=opened, at=self.at(spec))
+
     def _identity(self, spec: VolumeSpec, entry: Path | None) -> str:
         """What stays with the disk over reboots."""
         if entry is None:

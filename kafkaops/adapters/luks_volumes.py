@@ -54,6 +54,10 @@ class LuksVolumes:
         self._ready()
         return self._looker.facts(spec)
 
+    def glance(self, spec: VolumeSpec) -> DiskFacts:
+        self._ready()
+        return self._looker.glance(spec)
+
     def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
         self._ready()
         self._to_format(spec)

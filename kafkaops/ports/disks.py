@@ -37,6 +37,10 @@ class Disks(Protocol):
         """Everything that `volumes.state` decides by. Changes nothing, and opens no device for
         writing."""
 
+    def glance(self, spec: VolumeSpec) -> DiskFacts:
+        """What the kernel tells of the volume without the disk: its mapping and its mount, and
+        nothing of what is on it. For a disk that does not read, where `look` is StepFailed."""
+
     @mutates
     def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
         """Write a LUKS2 header with the spec's label, this UUID, one keyslot, 0, and this token as

@@ -126,9 +126,9 @@ def _header_gone(
 ) -> Verdict:
     """Open, and no header on the disk: closed, its data would be lost with every key in hand."""
     if not mapping.uuid:
-        return _strange_mapping(spec, "one without LUKS")
+        return strange_mapping(spec, "one without LUKS")
     if facts.kind != "absent" and mapping.device not in ("", facts.device):
-        return _strange_mapping(spec, f"on {mapping.device}")
+        return strange_mapping(spec, f"on {mapping.device}")
     if _never_served(facts, mapping, intent):
         return _refused(
             State.DAMAGED,
@@ -163,7 +163,8 @@ def _never_served(facts: DiskFacts, mapping: Opened, intent: Intent | None) -> b
     )
 
 
-def _strange_mapping(spec: VolumeSpec, source: str) -> Verdict:
+def strange_mapping(spec: VolumeSpec, source: str) -> Verdict:
+    """The mapping of this volume's name is of something else, `source`."""
     return _refused(
         State.FOREIGN,
         "KO-VOLUME-MAPPER",
@@ -233,7 +234,7 @@ def _with_header(
     spec: VolumeSpec, facts: DiskFacts, header: Header, intent: Intent | None
 ) -> Verdict:
     if facts.mapping is not None and facts.mapping.uuid != header.uuid:
-        return _strange_mapping(spec, facts.mapping.uuid)
+        return strange_mapping(spec, facts.mapping.uuid)
     if _unreadable(header):
         return _unread(spec, facts, header, intent)
     if spec.mode == "s3" and not header.label and not header.tokens:

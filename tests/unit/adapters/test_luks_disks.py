@@ -17,6 +17,7 @@ from kafkaops.adapters.key_request import Account
 from kafkaops.adapters.luks_disks import LuksDisks
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.disks import Key
+from kafkaops.volumes.closing import UNREAD
 from tests.unit.adapters.volume_parts import (
     ROOT,
     STAND_IN,
@@ -189,6 +190,25 @@ def test_close(bench: Bench) -> None:
     with pytest.raises(StepFailed) as busy:
         host.disks.close(bench.spec())
     assert busy.value.code == "KO-VOLUME-BUSY"
+
+
+def test_a_disk_that_does_not_read_is_told_by_its_mapping_and_mount(bench: Bench) -> None:
+    host, spec = Host(bench), bench.spec()
+    host.says("wipefs", "echo Input/output error >&2; exit 1")
+    nothing = host.disks.glance(spec)
+    assert (nothing.mapping, nothing.at) == (None, None)
+    host.open()
+    host.mounted()
+    with pytest.raises(StepFailed) as unread:
+        host.disks.look(spec)
+    assert unread.value.code in UNREAD
+    host.ran()
+    found = host.disks.glance(spec)
+    assert host.ran() == []
+    assert found.mapping is not None
+    assert (found.mapping.name, found.mapping.uuid) == ("kafka-d1", UUID)
+    assert found.at is not None
+    assert found.at.source == "/dev/mapper/kafka-d1"
 
 
 @pytest.mark.parametrize(("kind", "argv"), [("xfs", "-q -K"), ("ext4", "-q -E nodiscard")])

@@ -124,13 +124,20 @@ class FakeDisks:
     history: list[str] = field(default_factory=list)
     image: tuple[Header, dict[int, str]] | None = None
     broken: bool = False
+    fault: str = "KO-VOLUME-READ"
+    """The code that a look ends with while it is broken."""
     unit_open: bool = True
     """What systemd takes the volume for, since the boot."""
 
     def look(self, spec: VolumeSpec) -> DiskFacts:
         if self.broken:
-            raise StepFailed("KO-VOLUME-READ", f"{spec.device} does not read: I/O error")
+            raise StepFailed(self.fault, f"{spec.device} does not read: I/O error")
         return self.facts
+
+    def glance(self, spec: VolumeSpec) -> DiskFacts:
+        facts, mapping = self.facts, self.facts.mapping
+        bare = replace(mapping, signatures=()) if mapping is not None else None
+        return DiskFacts(facts.device, facts.kind, mapping=bare, at=facts.at)
 
     def format(self, spec: VolumeSpec, uuid: str, key: Key, token: Mapping[str, Any]) -> None:
         self._format(spec, uuid, self.kms.secret(key), token)
