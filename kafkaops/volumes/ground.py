@@ -12,6 +12,7 @@ from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.ports.disks import Disks, Key
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.keys import Copies, Keys
+from kafkaops.volumes.host_file import MEMORY
 from kafkaops.volumes.state import Intent, Verdict, judge
 
 
@@ -76,9 +77,14 @@ def intent_of(found: Mapping[str, Any], spec: VolumeSpec) -> Intent:
         raise ConfigError(
             "KO-VOLUME-MEMORY",
             f"what was noted of volume {spec.name} before its format is damaged: {error}",
-            hint=f"`kafkaops volume status {spec.name}` shows the disk; delete the note if it"
-            " is blank or open",
+            hint=f"`rm {note(spec)}`, then repeat; a disk whose format was cut off takes"
+            f" `kafkaops volume prepare {spec.name} --reformat {spec.label}` then",
         ) from error
+
+
+def note(spec: VolumeSpec) -> str:
+    """The file in which a host keeps what was noted of a volume."""
+    return f"{MEMORY}/{_intent(spec)}.json"
 
 
 def _intent(spec: VolumeSpec) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
+from kafkaops.engine.facts import FileFacts
 from kafkaops.model.volume import Opened, Signature
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import token
 from kafkaops.volumes.closing import close
+from kafkaops.volumes.host_file import MEMORY
 from kafkaops.volumes.preparing import Consent, bring_up
 from kafkaops.volumes.state import Intent, State, Step
 from tests.unit.volumes.fake_disks import ARN, Stage, spec_of
@@ -144,6 +147,19 @@ def test_an_ephemeral_volume_cut_off_before_its_header_is_closed_and_made_again(
     assert "volume close" in caught.value.hint
     assert close(ground, spec)
     assert bring_up(ground, spec, YES).verdict.state is State.ACTIVE
+
+
+def test_a_note_that_is_damaged_is_named_by_its_file(tmp_path: Path) -> None:
+    facts = FileFacts(tmp_path)
+    ground = replace(Stage().ground(), facts=facts)
+    facts.put("volume-data-1", {"device": "AWS-1"})
+    with pytest.raises(ConfigError) as damaged:
+        bring_up(ground, SPEC, YES)
+    assert damaged.value.code == "KO-VOLUME-MEMORY"
+    [file] = tmp_path.iterdir()
+    assert f"`rm {MEMORY}/{file.name}`" in damaged.value.hint
+    file.unlink()
+    assert bring_up(ground, SPEC, YES).formatted
 
 
 def test_a_step_that_does_not_do_what_it_says_ends() -> None:
