@@ -26,6 +26,10 @@ from kafkaops.ports.host_files import Files
 HOME = "/opt/kafkaops"
 CURRENT = f"{HOME}/current"
 COMMAND = f"{CURRENT}/bin/kafkaops"
+ON_PATH = "/usr/local/sbin/kafkaops"
+"""Where root's shell finds the command."""
+TO_COMMAND = f"../../..{COMMAND}"
+"""What the link there says."""
 LARGEST = 8 * 1024 * 1024  # bytes: what goes to a host over SSM Run Command
 
 # What a host's commands import. Not here: rich's highlighting of code (pygments, markdown), and

@@ -28,7 +28,7 @@ from kafkaops.volumes.cluster.asking import (
 )
 from kafkaops.volumes.cluster.on_host import status
 from kafkaops.volumes.cluster.planner import Packed
-from kafkaops.volumes.module import COMMAND, CURRENT
+from kafkaops.volumes.module import COMMAND, CURRENT, ON_PATH
 from tests.crash.engine_harness import Scene, sweep
 from tests.crash.volumes_scene import Volumes, _digest, hosts_file
 from tests.unit.volumes.fake_disks import OTHER_ARN
@@ -57,6 +57,24 @@ def test_an_install_puts_module_file_and_units_and_can_be_taken_back(packed: Pac
         assert hosts_file(host).broker is (name != "blue-100")
         assert "kafkaops-volume@data-1.service" in host.enabled
         assert host.stage.disks.formats == 0, "an install formats nothing"
+    scene.operate = rollback
+    scene.process()
+    assert world.state() == before
+
+
+def test_an_install_has_roots_shell_find_the_command_and_leaves_what_is_there(
+    packed: Packed,
+) -> None:
+    world = Volumes(Asked(INSTALL, "blue"), packed)
+    world.hosts["blue-1"].files[ON_PATH] = b"somebody's"
+    world.hosts["blue-2"].links[ON_PATH] = "/opt/other/kafkaops"
+    before = world.state()
+    scene = world.scene()
+    scene.play()
+    assert ON_PATH not in world.hosts["blue-1"].links
+    assert world.hosts["blue-1"].files[ON_PATH] == b"somebody's"
+    assert world.hosts["blue-2"].links[ON_PATH] == "/opt/other/kafkaops"
+    assert world.hosts["blue-3"].links[ON_PATH] == "../../../opt/kafkaops/current/bin/kafkaops"
     scene.operate = rollback
     scene.process()
     assert world.state() == before

@@ -31,7 +31,7 @@ from kafkaops.volumes.cluster import survey
 from kafkaops.volumes.cluster.asking import Asked
 from kafkaops.volumes.cluster.planner import Packed
 from kafkaops.volumes.cluster.registry import REGISTRY
-from kafkaops.volumes.module import COMMAND, HOME
+from kafkaops.volumes.module import COMMAND, CURRENT
 from tests.crash.engine_harness import Scene
 from tests.crash.fake_nodes import LiveClock, LiveCluster, Node
 from tests.crash.fake_world import world_of
@@ -97,8 +97,13 @@ class VolumeHost:
     def link(self, path: str) -> str | None:
         return self.links.get(path)
 
+    def changed(self, path: str) -> float | None:
+        return 1000.0 if path in self.files else None
+
     def switch(self, path: str, target: str) -> None:
-        assert f"{HOME}/{target}" in self.trees, "a link to nothing"
+        assert path not in self.files, "it is there and no symbolic link"
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        assert there in self.trees or (there == COMMAND and CURRENT in self.links), "to nothing"
         self.links[path] = target
 
     def units_reload(self) -> None:

@@ -16,7 +16,7 @@ from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.volumes.cluster import clearing, guarding
 from kafkaops.volumes.cluster.on_host import status, typed
-from kafkaops.volumes.module import CURRENT, HOME
+from kafkaops.volumes.module import CURRENT, HOME, ON_PATH, TO_COMMAND
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ class HostStep:
 
 
 class ModuleThere(HostStep):
-    """`module` is the directory's name, `file` its tarball here, `sha512` its digest."""
+    """`module` is the directory's name, `file` its tarball here, `sha512` its digest. Root's shell
+    finds its command, unless something of that name is there already."""
 
     def check(self, world: World) -> State:
-        there = self.host(world).link(CURRENT) == self.spec.args["module"]
+        host = self.host(world)
+        there = host.link(CURRENT) == self.spec.args["module"] and not _absent(host, ON_PATH)
         return State.DONE if there else State.TODO
 
     def act(self, world: World) -> None:
@@ -61,22 +63,31 @@ class ModuleThere(HostStep):
                 hint="plan again: kafkaops volume install",
             )
         if self.got(world) is None:
-            self.put(world, {"link": host.link(CURRENT)})
+            self.put(world, {"link": host.link(CURRENT), "bare": _absent(host, ON_PATH)})
         tarball = f"{HOME}/{name}.tar.gz"
         host.upload(tarball, source, sha512=str(self.spec.args["sha512"]))
         host.unpack(tarball, f"{HOME}/{name}")
         host.remove(tarball)
         host.switch(CURRENT, name)
+        if _absent(host, ON_PATH):
+            host.switch(ON_PATH, TO_COMMAND)
 
     def undo(self, world: World) -> None:
         kept = self.got(world)
         if kept is None:
             return
         host = self.host(world)
+        if kept.get("bare") and host.link(ON_PATH) == TO_COMMAND:
+            host.remove(ON_PATH)
         if kept["link"] is None:
             host.remove(CURRENT)
         else:
             host.switch(CURRENT, str(kept["link"]))
+
+
+def _absent(host: Host, path: str) -> bool:
+    """Neither a link, dangling or not, nor anything else."""
+    return host.link(path) is None and host.changed(path) is None
 
 
 class FileThere(HostStep):
