@@ -146,8 +146,8 @@ def _header_gone(
         + ": once closed, it never opens again",
         "keep it open; "
         + (f"{_write_back(spec)}; without one " * (not gone))
-        + f"empty node {spec.node} (`kafkaops placement plan --drain {spec.node}`), and only then"
-        f" `cryptsetup close {spec.mapper}`",
+        + f"empty node {spec.node} from the operator's machine (`kafkaops placement plan --drain"
+        f" {spec.node}`), and only then `cryptsetup close {spec.mapper}`",
     )
 
 
