@@ -40,7 +40,7 @@ def erase(ground: Ground, spec: VolumeSpec) -> Erased:
     for uri in gone:
         ground.say(f"{spec.name}: delete {uri}")
         ground.copies.delete(uri)
-    if facts.header is not None:
+    if facts.header is not None and facts.header.uuid:  # else cryptsetup finds nothing to wipe
         key = _key(spec, facts)
         opened = key is not None and bool(facts.header.slots) and ground.disks.key_opens(spec, key)
         ground.say(f"{spec.name}: wipe every keyslot")

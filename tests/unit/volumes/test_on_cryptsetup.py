@@ -97,6 +97,15 @@ def test_what_lies_at_a_uri_is_looked_at_before_it_is_written_back(
     headers.restore(made.ground, made.spec, uri)
 
 
+def test_a_header_of_which_neither_copy_reads_is_erased_all_the_same(made: Made) -> None:
+    for offset in (0, 16 * 1024):
+        made.bench.write(offset + 4096, b"x" * 512)
+    done = erase(made.ground, made.spec)
+    assert (done.before, done.proven) == (State.DAMAGED, False)
+    assert made.ground.judged(made.spec)[1].state is State.BLANK
+    assert made.copies.objects == {}
+
+
 def test_erased_nothing_is_left_of_it(made: Made) -> None:
     headers.backup(made.ground, made.spec)
     done = erase(made.ground, made.spec)
