@@ -53,7 +53,7 @@ def require(tier: Tier, what: str, *, name: str, yes: bool, confirm: str | None)
     if not terminal.interactive():
         raise UsageFault(
             "KO-CONSENT-MISSING",
-            f"{what} needs consent, and there is no terminal to ask at",
+            f"{what} It needs consent, and there is no terminal to ask at",
             where=name,
             hint=f"repeat the command with {flag}",
         )
