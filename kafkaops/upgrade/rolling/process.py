@@ -16,6 +16,8 @@ from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep
 
 LINES = 200
+MANY = 2000
+"""Lines of a log in which a recovery that goes on for hours is still to be seen."""
 LAST = 12
 GONE = 45.0
 """Seconds after which a process that ended, and that its unit does not start again, is told of."""
@@ -26,7 +28,11 @@ REACHED = ("soak", "elected", "leaders", "in-sync", "spoken", "caught-up", "star
 again, is the last to go."""
 # Kafka's LogManager: "Completed load of Log(dir=...) with 1 segments ... (7/40 completed in /data)"
 LOADED = re.compile(r"\((\d+)/(\d+) completed in ")
-LOADING = re.compile(rf"Loading logs from log dirs|Recovering \d+ logs from|{LOADED.pattern}")
+# and what comes before and between; that of the metadata's own log is read at every start
+LOADING = re.compile(
+    rf"Loading logs from log dirs|Recovering \d+ logs from|{LOADED.pattern}"
+    r"|\[LogLoader partition=(?!__cluster_metadata)"
+)
 ALL_LOADED = re.compile(r"Loaded \d+ logs in ")
 
 
@@ -58,7 +64,10 @@ def may_be_loading(step: NodeStep, world: World, unit: Unit) -> bool:
     whose unit starts it over and over does not get to their end."""
     if not unit.running or unit.restarts >= ROUNDS:
         return False
-    lines = step.host(world).journal(step.service(world), lines=LINES)
+    try:
+        lines = step.host(world).journal(step.service(world), lines=MANY)
+    except StepFailed:  # nobody may read it
+        return True
     if not lines.strip():
         return True
     begun = max((found.start() for found in LOADING.finditer(lines)), default=-1)

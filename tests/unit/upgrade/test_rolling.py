@@ -18,6 +18,7 @@ from kafkaops.upgrade.rolling import survey
 from kafkaops.upgrade.rolling.choosing import Options, choose
 from kafkaops.upgrade.rolling.node import Mark
 from kafkaops.upgrade.rolling.phases import TITLES, Phase
+from kafkaops.upgrade.rolling.process import may_be_loading
 from kafkaops.upgrade.rolling.registry import REGISTRY
 from kafkaops.upgrade.rolling.roster import roster
 from tests.crash.restart_scene import ROWS, Restart
@@ -331,3 +332,32 @@ def test_leaders_are_elected_only_where_it_is_in_sync_and_not_at_all_if_the_clus
         part.leader = part.replicas[0]
     assert step(plan, "leaders-blue-1").check(other.world) is State.DONE
     assert other.cluster.elections == 0
+
+
+LOADER = "INFO [LogLoader partition={}, dir=/d] Recovering unflushed segment 0.\n"
+BEFORE = "INFO Loaded 40 logs in 12ms (kafka.log.LogManager)\nINFO shut down completed\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "restarts", "loading"),
+    [
+        ("", 0, True),  # nobody can tell
+        (BEFORE, 0, False),
+        ("INFO Waiting for the controller\n" * 300, 0, False),
+        (BEFORE + "INFO Loading logs from log dirs ArrayBuffer(/d)\n", 0, True),
+        (BEFORE + "INFO Recovering 40 logs from /d since no clean shutdown file\n", 0, True),
+        (BEFORE + "INFO Completed load of Log (7/40 completed in /d)\n", 0, True),
+        (BEFORE + LOADER.format("orders-7"), 0, True),
+        (BEFORE + LOADER.format("__cluster_metadata-0"), 0, False),
+        ("INFO Completed load of Log (40/40 completed in /d)\n" + BEFORE, 0, False),
+        (BEFORE + LOADER.format("orders-7"), 3, False),  # it never gets to the end
+        (BEFORE + LOADER.format("orders-7"), 2, True),
+    ],
+)
+def test_who_may_be_recovering_its_logs(log: str, restarts: int, loading: bool) -> None:
+    world = Restart()
+    start: Any = step(planned(world), "start-blue-1")
+    world.hosts["blue-1"].log = log
+    unit = Unit("kafka", "active", "running", 7, 1.0, restarts=restarts)
+    assert may_be_loading(start, world.world, unit) is loading
+    assert not may_be_loading(start, world.world, replace(unit, active="activating", pid=0))
