@@ -180,16 +180,23 @@ def carry(
             error.resume = resume  # type: ignore[attr-defined]
         if stop.runner is not None:
             write(outcome=error.code, exit=int(error.exit))
-        for line in clients_stopped(directory.facts(), resume):
-            news(line)
-        for line in () if directory.running() else down_words(loaded, directory):
-            news(line)
+        _tell_left(loaded, directory)
         _forget_empty(directory)
+        raise
+    except BaseException:  # a fault of ours leaves no less behind
+        _tell_left(loaded, directory)
         raise
     write(outcome=result.outcome, exit=0)
     for warning in result.warnings:
         news(f"warning: {warning}")
     return result
+
+
+def _tell_left(loaded: Loaded, directory: RunDirectory) -> None:
+    """What the run has stopped and not started again: clients, nodes."""
+    down = [] if directory.running() else down_words(loaded, directory)
+    for line in (*clients_stopped(directory.facts(), resume_command(loaded, directory.id)), *down):
+        news(line)
 
 
 class Stop:
