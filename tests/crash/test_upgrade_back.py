@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import ACCEPTED
-from tests.crash.engine_harness import Scene
+from tests.crash.engine_harness import SOAK, Scene, sweep
+from tests.crash.restart_scene import VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
 SHORT = Options(gate_timeout=600.0, return_timeout=600.0)
@@ -149,3 +151,16 @@ def test_what_was_accepted_on_the_way_there_is_so_on_the_way_back() -> None:
     scene = world.scene(plan=back)
     scene.play()
     assert (scene.outcomes, upgraded(world)) == (["done"], set())
+
+
+def test_killed_as_it_takes_back_one_that_hangs_it_resumes_to_the_same_end() -> None:
+    def back() -> Scene[World]:
+        world = hanging(options=replace(SHORT, only=("4", "1")))
+        world.upgraded(*VOTERS)
+        plan = there(world, code="KO-STEP-TIMEOUT", where="up-blue-4")
+        scene = world.scene(plan=upgrading.way_back(world.world, plan))
+        # it was in no ISR and is not waited for in any, so who leads is left to chance
+        scene.state = lambda: {k: v for k, v in world.state().items() if k != "leaders"}
+        return scene
+
+    assert sweep(back, reads=SOAK, share=1.0 if SOAK else 0.2).verdict().killed > 10
