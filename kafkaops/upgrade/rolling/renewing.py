@@ -35,7 +35,9 @@ class Renewed(NodeStep):
         if before is None:
             before = {row["volume"]: row["uuid"] for row in status(host, "--local")}
             self.put(world, "uuids", before)
-        for name in self._left(world):
+        left = self._left(world)
+        for number, name in enumerate(left, 1):
+            world.say(f"{self.name}: {name}, {number} of {len(left)} volumes")
             volume = self._volumes(world)[name]
             row = next(r for r in status(host, "--local") if r["volume"] == name)
             there = row["uuid"] == before[name] if row["uuid"] else row["state"] != "blank"
