@@ -187,6 +187,11 @@ def test_a_broker_is_not_made_newer_than_a_controller_that_stays(only: tuple[str
     assert world.plan().specs
 
 
+def test_one_of_the_combined_nodes_may_go_alone() -> None:
+    """Whichever goes first is newer than the others' controllers; there is no other order."""
+    assert Upgrade(Options(only=("1",)), voters=(1, 2, 3)).plan().specs
+
+
 def test_a_controller_is_not_made_older_than_a_broker_that_stays() -> None:
     world = Upgrade(Options(only=("101",), to=OLD))
     world.upgraded(*NODES)

@@ -40,9 +40,10 @@ def some(state: ClusterState, looks: Sequence[Look], place: Place, to: Release) 
     voters = set(state.quorum.voters) if state.quorum else set()
     brokers = {b.id for b in state.brokers}
     rolled = [(one.node, _release(one)) for one in looks if not one.runs(str(to), place)]
+    alone, only = brokers - voters, voters - brokers  # one that is both is as new as itself
     return Some(
-        tuple(n for n, now in rolled if n in brokers and (now is None or now < to)),
-        tuple(n for n, now in rolled if n in voters and now is not None and now > to),
+        tuple(n for n, now in rolled if n in alone and (now is None or now < to)),
+        tuple(n for n, now in rolled if n in only and now is not None and now > to),
     )
 
 
