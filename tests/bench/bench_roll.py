@@ -49,6 +49,7 @@ def measured(lab: Path, config: list[str]) -> list[dict[str, Any]]:
     took = {}
     for name, flags in ways:
         took[name] = restart(*flags, *config)
+        print(f"{name}: {took[name]:.1f} s", file=sys.stderr, flush=True)
         marks.append(time.time_ns())
     kafkaops("lab", "load", "stop", "--dir", str(lab))
     return [
@@ -73,7 +74,7 @@ def latencies(lab: Path, marks: list[int], names: list[str]) -> list[dict[str, A
         return max((a.at - a.sent) / 1e9 for a in acks if begin <= a.sent < end)
 
     rest = longest(marks[0] - int(REST / 2 * 1e9), marks[0])
-    windows = zip(names, marks, marks[1:], strict=True)
+    windows = zip(names, marks[:-1], marks[1:], strict=True)
     return [
         figure(f"longest produce latency: {name}, against rest", longest(b, e), "s", rest)
         for name, b, e in windows
