@@ -70,6 +70,9 @@ class Trouble(Journey):
     flags: list[str] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
     threads: list[threading.Thread] = field(default_factory=list)
+    spared: set[str] = field(default_factory=set)
+    """Hosts whose extra start may have been the roll's own: it was their turn while they were
+    dead, and the service manager found them running."""
 
     def go(self) -> None:
         argv: tuple[str, ...] = (*UPGRADE, "--yes", "--reason", "test")
@@ -106,6 +109,7 @@ class Trouble(Journey):
         """Another broker dies, and its service manager starts it again."""
         self.pair.control("kill", f"{later}/kafka", signal="KILL")
         self.extra[later] = self.extra.get(later, 0) + 1
+        self.spared.add(later)
         again = threading.Timer(AWAY, self.pair.control, ("start", f"{later}/kafka"))
         again.start()
         self.threads.append(again)
@@ -203,7 +207,11 @@ def travel(directory: Path, cells: Cells) -> dict[str, float]:
         journey.go()
         after = starts(pair)
         once = {n: 1 + journey.extra.get(n, 0) for n in NODES}
-        assert {n: after[n] - before[n] for n in NODES} == once, journey.words()
+        took = {n: after[n] - before[n] for n in NODES}
+        told = {
+            n: once[n] if n in journey.spared and took[n] == once[n] - 1 else took[n] for n in NODES
+        }
+        assert told == once, journey.words()
         again = pair.kafkaops("upgrade", "--strategy", "rolling", "--to", NEW, "-o", "json")
         assert json.loads(again)["outcome"] == "nothing-to-do"
         producers = judged(pair, errors=True)["producers"]
