@@ -189,6 +189,8 @@ def carry(
     write(outcome=result.outcome, exit=0)
     for warning in result.warnings:
         news(f"warning: {warning}")
+    if result.outcome == "held":
+        _tell_left(loaded, directory)
     return result
 
 

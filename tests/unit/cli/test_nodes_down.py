@@ -62,6 +62,21 @@ def test_a_run_that_fails_names_who_is_down_and_what_starts_it(
     assert "blue-2" not in kafkaops("run", "resume", run, "--yes")[2]
 
 
+def test_a_run_that_is_held_as_asked_names_them_too(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    def stop(step: str) -> None:
+        (run,) = (config.parent / "state" / "runs").iterdir()
+        FileFacts(run / "facts").put("restart.blue-2.mark", MARK)
+
+    operations.on_act.append(stop)
+    saved = str(config.parent / "plan.json")
+    kafkaops("restart", "--plan", "--out", saved)
+    code, document, err = kafkaops("apply", saved, "--until", "stop", "--yes")
+    assert (code, document["outcome"]) == (0, "held")
+    assert "down for this run: blue-2; kafkaops run resume" in err
+
+
 def plan(operation: str, *hosts: str) -> Plan:
     stops = (Spec(h, "node-stopped", h, "stop", {"host": h, "notes": operation}) for h in hosts)
     return Plan("r", operation, "c", 0.0, tuple(stops))
