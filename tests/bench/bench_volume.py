@@ -8,14 +8,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
+import pytest
+
+from kafkaops.adapters.key_request import Account
+from kafkaops.adapters.kms import KmsKeys
 from kafkaops.adapters.luks_commands import RANDOM_KDF
+from kafkaops.adapters.luks_disks import LuksDisks
+from kafkaops.engine.clock import SystemClock
 from kafkaops.lab.vm.machine import Disk, machine
+from kafkaops.model.volume import VolumeSpec
+from kafkaops.volumes import token
 from kafkaops.volumes.module import COMMAND
 from tests.bench.timing import figure
 from tests.integration.real_vm import image_or_skip
-from tests.integration.volume_host import Broker, emulated, wrapped
+from tests.integration.volume_host import Aws, Broker, emulated, wrapped
 
 KEY = bytes(range(64))
 FED = ("--key-file=-", "--keyfile-size=64")
@@ -40,7 +49,9 @@ def figures() -> list[dict[str, Any]]:
             opened.append(_took(lambda: broker.volume("open")))
         broker.volume("close")
         ours, theirs = _derivations(broker, two)
+        here = _key_and_unlock(Path(directory) / "disk", aws)
     return [
+        figure("a wrapped key from KMS, and unlock with it, on this machine", here, "s", None),
         figure("volume prepare against the start of the command", prepared, "s", start),
         figure("volume open against the start of the command", _middle(opened), "s", start),
         figure("unlock with a random key: PBKDF2 against argon2id", ours, "s", theirs),
@@ -57,6 +68,22 @@ def _derivations(broker: Broker, disk: Disk) -> tuple[float, float]:
             times.append(_took(lambda argv=argv: _fed(broker, *argv)))  # type: ignore[misc]
             broker.must("cryptsetup", "close", "bench")
     return _middle(found[0]), _middle(found[1])
+
+
+def _key_and_unlock(file: Path, aws: Aws) -> float:
+    """The key process, KMS and cryptsetup as `volume open` has them, on this machine's own
+    processor; without the mapping, which needs device-mapper."""
+    with file.open("wb") as disk:
+        disk.truncate(64 << 20)
+    spec = VolumeSpec("demo", 1, "data-1", str(file), "/nowhere", key=aws.key)
+    account = Account("eu-west-1", endpoint_url=aws.endpoint)
+    with pytest.MonkeyPatch.context() as env:
+        env.setenv("AWS_ACCESS_KEY_ID", "lab")
+        env.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        key = KmsKeys(cast(Any, account), SystemClock()).new(aws.key, spec.context)
+        disks = LuksDisks(account)
+        disks.format(spec, str(uuid4()), key, token.first(spec, key, 0.0).to_json())
+        return _middle([_took(lambda: disks.key_opens(spec, key, 0)) for _ in range(ROUNDS)])
 
 
 def _fed(broker: Broker, *argv: str) -> None:
