@@ -32,6 +32,8 @@ def elsewhere(topics: Mapping[str, Topic]) -> list[Partition]:
 MARGIN = 6
 """Elections that the source may have from here to the cut, brokers that die included."""
 SPARE = 20
+AGAIN, TRIES = 2.0, 30
+"""Seconds between elections that bring a partition's own leader back, and how many there are."""
 SETTLE = 0.1
 """Seconds in which an election reaches the metadata of every broker."""
 
@@ -130,10 +132,13 @@ class EpochsAhead(Move):
             target.reorder(turned)
             target.elect_preferred(turned)
             world.clock.sleep(SETTLE)
-        again = self._turned(world)
-        target.reorder(again)
-        target.elect_preferred(again)
-        world.clock.sleep(SETTLE)
+        for wait in (SETTLE, *[AGAIN] * TRIES):  # a replica that is out of sync just then leads not
+            again = self._turned(world)
+            if not again:
+                return
+            target.reorder(again)
+            target.elect_preferred(again)
+            world.clock.sleep(wait)
 
     def undo(self, world: World) -> None:
         again = self._turned(world)
@@ -143,6 +148,9 @@ class EpochsAhead(Move):
     def progress(self, world: World) -> Progress | None:
         behind = self._behind(world)
         most = max(behind.values(), default=0)
+        if not behind:
+            turned = len(self._turned(world))
+            return Progress(0, None, "", f"{turned} partitions to get their own leader back")
         return Progress(0, None, "", f"{len(behind)} partitions, by {most} elections at the most")
 
     def _behind(self, world: World) -> dict[TopicPartition, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from kafkaops.engine.errors import StepFailed
@@ -63,3 +65,21 @@ def test_elections_that_raise_nothing_are_an_error_and_no_endless_loop() -> None
     with pytest.raises(StepFailed) as caught:
         STEP.act(world.world)
     assert caught.value.code == "KO-EPOCHS"
+
+
+def test_a_leader_that_was_out_of_sync_just_then_is_asked_for_again() -> None:
+    world, parts = ready()
+    nodes = world.green.nodes
+    STEP.put(world.world, "orders", {f"{parts[0].topic}/{parts[0].partition}": list(nodes)})
+    for tp in parts:
+        world.green.elections[tp] = MARGIN
+    world.green.leaders[parts[0]] = nodes[1]
+    elect, refused = world.green.elect_preferred, iter(range(3))
+
+    def out_of_sync(partitions: Collection[TopicPartition]) -> None:
+        if next(refused, None) is None:
+            elect(partitions)
+
+    world.green.elect_preferred = out_of_sync  # type: ignore[method-assign]
+    STEP.act(world.world)
+    assert STEP.check(world.world) is State.DONE
