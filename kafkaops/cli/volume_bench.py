@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.speeds import Speeds
     from kafkaops.volumes.bench.advice import Advice, Figure
     from kafkaops.volumes.bench.measuring import Order
-    from kafkaops.volumes.state import Verdict
+    from kafkaops.volumes.verdict import Verdict
 
 app = make_app("How fast each disk is, plain and encrypted.")
 
@@ -130,7 +130,7 @@ def _order(
     """Written is only what a format would overwrite without a word."""
     from kafkaops.engine.errors import GuardRefused
     from kafkaops.volumes.bench.measuring import Order
-    from kafkaops.volumes.state import Step
+    from kafkaops.volumes.verdict import Step
 
     writes = verdict.step is Step.FORMAT and not reads_only
     if facts.kind not in ("block", "file") and not (writes and spec.size):

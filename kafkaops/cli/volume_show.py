@@ -71,7 +71,7 @@ def plan(names: Names = None, host_file: HostFileAt = DEFAULT, detailed: Detaile
       kafkaops volume plan --detailed-exitcode -o json
     """
     from kafkaops.volumes import looks
-    from kafkaops.volumes.state import Step
+    from kafkaops.volumes.verdict import Step
 
     _, ground, specs = here(host_file, names)
     found = [looks.look(ground, spec, remote=False) for spec in specs]

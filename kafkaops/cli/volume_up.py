@@ -86,7 +86,7 @@ def prepare(
     from kafkaops.engine.errors import UsageFault
     from kafkaops.volumes import looks
     from kafkaops.volumes.preparing import Consent, bring_up
-    from kafkaops.volumes.state import Step
+    from kafkaops.volumes.verdict import Step
 
     _, ground, specs = here(host_file, names)
     labels = [spec.label for spec in specs]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from kafkaops.engine.errors import GuardRefused, StepFailed
 from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.volumes.ground import Ground
-from kafkaops.volumes.state import strange_mapping
+from kafkaops.volumes.state_open import strange_mapping
 
 KEPT = ("KO-VOLUME-MAPPER", "KO-VOLUME-MOUNTPOINT", "KO-VOLUME-HEADER-GONE")
 """Verdicts under which nothing is closed."""

@@ -14,8 +14,8 @@ from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies, token
 from kafkaops.volumes.ground import Ground
-from kafkaops.volumes.state import State, Verdict
 from kafkaops.volumes.token import Damaged
+from kafkaops.volumes.verdict import State, Verdict
 
 
 @dataclass(frozen=True)

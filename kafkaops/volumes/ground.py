@@ -13,7 +13,8 @@ from kafkaops.ports.disks import Disks, Key
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.keys import Copies, Keys
 from kafkaops.volumes.host_file import MEMORY
-from kafkaops.volumes.state import Intent, Verdict, judge
+from kafkaops.volumes.state import judge
+from kafkaops.volumes.verdict import Intent, Verdict
 
 
 def _as_it_is(spec: VolumeSpec) -> VolumeSpec:

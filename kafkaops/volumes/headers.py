@@ -14,7 +14,7 @@ from kafkaops.volumes import copies
 from kafkaops.volumes import token as tokens
 from kafkaops.volumes.ground import Ground
 from kafkaops.volumes.rotating import openable
-from kafkaops.volumes.state import Verdict
+from kafkaops.volumes.verdict import Verdict
 
 
 def backup(ground: Ground, spec: VolumeSpec) -> str:

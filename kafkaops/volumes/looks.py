@@ -10,8 +10,8 @@ from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.volumes import copies
 from kafkaops.volumes.ground import Ground
-from kafkaops.volumes.state import State, Step, Verdict
 from kafkaops.volumes.token import coming
+from kafkaops.volumes.verdict import State, Step, Verdict
 
 REFUSED = Step.REFUSED
 

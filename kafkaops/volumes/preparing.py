@@ -16,7 +16,7 @@ from kafkaops.model.volume import DiskFacts, VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies, token
 from kafkaops.volumes.ground import Ground
-from kafkaops.volumes.state import Intent, State, Step, Verdict
+from kafkaops.volumes.verdict import Intent, State, Step, Verdict
 
 STEPS = 8
 """Looks until a volume is mounted: more means that a step does not do what it says."""

@@ -17,8 +17,8 @@ from kafkaops.engine.errors import GuardRefused, StepFailed
 from kafkaops.model.volume import Header, VolumeSpec
 from kafkaops.volumes import copies, token
 from kafkaops.volumes.ground import Ground
-from kafkaops.volumes.state import State
 from kafkaops.volumes.token import Token
+from kafkaops.volumes.verdict import State
 
 STEPS = 12
 SLOTS = 32

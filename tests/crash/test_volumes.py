@@ -14,7 +14,8 @@ from kafkaops.volumes.closing import close
 from kafkaops.volumes.erasing import erase
 from kafkaops.volumes.preparing import Consent, bring_up
 from kafkaops.volumes.rotating import rewrap, rotate
-from kafkaops.volumes.state import State, judge
+from kafkaops.volumes.state import judge
+from kafkaops.volumes.verdict import State
 from tests.crash.engine_harness import Fuse, Killed, Point, Tapped
 from tests.unit.volumes.fake_disks import OTHER_ARN, Stage, spec_of
 

@@ -14,7 +14,7 @@ from kafkaops.volumes import copies, headers
 from kafkaops.volumes.erasing import erase
 from kafkaops.volumes.preparing import bring_up
 from kafkaops.volumes.rotating import rewrap, rotate
-from kafkaops.volumes.state import State, Step
+from kafkaops.volumes.verdict import State, Step
 from tests.unit.adapters.volume_parts import UUID, needs_cryptsetup, random_key, wrapped
 from tests.unit.volumes.on_cryptsetup import Made
 

@@ -16,7 +16,7 @@ from kafkaops.volumes import token
 from kafkaops.volumes.closing import close
 from kafkaops.volumes.host_file import MEMORY
 from kafkaops.volumes.preparing import Consent, bring_up
-from kafkaops.volumes.state import Intent, State, Step
+from kafkaops.volumes.verdict import Intent, State, Step
 from tests.unit.volumes.fake_disks import ARN, Stage, spec_of
 
 SPEC = spec_of()

@@ -12,8 +12,9 @@ from kafkaops.volumes import token
 from kafkaops.volumes.erasing import erase
 from kafkaops.volumes.preparing import Consent, bring_up
 from kafkaops.volumes.rotating import Turn, rewrap, rotate
-from kafkaops.volumes.state import State, judge
+from kafkaops.volumes.state import judge
 from kafkaops.volumes.token import Token
+from kafkaops.volumes.verdict import State
 from tests.unit.volumes.fake_disks import OTHER_ARN, Stage, spec_of
 
 SPEC = spec_of()

@@ -20,7 +20,8 @@ from kafkaops.model.volume import (
 )
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import token
-from kafkaops.volumes.state import DATA, KEYSLOTS, Intent, State, Step, judge
+from kafkaops.volumes.state import DATA, KEYSLOTS, judge
+from kafkaops.volumes.verdict import Intent, State, Step
 from tests.unit.volumes.fake_disks import ARN, BLANK, spec_of
 
 UUID = "0d7f1a55-6a5a-4b9e-9d0c-000000000001"
