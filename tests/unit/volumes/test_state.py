@@ -1,4 +1,4 @@
-"""The state of a volume from facts: a table of what there can be, and what no facts may do."""
+"""The state of a volume from facts: a table of what there can be."""
 
 from __future__ import annotations
 
@@ -6,55 +6,33 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kafkaops.model.volume import (
     DiskFacts,
     Header,
-    Mounted,
     Node,
     Opened,
     Signature,
-    VolumeSpec,
 )
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import token
 from kafkaops.volumes.state import DATA, KEYSLOTS, judge
 from kafkaops.volumes.verdict import Intent, State, Step
-from tests.unit.volumes.fake_disks import ARN, BLANK, spec_of
+from tests.unit.volumes.disk_facts import (
+    AT,
+    INTENT,
+    LUKS,
+    SPEC,
+    UUID,
+    XFS,
+    disk,
+    header,
+    locked,
+    opened,
+    token_of,
+)
+from tests.unit.volumes.fake_disks import spec_of
 
-UUID = "0d7f1a55-6a5a-4b9e-9d0c-000000000001"
-SPEC = spec_of()
-KEY = Key("wrapped", ARN, "d3JhcHBlZA==", SPEC.context)
-INTENT = Intent("AWS-1", UUID, KEY, 1000.0)
-LUKS = (Signature(0, "crypto_LUKS"), Signature(16384, "crypto_LUKS"))
-XFS = (Signature(0, "xfs"),)
-
-
-def token_of(spec: VolumeSpec = SPEC, **changes: Any) -> dict[str, Any]:
-    return replace(token.first(spec, KEY, 1000.0), **changes).to_json()
-
-
-def header(content: dict[str, Any] | None = None, **changes: Any) -> Header:
-    tokens = {0: token_of() if content is None else content}
-    return replace(Header(2, UUID, SPEC.label, (0,), tokens), **changes)
-
-
-def disk(**changes: Any) -> DiskFacts:
-    return replace(BLANK, **changes)
-
-
-def locked(**changes: Any) -> DiskFacts:
-    return replace(disk(signatures=LUKS, header=header()), **changes)
-
-
-def opened(*inside: Signature, **changes: Any) -> DiskFacts:
-    mapping = Opened("kafka-data-1", UUID, "/dev/nvme1n1", tuple(inside))
-    return replace(locked(mapping=mapping), **changes)
-
-
-AT = Mounted("/dev/mapper/kafka-data-1", SPEC.mountpoint, "xfs", ("noatime",))
 MADE = header(token_of(filesystem="xfs"))
 
 TABLE: list[tuple[str, DiskFacts, State, Step, str]] = [
@@ -316,56 +294,6 @@ def test_a_long_name_has_a_label_that_luks_can_keep() -> None:
     assert long.label != spec_of(cluster=f"{long.cluster}-too").label
 
 
-SIGNATURES = st.builds(
-    Signature,
-    st.sampled_from([0, 510, 1080, 4096, 16384, KEYSLOTS, KEYSLOTS + 5, DATA]),
-    st.sampled_from(
-        ["ext4", "xfs", "gpt", "LVM2_member", "linux_raid_member", "crypto_LUKS", "data"]
-    ),
-)
-HEADERS = st.none() | st.builds(
-    Header,
-    version=st.sampled_from([1, 2]),
-    uuid=st.sampled_from([UUID, "other"]),
-    label=st.sampled_from(["", SPEC.label, "backup"]),
-    slots=st.sampled_from([(), (0,), (0, 1)]),
-    tokens=st.sampled_from(
-        [
-            {},
-            {0: token_of()},
-            {0: token_of(slot=1)},
-            {0: {"type": "clevis"}},
-            {0: {"type": token.TYPE}},
-        ]
-    ),
-    harm=st.sampled_from(["", "harmed"]),
-    torn=st.sampled_from(["", "torn"]),
-)
-FACTS = st.builds(
-    DiskFacts,
-    device=st.just("/dev/nvme1n1"),
-    kind=st.sampled_from(["block", "file", "absent", "other"]),
-    identity=st.sampled_from(["AWS-1", "AWS-2"]),
-    instance_store=st.booleans(),
-    read_only=st.booleans(),
-    holders=st.sampled_from([(), ("md0",)]),
-    mounts=st.sampled_from([(), ("/data",)]),
-    signatures=st.lists(SIGNATURES, max_size=2).map(tuple),
-    header=HEADERS,
-    mapping=st.none()
-    | st.builds(
-        Opened,
-        name=st.just("kafka-data-1"),
-        uuid=st.sampled_from([UUID, "other"]),
-        device=st.just("/dev/nvme1n1"),
-        signatures=st.sampled_from([(), XFS]),
-    ),
-    at=st.sampled_from([None, AT, replace(AT, source="/dev/sdz")]),
-    beneath=st.sampled_from([(), ("orders-0",)]),
-    node=st.sampled_from([None, Node("c", 1), Node("c", 2)]),
-)
-
-
 def test_a_file_that_is_not_there_yet_is_made_and_one_that_went_away_open_is_not() -> None:
     spec = spec_of(device="/var/lib/volumes/data-1", size=1 << 30)
     gone = disk(kind="absent", identity="file /var/lib/volumes/data-1", instance_store=False)
@@ -375,40 +303,3 @@ def test_a_file_that_is_not_there_yet_is_made_and_one_that_went_away_open_is_not
     assert verdict.code == "KO-VOLUME-BENEATH"
     verdict = judge(spec, replace(gone, mapping=Opened("kafka-data-1", UUID, "loop0", XFS)))
     assert (verdict.step, verdict.code) == (Step.REFUSED, "KO-VOLUME-HEADER-GONE")
-
-
-@settings(max_examples=500, deadline=None)
-@given(
-    facts=FACTS,
-    intent=st.sampled_from([None, INTENT]),
-    named=st.booleans(),
-    size=st.sampled_from([0, 1 << 30]),
-)
-def test_nothing_with_a_signature_or_in_use_is_ever_formatted(
-    facts: DiskFacts, intent: Intent | None, named: bool, size: int
-) -> None:
-    verdict = judge(spec_of(named=named, size=size), facts, intent)
-    formats = verdict.step is Step.FORMAT or verdict.override
-    if formats:
-        assert facts.mapping is None
-        assert facts.at is None
-        assert not facts.holders
-        assert not facts.mounts
-        assert not facts.read_only
-        assert facts.kind in ("block", "file") or (size and facts.kind == "absent")
-    if verdict.step is Step.FORMAT:
-        assert facts.header is None
-        assert not facts.beneath
-        assert facts.instance_store or named or facts.kind != "block"
-        if facts.signatures:
-            assert intent is not None
-            assert intent.device == facts.identity
-            assert all(s.kind == "data" and KEYSLOTS <= s.offset < DATA for s in facts.signatures)
-    if verdict.step is Step.FILESYSTEM:
-        assert facts.mapping is not None
-        assert not facts.mapping.signatures
-        assert facts.header is not None
-        assert facts.mapping.uuid == facts.header.uuid
-    if verdict.step is Step.REFUSED:
-        assert verdict.code.startswith("KO-VOLUME-")
-        assert verdict.why
