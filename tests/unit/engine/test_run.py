@@ -1,4 +1,4 @@
-"""The loop: order, guards, waiting, stopping, resuming."""
+"""The loop: order, guards, waiting, resuming."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from kafkaops.engine.errors import (
 from kafkaops.engine.events import Event, Kind
 from kafkaops.engine.history import History
 from kafkaops.engine.run import Runner
-from kafkaops.engine.step import Blocked, Critical, Plan, Progress, Spec
-from kafkaops.engine.stepping import Interrupted
+from kafkaops.engine.step import Blocked, Critical, Progress, Spec
 from tests.unit.engine.conftest import Bench, Put, Shelf, plan_of, step
 
 WAIT = Blocked("KO-BUSY", "busy", "wait")
@@ -229,83 +228,6 @@ def test_without_somebody_to_ask_the_answer_is_no(bench: Bench) -> None:
     with pytest.raises(OpsError) as declined:
         bench.runner(plan_of(step("a", ask="Really?"))).run()
     assert declined.value.exit == Exit.DECLINED
-
-
-def test_a_stop_request_lets_the_step_finish(bench: Bench) -> None:
-    runner = bench.runner(plan_of("a", "b"))
-    bench.world.slow["a"] = 3.0
-    bench.world.hook = lambda call: runner.request_stop() if call == "act a" else None
-    with pytest.raises(Interrupted) as stopped:
-        runner.run()
-    assert stopped.value.exit == Exit.INTERRUPTED
-    assert stopped.value.hint == "kafkaops run resume r1"
-    assert "done" in bench.kinds
-    assert bench.world.changes == ["act a"]
-
-
-def test_a_stop_request_does_not_wait_for_a_step_that_takes_days(bench: Bench) -> None:
-    runner = bench.runner(plan_of(step("a", deadline=1e6, poll=60.0)), stop_grace=10.0)
-    bench.world.slow["a"] = 500_000.0
-    bench.world.hook = lambda call: runner.request_stop() if call == "act a" else None
-    begun = bench.clock.now
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.clock.now - begun == pytest.approx(10, abs=2)
-
-
-def unbroken() -> Plan:
-    """Two that go down side by side and come up again, and what follows."""
-    pairs = [(f"{way}-{n}", way) for way in ("down", "up") for n in (1, 2)]
-    return plan_of(*(step(id, batch=way, unbroken="pair") for id, way in pairs), "after")
-
-
-@pytest.mark.parametrize("at", ["act down-1", "safe down-2", "act down-2", "act up-1"])
-def test_a_stop_request_does_not_part_what_belongs_together(bench: Bench, at: str) -> None:
-    runner = bench.runner(unbroken())
-    bench.world.hook = lambda call: runner.request_stop() if call == at else None
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.world.held == {"down-1", "down-2", "up-1", "up-2"}
-    assert bench.runner().run().outcome == "done"
-
-
-@pytest.mark.parametrize("at", ["check down-1", "safe down-1"])
-def test_a_stop_request_before_any_of_them_acted_stops_at_once(bench: Bench, at: str) -> None:
-    runner = bench.runner(unbroken())
-    bench.world.hook = lambda call: runner.request_stop() if call == at else None
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.world.changes == []
-
-
-def test_a_process_that_goes_on_in_the_middle_of_them_is_not_stopped_there(bench: Bench) -> None:
-    bench.world.breaks["act up-1"] = [RuntimeError("killed")]
-    with pytest.raises(StepFailed):
-        bench.runner(unbroken()).run()
-    runner = bench.runner()
-    bench.world.hook = lambda call: runner.request_stop() if call == "check down-1" else None
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.world.held >= {"up-1", "up-2"}
-    assert "act after" not in bench.world.changes
-
-
-def test_a_guard_that_is_shut_in_the_middle_of_them_is_not_waited_for(bench: Bench) -> None:
-    runner = bench.runner(unbroken())
-    bench.world.blocks["up-1"] = [WAIT] * 100
-    bench.world.hook = lambda call: runner.request_stop() if call == "act down-2" else None
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.clock.slept == []
-
-
-def test_a_stop_request_ends_the_wait_for_a_guard_at_once(bench: Bench) -> None:
-    runner = bench.runner(plan_of("a"))
-    bench.world.blocks["a"] = [WAIT] * 100
-    bench.world.hook = lambda call: runner.request_stop() if call == "safe a" else None
-    with pytest.raises(Interrupted):
-        runner.run()
-    assert bench.world.changes == []
 
 
 def test_a_lost_lease_stops_the_run_before_the_act(bench: Bench) -> None:
