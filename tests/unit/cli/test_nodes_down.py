@@ -39,14 +39,20 @@ def operations() -> FakeOperations:
     return Rolling()
 
 
-def test_a_run_that_fails_names_who_is_down_and_what_starts_it(
-    kafkaops: Kafkaops, operations: FakeOperations, config: Path
-) -> None:
+def stopping(config: Path) -> Callable[[str], None]:
+    """Each act notes that it stops blue-2."""
+
     def stop(step: str) -> None:
         (run,) = (config.parent / "state" / "runs").iterdir()
         FileFacts(run / "facts").put("restart.blue-2.mark", MARK)
 
-    operations.on_act.append(stop)
+    return stop
+
+
+def test_a_run_that_fails_names_who_is_down_and_what_starts_it(
+    kafkaops: Kafkaops, operations: FakeOperations, config: Path
+) -> None:
+    operations.on_act.append(stopping(config))
     operations.broken.add("start")
     code, document, err = kafkaops("restart", "--yes")
     assert code == 8
@@ -65,11 +71,7 @@ def test_a_run_that_fails_names_who_is_down_and_what_starts_it(
 def test_a_run_that_is_held_as_asked_names_them_too(
     kafkaops: Kafkaops, operations: FakeOperations, config: Path
 ) -> None:
-    def stop(step: str) -> None:
-        (run,) = (config.parent / "state" / "runs").iterdir()
-        FileFacts(run / "facts").put("restart.blue-2.mark", MARK)
-
-    operations.on_act.append(stop)
+    operations.on_act.append(stopping(config))
     saved = str(config.parent / "plan.json")
     kafkaops("restart", "--plan", "--out", saved)
     code, document, err = kafkaops("apply", saved, "--until", "stop", "--yes")

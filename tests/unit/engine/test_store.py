@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kafkaops.engine import history as h
 from kafkaops.engine.audit import Audit, redacted, redacted_argv
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import (
@@ -20,6 +21,7 @@ from kafkaops.engine.errors import (
 )
 from kafkaops.engine.events import Event, Kind
 from kafkaops.engine.facts import FileFacts, MemoryFacts
+from kafkaops.engine.history import History
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Critical, Plan, Progress
 from kafkaops.engine.store import RunDirectory, Status, Store
@@ -72,6 +74,16 @@ def test_status_follows_the_journal(store: Store) -> None:
     assert (summary.status, summary.done, summary.total) == (Status.DONE, 2, 2)
     Runner(plan, {"put": Put}, shelf, directory.current(), FakeLease(), CLOCK).rollback()
     assert status(store) is Status.ROLLED_BACK
+
+
+def test_a_run_that_is_over_stays_so_until_a_way_back_begins(store: Store) -> None:
+    directory, runner, _ = begin(store, "r1", plan_of("a"))
+    runner.run()
+    past = History(directory.current())
+    past.note(h.BEGIN, pid=1)
+    assert status(store) is Status.DONE
+    past.note(h.ROLLBACK)
+    assert status(store) is Status.STOPPED
 
 
 def test_a_returned_run_says_so(store: Store) -> None:
