@@ -69,7 +69,8 @@ def test_one_that_hangs_on_the_new_version_goes_back_first(node: int) -> None:
     assert upgrading.way_back(world.world, plan).specs == ()
 
 
-def test_one_that_ends_over_and_over_is_told_of_and_goes_back_first() -> None:
+@pytest.mark.parametrize("later", [0.0, 3.0], ids=lambda s: f"planned {s:g} s later")
+def test_one_that_ends_over_and_over_is_told_of_and_goes_back_first(later: float) -> None:
     world = Upgrade(SHORT)
     world.cluster.nodes[4].loops_on = NEW
     world.hosts["blue-4"].log = LOADS  # it never gets to their end
@@ -85,7 +86,8 @@ def test_one_that_ends_over_and_over_is_told_of_and_goes_back_first() -> None:
         back = upgrading.way_back(world.world, plan)
         assert order(back)[0] == 4
         world.clock.sleep(0.5)
-    scene = world.scene(plan=back)
+    world.clock.sleep(later)  # it has a process for 3 s, and none for as many
+    scene = world.scene(plan=upgrading.way_back(world.world, plan))
     scene.play()
     assert (upgraded(world), scene.state()["faults"]) == (set(), [])
 

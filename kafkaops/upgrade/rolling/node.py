@@ -50,8 +50,8 @@ class NodeStep:
     """Base of the steps of one node. `spec.args`: `cluster` (colour), `cluster_id`, `host`,
     `node`, `broker` and `voter` (whether it is one), `mates` (host to node of its batch),
     `accept` (globs), `soak` (seconds); `rest` where it goes alone after it was held back; with
-    another version `version` (what must run) and `link` (what leads to it); `stuck` where it
-    started on the way there and did not come up."""
+    another version `version` (what must run) and `link` (what leads to it); `stuck` where the
+    cluster goes without it since the way there: it did not come up, or has no process."""
 
     spec: Spec
 

@@ -190,7 +190,8 @@ def _batch(
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
     common = _common(state, options, way) | {"batch": number, "mates": mates}
-    common |= {"stuck": True} if set(batch.nodes) <= set(way.stuck) else {}
+    # one whose unit starts it over and over has a process at one moment and none at the next
+    common |= {"stuck": True} if set(batch.nodes) <= {*way.down, *way.stuck} else {}
     lead = f"batch {number}/{count}"
 
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:

@@ -35,7 +35,7 @@ class Stopped(NodeStep):
         pid = self.unit(world).pid
         mark = Mark(self._now(world), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
-        if not pid or self.spec.args.get("stuck"):  # it served nobody: how it ended is no news
+        if not pid or self._served_nobody(world):  # how it ended is no news
             self.put(world, "told", True)
         unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
         self.put(world, "ended", ending(world, unit))
@@ -48,6 +48,11 @@ class Stopped(NodeStep):
             mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
             self.seen(world, "started")
+
+    def _served_nobody(self, world: World) -> bool:
+        if not self.spec.args.get("stuck"):
+            return False
+        return not self.is_broker or self.node not in self.cluster(world).brokers_up()
 
     @property
     def is_broker(self) -> bool:
