@@ -29,6 +29,8 @@ W = TypeVar("W")
 
 SLICE = 1.0  # seconds: the longest sleep that does not look for a stop request
 PROGRESS_EVERY = 1.0  # seconds
+SOON = 0.25  # seconds: between the first looks at what was begun
+SHARE = 1 / 8  # of what was waited already: what a look may come too late
 
 
 class Interrupted(OpsError):
@@ -129,7 +131,12 @@ class Stepping(Generic[W]):
             if now - said >= PROGRESS_EVERY:
                 said = now
                 self._progress(spec, step, now - begun, trouble)
-            self._pause(spec, budget, under_way=acted)
+            self._pause(self._gap(spec, now - begun), budget, under_way=acted)
+
+    def _gap(self, spec: Spec, waited: float) -> float:
+        """Seconds until the next look: what takes an instant is not paid for with a whole `poll`,
+        and a long wait does not keep the cluster busy with answering."""
+        return min(spec.poll, max(SOON, waited * SHARE))
 
     def _look(self, spec: Spec, step: Step[W], *, inside: bool) -> tuple[State, str | None]:
         """The step's state; outside of critical sections an unreachable target is waited for."""
@@ -171,7 +178,7 @@ class Stepping(Generic[W]):
                         code=blocked.code,
                         hint=blocked.hint,
                     )
-            self._pause(spec, budget, under_way=False)
+            self._pause(spec.poll, budget, under_way=False)
             self.lease.verify()
 
     def _guard(self, step: Step[W], *, inside: bool) -> Blocked | None:
@@ -251,8 +258,8 @@ class Stepping(Generic[W]):
                 hint=self.resume,
             )
 
-    def _pause(self, spec: Spec, budget: Budget | None, *, under_way: bool) -> None:
-        left = max(spec.poll, 0.001)
+    def _pause(self, seconds: float, budget: Budget | None, *, under_way: bool) -> None:
+        left = max(seconds, 0.001)
         while left > 0:
             if budget:
                 budget.check()
