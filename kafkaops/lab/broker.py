@@ -141,7 +141,8 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
     secured = access.broker_properties(layout, settings, host)
     text = properties(host, settings, data, secured)
     if settings.single:
-        installed.prepare(layout, host, settings.version(host.colour), text, JVM)
+        version = settings.version(host.colour)
+        installed.prepare(layout, host, version, text, (*JVM, *archive.flags(version)))
     else:
         (home / "server.properties").write_text(text)
     if settings.zookeeper:

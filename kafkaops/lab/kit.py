@@ -73,11 +73,12 @@ def versions() -> tuple[str, ...]:
 def classpath(version: str, say: Say = quiet) -> str:
     """The class path of one Kafka version, fetched first if need be.
 
-    Explicit files in a fixed order, so that a class-data archive made for it stays valid.
+    Explicit files in the order of their names, as the start script of an installed release has
+    them, so that a class-data archive made for it is valid for both.
     Errors: ConfigError (version not listed, download failed, a checksum does not match).
     """
     directory = fetch(version, say)
-    return ":".join(str(directory / jar.filename) for jar in _listed(version))
+    return ":".join(str(directory / name) for name in sorted(j.filename for j in _listed(version)))
 
 
 def ecj(say: Say = quiet) -> Path:
