@@ -37,6 +37,16 @@ GateTimeout = Annotated[
     float,
     typer.Option("--gate-timeout", metavar="S", min=1, help="Seconds to wait for a closed gate."),
 ]
+GateLooks = Annotated[
+    int,
+    typer.Option(
+        "--gate-looks",
+        metavar="N",
+        min=1,
+        max=100,
+        help="Looks in a row, 2 s apart, that must find the gate open.",
+    ),
+]
 ReturnTimeout = Annotated[
     float,
     typer.Option(

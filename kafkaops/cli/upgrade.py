@@ -51,7 +51,10 @@ Examples:
 app = make_app(HELP, cls=Upgrade)
 
 STRATEGIES = ("blue-green", "rolling", "downtime")
-BATCHED = ("only", "max_batch", "whole_racks", "canary", "soak", "accept", "gate_timeout")
+BATCHED = (
+    *("only", "max_batch", "whole_racks", "canary", "soak", "accept"),
+    *("gate_looks", "gate_timeout"),
+)
 """Parameters that only a roll heeds."""
 ROLLS = ("cluster", *BATCHED, "return_timeout", "outage")
 """And those of an upgrade on the cluster's own hosts."""
@@ -77,6 +80,7 @@ def upgrade(
     canary: flags.Canary = True,
     soak: flags.Soak = 10.0,
     accept: flags.Accept = None,
+    gate_looks: flags.GateLooks = 3,
     gate_timeout: flags.GateTimeout = 1800.0,
     return_timeout: flags.ReturnTimeout = 3600.0,
     outage: Annotated[
@@ -118,6 +122,7 @@ def upgrade(
             to=to,
             outage=outage,
             canary=canary,
+            gate_looks=gate_looks,
             gate_timeout=gate_timeout,
             return_timeout=return_timeout,
         )

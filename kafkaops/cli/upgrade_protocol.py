@@ -32,6 +32,7 @@ def protocol(
     canary: flags.Canary = True,
     soak: flags.Soak = 10.0,
     accept: flags.Accept = None,
+    gate_looks: flags.GateLooks = 3,
     gate_timeout: flags.GateTimeout = 1800.0,
     return_timeout: flags.ReturnTimeout = 3600.0,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
@@ -66,6 +67,7 @@ def protocol(
         accept=tuple(accept or ()),
         to=str(Protocol.wanted(to)),
         canary=canary,
+        gate_looks=gate_looks,
         gate_timeout=gate_timeout,
         return_timeout=return_timeout,
     )

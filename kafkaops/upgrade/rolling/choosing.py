@@ -27,7 +27,8 @@ class Options:
     a process that started later is left alone; `changed`: only where the broker's properties or its
     unit file were written after its process started; `canary`: one broker alone, before the others;
     `soak` is in seconds. `to` is the release that they are to run; None leaves it as it is. Past
-    `outage` seconds the kernels let clients in again by themselves. `gate_timeout` and
+    `outage` seconds the kernels let clients in again by themselves. `gate_looks` is how many looks
+    in a row must find the gate open: a moment between two troubles is no peace. `gate_timeout` and
     `return_timeout` (seconds): how long a closed gate is waited for, and a node to come up, and
     again to be in sync; past it the run ends, resumable."""
 
@@ -43,6 +44,7 @@ class Options:
     to: str | None = None
     outage: float = 1800.0
     canary: bool = True
+    gate_looks: int = 3
     gate_timeout: float = 1800.0
     return_timeout: float = 3600.0
 
@@ -73,6 +75,7 @@ class Options:
             (not self.canary, "--no-canary"),
             (self.soak != usual.soak, f"--soak {self.soak:g}"),
             *((True, f"--accept-unavailable {quote(glob)}") for glob in self.accept),
+            (self.gate_looks != usual.gate_looks, f"--gate-looks {self.gate_looks}"),
             (self.gate_timeout != usual.gate_timeout, f"--gate-timeout {self.gate_timeout:g}"),
             (
                 self.return_timeout != usual.return_timeout,

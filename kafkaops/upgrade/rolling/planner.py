@@ -27,8 +27,6 @@ from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.phases import Phase
 
 OPERATION = "restart"
-GUARDS = 3
-"""Looks in a row that must all pass the gate."""
 POLL = 2.0
 """Seconds between two looks at a cluster that is asked for more than an instant."""
 STOP_TIMEOUT = 900.0
@@ -217,7 +215,7 @@ def _batch(
         args=common,
         deadline=options.gate_timeout,
         poll=POLL,
-        guards=GUARDS,
+        guards=options.gate_looks,
     )
     whole: dict[str, Any] = {"unbroken": f"batch-{number}"}  # nobody is left down by a stop request
     yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT, **whole)
@@ -237,7 +235,8 @@ def _batch(
     yield from each("node-soaked", soak, Phase.SOAK, deadline=options.soak + LEADERS_TIMEOUT)
     if len(mates) > 1:
         words = "{} alone, if it was held back"
-        yield from each("node-rested", words, Phase.REST, deadline=2 * back, guards=GUARDS)
+        looks = options.gate_looks
+        yield from each("node-rested", words, Phase.REST, deadline=2 * back, guards=looks)
 
 
 def _refuse(found: Batches, state: ClusterState, hosts: Collection[int]) -> None:

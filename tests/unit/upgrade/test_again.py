@@ -44,8 +44,10 @@ def plan_of(options: Options | Asked, **more: Any) -> Plan:
         ),
         (
             Restart(),
-            Options(whole_racks=True, soak=10.0, gate_timeout=60.0, return_timeout=7200.0),
-            "restart --whole-racks --gate-timeout 60 --return-timeout 7200 --plan",
+            Options(
+                whole_racks=True, soak=10.0, gate_looks=5, gate_timeout=60.0, return_timeout=7200.0
+            ),
+            "restart --whole-racks --gate-looks 5 --gate-timeout 60 --return-timeout 7200 --plan",
         ),
         (
             RollingUpgrade(),
