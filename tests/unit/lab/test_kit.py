@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import kit
+from kafkaops.lab import jar_list, kit
 
 JARS = {
     "/org/a/one/1.0/one-1.0.jar": b"one's content",
@@ -52,7 +52,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for proxy in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(proxy, raising=False)
-    monkeypatch.setattr(kit, "LIST", tmp_path / "jars.json")
+    monkeypatch.setattr(jar_list, "LIST", tmp_path / "jars.json")
     entries = [
         {"coordinate": f"org.a:{name}:{version}", "sha256": hashlib.sha256(content).hexdigest()}
         for (name, version), content in zip(
@@ -103,7 +103,7 @@ def test_a_version_without_list_names_those_with(listed: Path) -> None:
 
 
 def test_the_list_that_ships_is_whole() -> None:
-    lists = json.loads(kit.LIST.read_text())
+    lists = json.loads(jar_list.LIST.read_text())
     assert {"3.9.2", "4.3.1", kit.ECJ} <= set(lists)
     for version, entries in lists.items():
         coordinates = [entry["coordinate"] for entry in entries]
