@@ -17,7 +17,7 @@ Group = tuple[Spec, ...]
 
 @dataclass(frozen=True)
 class Unit:
-    """Groups of steps, one after the other; the steps of a group run at the same time. All of
+    """Groups of steps, one after the other; the lanes of a group run at the same time. All of
     a critical section is one unit, outside of one each group is a unit of its own."""
 
     groups: tuple[Group, ...]
@@ -48,6 +48,14 @@ def _groups(specs: Iterable[Spec]) -> tuple[Group, ...]:
     return tuple(found)
 
 
+def lanes(group: Group) -> tuple[Group, ...]:
+    """What of a group runs side by side: steps that share a lane, else each by itself."""
+    found: dict[str, list[Spec]] = {}
+    for spec in group:
+        found.setdefault(f"lane {spec.lane}" if spec.lane else f"step {spec.id}", []).append(spec)
+    return tuple(tuple(lane) for lane in found.values())
+
+
 def check(plan: Plan, kinds: Collection[str]) -> None:
     """ConfigError KO-PLAN-SHAPE with every fault of the plan, `kinds` being the known ones."""
     faults: list[str] = []
@@ -57,6 +65,9 @@ def check(plan: Plan, kinds: Collection[str]) -> None:
         f"step {s.id!r} is of kind {s.kind!r}, which this kafkaops does not know"
         for s in plan.specs
         if s.kind not in kinds
+    ]
+    faults += [
+        f"step {s.id!r} has a lane and no batch" for s in plan.specs if s.lane and not s.batch
     ]
     runs = [name for name, _ in groupby(plan.specs, key=lambda s: s.critical) if name]
     faults += [

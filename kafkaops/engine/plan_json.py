@@ -16,6 +16,8 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.step import Critical, Plan, Spec
 
 SCHEMA_VERSION = 1
+LATER = {"unbroken", "lane"}
+"""Fields that specs did not have from the beginning."""
 
 
 def canonical(value: Any) -> str:
@@ -87,7 +89,7 @@ def _values(plan: Plan) -> dict[str, Any]:
 
 def _spec(spec: Spec) -> dict[str, Any]:
     """Without what came later where it says nothing: a plan of before keeps its hash."""
-    return {k: v for k, v in vars(spec).items() if k != "unbroken" or v}
+    return {k: v for k, v in vars(spec).items() if k not in LATER or v}
 
 
 def drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from kafkaops.engine import history as h
@@ -200,22 +202,36 @@ class Runner(Generic[W]):
     def _groups(self, groups: tuple[Group, ...], budget: Budget | None) -> None:
         for group in groups:
             if self._run.stops_before(group[0]):
-                raise Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self._resume)
-            if group[0].phase != self._phase:
-                self._phase = group[0].phase
-                self._announcer.say(Kind.PHASE, group[0], message=self._phase)
+                raise self._run.interrupted()
+            self._enter(group[0])
             if len(group) == 1:
                 self._one(group[0], budget)
             else:
                 self._batch(group, budget)
 
-    def _batch(self, group: Group, budget: Budget | None) -> None:
-        def work(spec: Spec) -> Callable[[], None]:
-            return lambda: self._one(spec, budget)
+    def _enter(self, spec: Spec) -> None:
+        if spec.phase != self._phase:
+            self._phase = spec.phase
+            self._announcer.say(Kind.PHASE, spec, message=self._phase)
 
-        errors = [e for e in self._parallel([work(s) for s in group]) if e is not None]
+    def _batch(self, group: Group, budget: Budget | None) -> None:
+        entered = {group[0].phase}
+        lock = threading.Lock()
+
+        def take(spec: Spec) -> None:
+            with lock:  # a phase begins with the first lane that comes to it
+                if spec.phase not in entered:
+                    entered.add(spec.phase)
+                    self._enter(spec)
+            if self._run.stops_before(spec):
+                raise self._run.interrupted()
+            self._one(spec, budget)
+
+        lanes = [[partial(take, spec) for spec in lane] for lane in outline.lanes(group)]
+        errors = [e for e in self._parallel(lanes) if e is not None]
         graver = [e for e in errors if not isinstance(e, Exception)]
-        for error in graver or errors:
+        # who stopped as asked says less than who failed
+        for error in graver or sorted(errors, key=lambda e: isinstance(e, Interrupted)):
             raise error
 
     def _one(self, spec: Spec, budget: Budget | None) -> None:

@@ -70,14 +70,15 @@ class Step(Protocol, Generic[W]):
 class Spec:
     """One step as data.
 
-    `phase` is the value of the operation's phase enum; consecutive specs that share a
-    non-empty `batch` run concurrently; consecutive specs that share a non-empty `critical`
-    form a critical section. `irreversible` names what cannot be taken back, `ask` is a
-    go/no-go question put before the step. `deadline` is in seconds; `poll` is how many pass at the
-    most between two looks, and just so many between two guards; `guards` is how often in a row
-    `safe` must pass (always 1 inside a critical section). Consecutive specs that share a
-    non-empty `unbroken` are not parted by a stop request: what the first takes away the last brings
-    back, so one that comes once any of them has acted is put off until all have.
+    `phase` is the value of the operation's phase enum; consecutive specs that share a non-empty
+    `batch` run concurrently, but for those that share a non-empty `lane`, which run one after the
+    other; consecutive specs that share a non-empty `critical` form a critical section.
+    `irreversible` names what cannot be taken back, `ask` is a go/no-go question put before the
+    step. `deadline` is in seconds; `poll` is how many pass at the most between two looks, and just
+    so many between two guards; `guards` is how often in a row `safe` must pass (always 1 inside a
+    critical section). Consecutive specs that share a non-empty `unbroken` are not parted by a stop
+    request: what the first takes away the last brings back, so one that comes once any of them has
+    acted is put off until all have.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Spec:
     irreversible: str = ""
     ask: str = ""
     unbroken: str = ""
+    lane: str = ""
 
 
 @dataclass(frozen=True)

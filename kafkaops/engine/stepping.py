@@ -208,7 +208,7 @@ class Stepping(Generic[W]):
             )
         with self._lock:  # of steps side by side all act, or none
             if self.stops_before(spec):
-                raise self._interrupted()
+                raise self.interrupted()
             self._begun.add(spec.unbroken)
         self.lease.verify()
         if budget:
@@ -271,7 +271,8 @@ class Stepping(Generic[W]):
         """Inside a section, and where nothing is under way, a stop request counts at once."""
         asked = self.stop.asked is not None
         if asked and (budget or not under_way or self.stop.expired):
-            raise self._interrupted()
+            raise self.interrupted()
 
-    def _interrupted(self) -> Interrupted:
+    def interrupted(self) -> Interrupted:
+        """What ends a run that was asked to stop."""
         return Interrupted("KO-INTERRUPTED", "stopped as asked", hint=self.resume)

@@ -83,7 +83,7 @@ def _as_clients(world: World, seen: refusals.Evidence) -> None:
         world.probe.cluster_id(host.address, port, timeout=2.0, names=asked)
 
     every = [(c.client_port, h) for c in (config.blue, config.green) for h in c.hosts]
-    for error in in_threads([partial(look, port, host) for port, host in every]):
+    for error in in_threads([[partial(look, port, host)] for port, host in every]):
         if error is not None:
             raise error
 

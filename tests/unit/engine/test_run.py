@@ -190,6 +190,37 @@ def test_a_batch_ends_whole_before_its_failure_counts(bench: Bench) -> None:
     assert bench.world.held == {"a", "b", "c"}
 
 
+def test_a_lane_does_not_wait_for_the_others(bench: Bench) -> None:
+    """Here the first lane cannot end before the second step of the other began."""
+    second = threading.Event()
+
+    def hook(call: str) -> None:
+        if call == "act a2":
+            second.set()
+        if call == "act b1":
+            assert second.wait(timeout=10)
+
+    bench.world.hook = hook
+    lanes = (("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b"))
+    bench.runner(plan_of(*(step(id, batch="x", lane=lane) for id, lane in lanes), "c")).run()
+    assert bench.world.held == {"a1", "a2", "b1", "b2", "c"}
+
+
+def test_a_lane_ends_at_its_failure_and_the_others_at_their_end(bench: Bench) -> None:
+    bench.world.breaks["act a1"] = [ValueError("odd")]
+    lanes = (("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b"))
+    plan = plan_of(*(step(id, batch="x", lane=lane) for id, lane in lanes), "c")
+    with pytest.raises(StepFailed, match="odd"):
+        bench.runner(plan).run()
+    assert bench.world.held == {"b1", "b2"}
+    assert set(bench.runner().run().acted) == {"a1", "a2", "c"}
+
+
+def test_a_lane_without_a_batch_is_no_plan(bench: Bench) -> None:
+    with pytest.raises(ConfigError, match="step 'a' has a lane and no batch"):
+        bench.runner(plan_of(step("a", lane="x")))
+
+
 def test_the_run_stops_after_the_phase_asked_for_and_goes_on_later(bench: Bench) -> None:
     plan = plan_of(step("a"), step("b", phase="two"), step("c"), step("d", phase="three"))
     held = bench.runner(plan, until="one").run()
