@@ -11,7 +11,9 @@ from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import SOAK, Point, Scene, sweep, sweep_pairs, uncrashed
 from tests.crash.restart_scene import VOTERS, Restart
@@ -284,8 +286,8 @@ def test_a_foreign_reassignment_is_waited_for() -> None:
     assert world.clock.now > ends[0], "it did not wait for the reassignment"
 
 
-def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
-    """What is down comes up first: nothing waits for a gate that only it could open."""
+def half_a_batch() -> tuple[Restart, Scene[World], int, int]:
+    """Killed between the two stops of a batch: the node that is down, and the other one."""
     rows = ((1, 2, 3), (4, 5, 6))
     world = Restart(rows=rows)
     calls = uncrashed(lambda: Restart(rows=rows).scene())[1].calls
@@ -296,6 +298,12 @@ def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back(
     scene.process(Point(stops[place], "after"))
     [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
     [left] = set(gates[place].args["mates"].values()) - {down}
+    return world, scene, down, left
+
+
+def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
+    """What is down comes up first: nothing waits for a gate that only it could open."""
+    world, scene, down, left = half_a_batch()
     third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
     world.cluster.down(third)
     world.cluster.nodes[third].boot = 600.0
@@ -306,6 +314,27 @@ def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back(
     assert (world.starts()[down], world.starts()[left]) == (1, 1)
     ups = [world.facts.get(f"restart.blue-{n}.up")["at"] for n in (down, left)]
     assert ups[0] + 300 < ups[1], "what was down waited for what could not go"
+
+
+def test_one_that_is_up_and_not_in_sync_again_is_not_what_the_other_waits_with() -> None:
+    """A gate that is closed for it may be so for hours: the other one goes alone, later."""
+    world, scene, away, left = half_a_batch()
+    world.cluster.nodes[away].catch_up = 3600.0
+    world.cluster.start(away)
+    world.clock.sleep(10)
+    for reached in ("ended", "up"):
+        world.facts.put(f"restart.blue-{away}.{reached}", {"at": world.clock.wall(), "clean": True})
+    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
+    world.cluster.down(third)
+    [stop] = [s for s in scene.plan.specs if s.id == f"stop-blue-{left}"]
+    step = NodeStep(stop)
+    assert gating.look(step, world.world) is None
+    assert step.held(world.world)
+    world.facts.put(f"restart.blue-{left}.held", None)
+    world.facts.put(f"restart.blue-{away}.in-sync", {"at": world.clock.wall()})
+    blocked = gating.look(step, world.world)
+    assert blocked is not None
+    assert blocked.transient
 
 
 def shared(world: Restart, one: int, other: int) -> bool:

@@ -88,5 +88,4 @@ def _written(start: Spec, to: str) -> Spec:
         title=f"{lead}: write protocol {to} of {name}",
         args={**start.args, "protocol": to},
         phase=Phase.PROTOCOL.value,
-        batch=start.batch.replace(Rolling.START.value, Phase.PROTOCOL.value),
     )

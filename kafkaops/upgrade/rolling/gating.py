@@ -1,8 +1,8 @@
 """The gate before a batch: may all of its nodes be down at once, now?
 
-Invariant: nothing waits for the gate while a node of the same batch is down for us. What the gate
-refuses then is held back, and goes alone once the others are back: the node that is down may be
-just the one that the gate waits for.
+Invariant: nothing waits for the gate while a node of the same batch is away for us, down or not yet
+in sync again. What the gate refuses then is held back, and goes alone once the others are back: the
+node that is away may be just the one that the gate waits for.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     if not blocked:
         return None
     why = blocked[0]
-    down = [s for s in batch if s.mark(world) is not None and s.get(world, "up") is None]
-    if not any(s.stop_state(world) is State.DONE for s in down):
+    away = [s for s in batch if s.mark(world) is not None and not s.back(world)]
+    if not any(s.stop_state(world) is State.DONE for s in away):
         return why
     for held in waiting:
         held.put(world, "held", why.reason)

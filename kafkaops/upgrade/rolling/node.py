@@ -128,6 +128,12 @@ class NodeStep:
             return True
         return not self.spec.args.get("rest") and self.held(world)
 
+    def back(self, world: World) -> bool:
+        """Whether it was seen back since its stop: in sync, or up where it has no replica."""
+        return (
+            self.get(world, "in-sync" if self.spec.args.get("broker", True) else "up") is not None
+        )
+
     def left_out(self, world: World) -> bool:
         return self.name in (world.facts.get(WITHOUT) or ())
 

@@ -192,6 +192,10 @@ def _batch(
     common |= {"stuck": True} if set(batch.nodes) <= {*way.down, *way.stuck} else {}
     lead = f"batch {number}/{count}"
 
+    def lane(name: str) -> dict[str, str]:
+        """Each node on its own way: one that stopped is not left down for those that still do."""
+        return {"batch": f"batch-{number}", "lane": name} if len(mates) > 1 else {}
+
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:
         for name, node in mates.items():
             broker = node in brokers or node not in voters  # one that is down is in no metadata
@@ -203,8 +207,7 @@ def _batch(
                 title=f"{lead}: {words.format(name)}",
                 phase=phase.value,
                 args=common | own,
-                batch="" if len(mates) == 1 or phase is Phase.REST else f"{number}-{phase.value}",
-                **({"poll": POLL} | more),
+                **({"poll": POLL} | (lane(name) if phase is not Phase.REST else {}) | more),
             )
 
     yield Spec(

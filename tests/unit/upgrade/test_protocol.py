@@ -202,8 +202,11 @@ def test_a_restart_with_one_step_more_and_a_boundary_at_each_start() -> None:
         s.irreversible for s in plan.specs if s.irreversible
     )
     written = [s for s in plan.specs if s.kind == "protocol-written"]
-    assert len({s.batch for s in written if len(s.args["mates"]) > 1}) > 0
-    assert all(s.batch.endswith("-protocol") for s in written if len(s.args["mates"]) > 1)
+    starts = [s for s in plan.specs if s.kind == "protocol-started"]
+    assert [(s.batch, s.lane) for s in written] == [(s.batch, s.lane) for s in starts]
+    assert {s.lane for s in written if s.batch} == {
+        s.args["host"] for s in written if len(s.args["mates"]) > 1
+    }
     assert from_json(to_json(plan)) == from_json(to_json(from_json(to_json(plan))))
 
 

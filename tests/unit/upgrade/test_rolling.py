@@ -9,6 +9,7 @@ import pytest
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused, OpsError, StepFailed, UsageFault
+from kafkaops.engine.outline import lanes, units
 from kafkaops.engine.plan_json import from_json, to_json
 from kafkaops.engine.step import Plan, State, Step
 from kafkaops.model.partition import TopicPartition
@@ -53,10 +54,19 @@ def test_combined_nodes_go_alone_the_active_one_last() -> None:
     assert {order[0][0], order[1][0]} == {4, 5}
 
 
-def test_the_steps_of_a_batch_that_are_alike_run_side_by_side_and_every_phase_has_a_title() -> None:
+def test_each_node_of_a_batch_goes_its_own_way_and_every_phase_has_a_title() -> None:
     plan = planned(Restart())
-    pairs = [s for s in plan.specs if len(s.args["mates"]) == 2 and s.kind == "node-stopped"]
-    assert len({s.batch for s in pairs}) == len(pairs) / 2
+    together = [unit.groups[0] for unit in units(plan) if len(unit.specs) > 1]
+    assert together
+    for group in together:
+        ways = lanes(group)
+        assert [way[0].args["host"] for way in ways] == list(group[0].args["mates"])
+        for way in ways:
+            assert {s.args["host"] for s in way} == {way[0].lane}
+            assert [s.kind for s in way] == [
+                *("node-stopped", "node-started", "node-up", "node-in-sync"),
+                *("leaders-back", "node-soaked"),
+            ]
     others = {Phase.BRING, Phase.TRY, Phase.INSTALL, Phase.RENEW, Phase.HOLD, Phase.RELEASE}
     assert {s.phase for s in plan.specs} == {p.value for p in set(Phase) - others}
     assert set(Phase) == set(TITLES)
