@@ -1,11 +1,13 @@
 """Facts of a run: one small JSON file a name, written atomically.
 
-Invariant: a fact is either the old value or the new one, never a piece of it.
+Invariant: a fact is either the old value or the new one, never a piece of it, whichever threads
+read and write it.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,6 +25,7 @@ class FileFacts:
 
     def __init__(self, directory: Path, files: Files | None = None) -> None:
         self._directory, self._files = directory, files or OsFiles()
+        self._writing = threading.Lock()
 
     def get(self, name: str) -> Any | None:
         path = self._path(name)
@@ -39,9 +42,10 @@ class FileFacts:
     def put(self, name: str, value: Any) -> None:
         path = self._path(name)
         content = (canonical(value) + "\n").encode()
-        held = self._files.read(path)
-        if held != content and not (held is None and value is None):
-            self._files.create(path, content)
+        with self._writing:
+            held = self._files.read(path)
+            if held != content and not (held is None and value is None):
+                self._files.create(path, content)
 
     def names(self) -> tuple[str, ...]:
         """Names of the facts that have a value."""

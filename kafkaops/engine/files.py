@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +48,8 @@ class OsFiles:
             raise refused(error, path) from error
 
     def create(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        mine = f"{os.getpid()}.{threading.get_ident()}"
+        temporary = path.with_name(f".{path.name}.{mine}.new")
         try:
             for made in self._make(path.parent):
                 _sync_directory(made.parent)

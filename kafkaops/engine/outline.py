@@ -107,9 +107,14 @@ def check_until(plan: Plan, until: str | None) -> None:
 
 
 def before_hold(plan: Plan, until: str | None) -> tuple[Unit, ...]:
-    """The units up to the end of phase `until` (its last step; never a piece of a section)."""
+    """The units up to the end of phase `until` (its last step; never a piece of a section, and of
+    lanes what comes no later in any)."""
     found = units(plan)
     if until is None:
         return found
     last = max(i for i, u in enumerate(found) if any(s.phase == until for s in u.specs))
-    return found[: last + 1]
+    unit = found[last]
+    if unit.section is None:
+        end = max(i for i, s in enumerate(unit.specs) if s.phase == until)
+        unit = Unit((unit.specs[: end + 1],))
+    return (*found[:last], unit)

@@ -134,7 +134,7 @@ class Runner(Generic[W]):
             if error.exit is Exit.DECLINED:
                 self._stopped(error.message)
             raise
-        if len(units) < len(outline.units(self.plan)):
+        if sum(len(unit.specs) for unit in units) < len(self.plan.specs):
             self._stopped(f"held after {self.until}", Kind.HELD)
             return self._result("held", begun)
         self.history.note(h.END)
@@ -201,7 +201,7 @@ class Runner(Generic[W]):
 
     def _groups(self, groups: tuple[Group, ...], budget: Budget | None) -> None:
         for group in groups:
-            if self._run.stops_before(group[0]):
+            if all(self._run.stops_before(spec) for spec in group):
                 raise self._run.interrupted()
             self._enter(group[0])
             if len(group) == 1:
@@ -225,10 +225,17 @@ class Runner(Generic[W]):
                     self._enter(spec)
             if self._run.stops_before(spec):
                 raise self._run.interrupted()
-            self._one(spec, budget)
+            try:
+                self._one(spec, budget)
+            except Exception:
+                self._run.halted = self._run.halted or bool(spec.lane)
+                raise
 
         lanes = [[partial(take, spec) for spec in lane] for lane in outline.lanes(group)]
-        errors = [e for e in self._parallel(lanes) if e is not None]
+        try:
+            errors = [e for e in self._parallel(lanes) if e is not None]
+        finally:
+            self._run.halted = False
         graver = [e for e in errors if not isinstance(e, Exception)]
         # who stopped as asked says less than who failed
         for error in graver or sorted(errors, key=lambda e: isinstance(e, Interrupted)):

@@ -87,6 +87,8 @@ class Stepping(Generic[W]):
     stop: StopRequest
     confirm: Callable[[str], bool]
     resume: str
+    halted: bool = False
+    """A lane of the batch failed: for the others that is as if they were asked to stop."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _begun: set[str] = field(init=False)
 
@@ -97,9 +99,13 @@ class Stepping(Generic[W]):
     def stops_before(self, spec: Spec) -> bool:
         """Whether the run is to stop before this step: not once a step that is not to be parted
         from it has acted, in this process or in one before."""
-        if self.stop.asked is None:
+        if self.stop.asked is None and not self.halted:
             return False
-        return not spec.unbroken or spec.unbroken not in self._begun
+        return not self._bound(spec)
+
+    def _bound(self, spec: Spec) -> bool:
+        """Whether a step that is not to be parted from it has acted."""
+        return bool(spec.unbroken) and spec.unbroken in self._begun
 
     def bring_about(self, spec: Spec, step: Step[W], budget: Budget | None = None) -> None:
         """Return when the step is done, and written down as done.
@@ -131,7 +137,8 @@ class Stepping(Generic[W]):
             if now - said >= PROGRESS_EVERY:
                 said = now
                 self._progress(spec, step, now - begun, trouble)
-            self._pause(self._gap(spec, now - begun), budget, under_way=acted)
+            under_way = acted or self._bound(spec)
+            self._pause(spec, self._gap(spec, now - begun), budget, under_way=under_way)
 
     def _gap(self, spec: Spec, waited: float) -> float:
         """Seconds until the next look: what takes an instant is not paid for with a whole `poll`,
@@ -178,7 +185,7 @@ class Stepping(Generic[W]):
                         code=blocked.code,
                         hint=blocked.hint,
                     )
-            self._pause(spec.poll, budget, under_way=False)
+            self._pause(spec, spec.poll, budget, under_way=False)
             self.lease.verify()
 
     def _guard(self, step: Step[W], *, inside: bool) -> Blocked | None:
@@ -206,7 +213,7 @@ class Stepping(Generic[W]):
                 hint=self.resume,
                 exit=Exit.DECLINED,
             )
-        with self._lock:  # of steps side by side all act, or none
+        with self._lock:  # of steps that are not to be parted all act, or none
             if self.stops_before(spec):
                 raise self.interrupted()
             self._begun.add(spec.unbroken)
@@ -258,19 +265,24 @@ class Stepping(Generic[W]):
                 hint=self.resume,
             )
 
-    def _pause(self, seconds: float, budget: Budget | None, *, under_way: bool) -> None:
+    def _pause(self, spec: Spec, seconds: float, budget: Budget | None, *, under_way: bool) -> None:
         left = max(seconds, 0.001)
         while left > 0:
             if budget:
                 budget.check()
-            self._check_stop(budget, under_way=under_way)
+            self._check_stop(spec, budget, under_way=under_way)
             self.clock.sleep(min(left, SLICE))
             left -= SLICE
 
-    def _check_stop(self, budget: Budget | None, *, under_way: bool) -> None:
-        """Inside a section, and where nothing is under way, a stop request counts at once."""
+    def _check_stop(self, spec: Spec, budget: Budget | None, *, under_way: bool) -> None:
+        """Inside a section, and where nothing is under way, a stop request counts at once; within
+        what is not to be parted it waits for the deadline, but for no guard. The failure of another
+        lane ends only what nobody began."""
+        bound = self._bound(spec)
         asked = self.stop.asked is not None
-        if asked and (budget or not under_way or self.stop.expired):
+        if asked and (budget or not under_way or (self.stop.expired and not bound)):
+            raise self.interrupted()
+        if self.halted and not under_way and not bound:
             raise self.interrupted()
 
     def interrupted(self) -> Interrupted:

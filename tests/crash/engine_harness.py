@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import RolledBack, StepFailed
 from kafkaops.engine.journal import Journal
-from kafkaops.engine.parallel import in_turn
+from kafkaops.engine.parallel import Lane, Parallel, in_turn
 from kafkaops.engine.readonly import declared, mutating, readonly_world
 from kafkaops.engine.run import Registry, Runner, RunResult
 from kafkaops.engine.step import Plan
@@ -189,6 +189,16 @@ class NoLease:
     def release(self) -> None: ...
 
 
+def lane_by_lane(lanes: Sequence[Lane]) -> list[BaseException | None]:
+    """One lane to its end before the next begins: as far out of step as threads can be."""
+    return [error for lane in lanes for error in in_turn([lane])]
+
+
+def backwards(lanes: Sequence[Lane]) -> list[BaseException | None]:
+    """The same, the last lane first."""
+    return lane_by_lane(lanes[::-1])[::-1]
+
+
 def forward(runner: Runner[Any]) -> RunResult:
     return runner.run()
 
@@ -202,6 +212,7 @@ class Scene(Generic[W]):
     so that must never be. `operate` is what a process does (`Runner.run`, `Runner.rollback`),
     `prepare` what an earlier, uncrashed process did. `wait` is how many seconds pass until
     somebody resumes. `returns` says whether automatic returns are then simply tried again.
+    `parallel` is how the lanes of a batch take turns.
     """
 
     plan: Plan
@@ -215,6 +226,7 @@ class Scene(Generic[W]):
     prepare: Callable[[Runner[W]], RunResult] | None = None
     wait: float = 5.0
     returns: bool = True
+    parallel: Parallel = in_turn
     files: MemoryFiles = field(default_factory=MemoryFiles)
     outcomes: list[str] = field(default_factory=list)
 
@@ -252,7 +264,7 @@ class Scene(Generic[W]):
             NoLease(),
             self.clock,
             confirm=lambda question: True,
-            parallel=in_turn,
+            parallel=self.parallel,
         )
 
     def play(self, points: Iterable[Point] = ()) -> list[Fuse]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
+from kafkaops.engine.parallel import Parallel
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
@@ -15,7 +16,16 @@ from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.phases import ACCEPTED
-from tests.crash.engine_harness import SOAK, Point, Scene, sweep, sweep_pairs, uncrashed
+from tests.crash.engine_harness import (
+    SOAK,
+    Point,
+    Scene,
+    backwards,
+    lane_by_lane,
+    sweep,
+    sweep_pairs,
+    uncrashed,
+)
 from tests.crash.restart_scene import VOTERS, Restart
 
 SHARE, PAIRS = (1.0, 0.15) if SOAK else (1 / 3, 0.004)
@@ -47,6 +57,15 @@ def test_undisturbed_each_node_is_restarted_once_and_nothing_is_below_min_isr() 
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     assert uncrashed(there)[0]["starts"] == ONCE
     assert sweep(there, reads=SOAK, share=SHARE).verdict().killed > 50
+
+
+@pytest.mark.parametrize("parallel", [lane_by_lane, backwards])
+def test_killed_with_one_lane_far_ahead_it_resumes_to_the_same_end(parallel: Parallel) -> None:
+    def make() -> Scene[World]:
+        return replace(there(), parallel=parallel)
+
+    assert uncrashed(make)[0]["starts"] == ONCE
+    assert sweep(make, reads=SOAK, share=SHARE / 3).verdict().killed > 15
 
 
 def test_killed_twice_it_resumes_to_the_same_end() -> None:
@@ -335,6 +354,9 @@ def test_one_that_is_up_and_not_in_sync_again_is_not_what_the_other_waits_with()
     blocked = gating.look(step, world.world)
     assert blocked is not None
     assert blocked.transient
+    world.cluster.down(away)  # it was back, and died: only its own steps tell of that
+    assert gating.look(step, world.world) is None
+    assert step.held(world.world)
 
 
 def shared(world: Restart, one: int, other: int) -> bool:

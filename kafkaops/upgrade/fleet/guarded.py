@@ -55,9 +55,9 @@ class Guarded:
         if blocked is not None or not self._stops(world):
             return blocked
         loose = self._loose(world)
-        if loose is None or not self._mate_down(world):
+        if loose is None or not self._mate_away(world):
             return loose
-        # as the gate does: nothing waits while a node of the same batch is down
+        # as the gate does: nothing waits while a node of the same batch is away
         self._node.put(world, "held", loose.reason)
         world.say(f"{self._node.name}: held back, for {loose.reason}; alone once the others are")
         return None
@@ -83,11 +83,11 @@ class Guarded:
             and self._inner.check(world) is State.TODO
         )
 
-    def _mate_down(self, world: World) -> bool:
+    def _mate_away(self, world: World) -> bool:
         if self._spec.kind != "node-stopped":
             return False
         mates = [self._node.of(host) for host in self._node.mates]
-        return any(m.mark(world) is not None and m.get(world, "up") is None for m in mates)
+        return any(m.mark(world) is not None and not m.back(world) for m in mates)
 
     def _loose(self, world: World) -> Blocked | None:
         """What acts, though it is to be held."""

@@ -17,6 +17,7 @@ from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.model.cluster import ClusterState
 from kafkaops.upgrade.batches import MAX_BATCH
 
+LOOKS = 3
 SOAK = 10.0
 """Seconds that commands watch each batch for, unless they are told otherwise."""
 
@@ -44,12 +45,16 @@ class Options:
     to: str | None = None
     outage: float = 1800.0
     canary: bool = True
-    gate_looks: int = 3
+    gate_looks: int = LOOKS
     gate_timeout: float = 1800.0
     return_timeout: float = 3600.0
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "only": list(self.only), "accept": list(self.accept)}
+        """Without what came later where it is as ever: a plan of before is the same plan."""
+        told = {**vars(self), "only": list(self.only), "accept": list(self.accept)}
+        if self.gate_looks == LOOKS:
+            del told["gate_looks"]
+        return told
 
     @property
     def flag(self) -> str:

@@ -129,10 +129,11 @@ class NodeStep:
         return not self.spec.args.get("rest") and self.held(world)
 
     def back(self, world: World) -> bool:
-        """Whether it was seen back since its stop: in sync, or up where it has no replica."""
-        return (
-            self.get(world, "in-sync" if self.spec.args.get("broker", True) else "up") is not None
-        )
+        """Whether it is back since its stop: it was seen in sync (in a batch of controllers: seen
+        to the end), and did not end since."""
+        if self.get(world, "soaked") is not None:
+            return True
+        return self.get(world, "in-sync") is not None and self.unit(world).pid > 0
 
     def left_out(self, world: World) -> bool:
         return self.name in (world.facts.get(WITHOUT) or ())

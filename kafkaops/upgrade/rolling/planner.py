@@ -29,6 +29,8 @@ from kafkaops.upgrade.rolling.phases import Phase
 OPERATION = "restart"
 POLL = 2.0
 """Seconds between two looks at a cluster that is asked for more than an instant."""
+DOWN = frozenset((Phase.STOP, Phase.INSTALL, Phase.RENEW, Phase.START))
+"""Phases of which the first takes a node away and the last brings it back."""
 STOP_TIMEOUT = 900.0
 LEADERS_TIMEOUT = 300.0
 BRING_TIMEOUT = 1800.0
@@ -192,9 +194,13 @@ def _batch(
     common |= {"stuck": True} if set(batch.nodes) <= {*way.down, *way.stuck} else {}
     lead = f"batch {number}/{count}"
 
-    def lane(name: str) -> dict[str, str]:
-        """Each node on its own way: one that stopped is not left down for those that still do."""
-        return {"batch": f"batch-{number}", "lane": name} if len(mates) > 1 else {}
+    def bonds(name: str, phase: Phase) -> dict[str, str]:
+        """Each node goes its own way: one that stopped is not left down for those that still do,
+        nor for a stop request."""
+        found = {"unbroken": f"{number}-{name}"} if phase in DOWN else {}
+        if len(mates) > 1 and phase is not Phase.REST:
+            found |= {"batch": f"batch-{number}", "lane": name}
+        return found
 
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:
         for name, node in mates.items():
@@ -207,7 +213,7 @@ def _batch(
                 title=f"{lead}: {words.format(name)}",
                 phase=phase.value,
                 args=common | own,
-                **({"poll": POLL} | (lane(name) if phase is not Phase.REST else {}) | more),
+                **({"poll": POLL} | bonds(name, phase) | more),
             )
 
     yield Spec(
@@ -220,19 +226,19 @@ def _batch(
         poll=POLL,
         guards=options.gate_looks,
     )
-    whole: dict[str, Any] = {"unbroken": f"batch-{number}"}  # nobody is left down by a stop request
-    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT, **whole)
+    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT)
     if way.changes:
-        yield from each("node-switched", "give {} its version", Phase.INSTALL, **whole)
+        yield from each("node-switched", "give {} its version", Phase.INSTALL)
     if way.renews:
         gone = "everything on {}'s volumes".format
         words = "make {}'s volumes anew"
-        for spec in each("volume-renewed", words, Phase.RENEW, deadline=back, **whole):
+        for spec in each("volume-renewed", words, Phase.RENEW, deadline=back):
             yield replace(spec, irreversible=gone(spec.args["host"]))
-    yield from each("node-started", "start {}", Phase.START, **whole)
+    yield from each("node-started", "start {}", Phase.START)
     yield from each("node-up", "{} is up", Phase.UP, deadline=back)
     if batch.role is not Role.CONTROLLER:
-        yield from each("node-in-sync", "{} is in sync", Phase.SYNC, deadline=back)
+        most = back if len(mates) == 1 else 2 * back  # a mate may be what it waits for
+        yield from each("node-in-sync", "{} is in sync", Phase.SYNC, deadline=most)
         yield from each("leaders-back", "{} leads again", Phase.LEADERS, deadline=LEADERS_TIMEOUT)
     soak = f"watch {{}} for {options.soak:g} s"
     yield from each("node-soaked", soak, Phase.SOAK, deadline=options.soak + LEADERS_TIMEOUT)

@@ -32,8 +32,8 @@ class Soaked(NodeStep):
             raise StepFailed(
                 "KO-STOP-UNCLEAN",
                 f"{self.name} did not end by itself when told to"
-                f" ({how or ended.get('result')}); it is back and in sync, and nothing else was"
-                " stopped since",
+                f" ({how or ended.get('result')}); it is back and in sync, and no batch after"
+                " its own was begun",
                 where=self.name,
                 hint="look at its log, then resume",
             )

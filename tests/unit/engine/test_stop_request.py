@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kafkaops.engine.errors import Exit, StepFailed
+from kafkaops.engine.errors import Exit, StepFailed, Unreachable
+from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
 from tests.unit.engine.conftest import Bench, plan_of, step
@@ -86,3 +87,38 @@ def test_a_stop_request_ends_the_wait_for_a_guard_at_once(bench: Bench) -> None:
     with pytest.raises(Interrupted):
         runner.run()
     assert bench.world.changes == []
+
+
+def test_what_is_not_to_be_parted_is_looked_at_for_longer_than_the_grace(bench: Bench) -> None:
+    """One look that fails, or a start that takes its time, leaves nobody down."""
+    runner = bench.runner(unbroken(), stop_grace=1.0)
+    bench.world.slow["up-1"] = 30.0
+    bench.world.breaks["check up-2"] = [Unreachable("KO-AWAY", "away")] * 5
+    bench.world.hook = lambda call: runner.request_stop() if call == "act down-2" else None
+    with pytest.raises(Interrupted):
+        runner.run()
+    assert bench.world.held == {"down-1", "down-2", "up-1", "up-2"}
+    assert "after" not in bench.world.held
+
+
+def test_a_lane_that_began_nothing_is_left_as_it_is_by_a_stop_request(bench: Bench) -> None:
+    steps = [step(f"{way}-{n}", batch="x", lane=n, unbroken=n) for way in ("d", "u") for n in "12"]
+    runner = bench.runner(plan_of(*steps), parallel=in_turn)
+    bench.world.hook = lambda call: runner.request_stop() if call == "act d-1" else None
+    with pytest.raises(Interrupted):
+        runner.run()
+    assert bench.world.held == {"d-1", "u-1"}
+
+
+def test_a_process_that_goes_on_brings_back_what_the_second_lane_took_away(bench: Bench) -> None:
+    steps = [step(f"{way}-{n}", batch="x", lane=n, unbroken=n) for way in ("d", "u") for n in "12"]
+    bench.world.breaks["check d-1"] = [ValueError("odd")]
+    bench.world.breaks["act u-2"] = [ValueError("odd")]
+    with pytest.raises(StepFailed):
+        bench.runner(plan_of(*steps), parallel=lambda lanes: in_turn(lanes[::-1])).run()
+    assert bench.world.held == {"d-2"}
+    runner = bench.runner()
+    runner.request_stop()
+    with pytest.raises(Interrupted):
+        runner.run()
+    assert bench.world.held == {"d-2", "u-2"}

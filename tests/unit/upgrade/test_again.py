@@ -109,3 +109,11 @@ def test_finalised(operation: Operation, voters: list[int], command: str) -> Non
         "KO-NOTHING-TO-FINALIZE",
         f"kafkaops {command}",
     )
+
+
+@pytest.mark.parametrize(("looks", "told"), [(3, False), (5, True)])
+def test_what_came_later_is_in_no_plan_that_does_not_ask_for_it(looks: int, told: bool) -> None:
+    """Else each plan of before would be another one than the same command's today."""
+    options = Options(gate_looks=looks)
+    assert ("gate_looks" in options.to_json()) is told
+    assert Options.of(options.to_json()) == options
