@@ -249,15 +249,17 @@ def _answered(
         except OpsError as error:  # a leader that changes now is asked again
             trouble = error
         now = clock.wall()
+        to_wait = ASK
         if left or trouble:
             since = None
             if now >= drained + patience:
                 break
         else:
             since = now if since is None else since
-            if now >= max(drained, since + ANSWERS):
+            to_wait = max(drained, since + ANSWERS) - now
+            if to_wait <= 0:
                 return
-        clock.sleep(ASK)
+        clock.sleep(min(ASK, to_wait))  # writers wait: not longer than need be
     some = ", ".join(map(str, sorted(map(str, left))[:5]))
     raise StepFailed(
         "KO-FENCE-IN-DOUBT",
