@@ -20,7 +20,7 @@ from kafkaops.cutover import forward, ruleset
 from kafkaops.cutover.ruleset import FenceState
 from kafkaops.engine.clock import Clock
 from kafkaops.engine.errors import OpsError, StepFailed, Unreachable
-from kafkaops.ports.host import Host
+from kafkaops.ports.host import Host, Ran
 
 T = TypeVar("T")
 
@@ -51,12 +51,14 @@ echo $said
 """
 
 
-# Ends the connections to the port at once. A client whose request was dropped sends nothing for
-# seconds, so a reset by the firewall would reach it after the other cluster has opened: seen, a
-# later batch went there to another leader first, and the earlier one was out of order for good.
-# Where the kernel cannot (CONFIG_INET_DIAG_DESTROY), the firewall's resets have to do.
-CUT = """\
+# Loads a ruleset, and ends the connections to the port at once: one round trip for both, as writers
+# wait for it. A client whose request was dropped sends nothing for seconds, so a reset by the
+# firewall would reach it after the other cluster has opened: seen, a later batch went there to
+# another leader first, and the earlier one was out of order for good. Where the kernel cannot
+# (CONFIG_INET_DIAG_DESTROY), the firewall's resets have to do.
+SHUT = """\
 PATH=$PATH:/usr/sbin:/sbin
+nft -f - || exit
 command -v ss >/dev/null || exit 0
 ss -KHtn src "$1" sport = "$2" >/dev/null 2>&1
 true
@@ -86,7 +88,10 @@ def _each(hosts: Sequence[Host], work: Callable[[Host], T]) -> dict[str, T]:
 
 
 def _load(host: Host, script: str) -> None:
-    ran = host.firewall(script)
+    _loaded(host, host.firewall(script))
+
+
+def _loaded(host: Host, ran: Ran) -> None:
     if ran.code != 0:
         raise StepFailed(
             "KO-NFT",
@@ -217,8 +222,9 @@ def fire(
 
     def shut(host: Host) -> float:
         left = budget - (clock.wall() - at)
-        _load(host, ruleset.shut(host.name, port, seconds=max(0.1, left)))
-        host.run(("sh", "-c", CUT, "kafkaops-cut", host.address, f":{port}"))
+        script = ruleset.shut(host.name, port, seconds=max(0.1, left))
+        argv = ("sh", "-c", SHUT, "kafkaops-shut", host.address, f":{port}")
+        _loaded(host, host.run(argv, stdin=script))
         return clock.wall()
 
     try:

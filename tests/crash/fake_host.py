@@ -169,6 +169,8 @@ class FakeHost:
             return Ran(0, str(int(self.clock.wall() * 1e9)), "")
         if "kafkaops-fire" in argv:
             return self._fire(argv)
+        if "kafkaops-shut" in argv:
+            return self.rules.load(stdin)
         return Ran(0, "", "")
 
     def _fire(self, argv: Sequence[str]) -> Ran:

@@ -53,6 +53,8 @@ class FakeHost:
                 moment += int(after)
                 moments.append(str(moment))
             return Ran(self.fire_code, " ".join(moments), "no such set")
+        if "kafkaops-shut" in argv:
+            return self.firewall(stdin)
         return Ran(0, "", "")
 
     def put(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -137,7 +139,7 @@ def test_producers_are_held_first_within_the_same_drain(
     assert f"hold {{ {PORT} timeout 6500ms }}" in hold
     drained = report.fired["blue-1"] - report.held["blue-1"]
     assert drained == pytest.approx(1.5, abs=0.02), "every writer waits for it"
-    assert hosts[0].commands[-1][-3:] == ("kafkaops-cut", "10.0.0.1", f":{PORT}")
+    assert hosts[0].commands[-1][-3:] == ("kafkaops-shut", "10.0.0.1", f":{PORT}")
 
 
 def test_nobody_is_reset_while_a_producer_waits_for_its_answer(
