@@ -139,12 +139,9 @@ def _held(until: object) -> Scene[World]:
     return again
 
 
-HOSTS = 3
-
-
 def _between(calls: list[tuple[str, bool]], first: str, last: str) -> list[int]:
     """Numbers of the calls from the fence's first shot to the first disarming."""
     runs = [n for n, (name, _) in enumerate(calls, 1) if name.endswith(".run")]
     begin = runs[0]
-    shut = [n for n, (name, _) in enumerate(calls, 1) if n > begin and name.endswith(".firewall")]
-    return list(range(begin + 12, shut[HOSTS] + 1))  # the first loads are the fence's own
+    loads = (n for n, (name, _) in enumerate(calls, 1) if n > begin and name.endswith(".firewall"))
+    return list(range(begin + 12, next(loads) + 1))  # the fence's own loads are runs of commands
