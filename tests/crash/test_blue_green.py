@@ -76,7 +76,7 @@ def test_killed_twice_it_resumes_to_the_same_end() -> None:
 def test_killed_inside_the_pause_blue_takes_writes_again_with_nobody_resuming() -> None:
     """From the fence to the disarming: the kernels' timers alone bring blue back."""
     _, fuse = uncrashed(there)
-    inside = _between(fuse.calls, "fence.fired", "disarmed")
+    inside = _in_the_pause(fuse.calls)
     assert len(inside) > 30
     for call in inside:
         world = BlueGreen()
@@ -139,7 +139,7 @@ def _held(until: object) -> Scene[World]:
     return again
 
 
-def _between(calls: list[tuple[str, bool]], first: str, last: str) -> list[int]:
+def _in_the_pause(calls: list[tuple[str, bool]]) -> list[int]:
     """Numbers of the calls from the fence's first shot to the first disarming."""
     runs = [n for n, (name, _) in enumerate(calls, 1) if name.endswith(".run")]
     begin = runs[0]
