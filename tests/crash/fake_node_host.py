@@ -193,7 +193,7 @@ class NodeHost:
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         self._reached()
         if argv[0] in ("date", "sh"):
-            return self.net.run(argv)
+            return self.net.run(argv, stdin=stdin)
         if argv[0] == "cat":
             line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
             return Ran(0, "\0".join(line), "")

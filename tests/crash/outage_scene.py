@@ -79,6 +79,10 @@ class NoFirewall(FakeHost):
     def firewall(self, ruleset: str, *, timeout: float = 10.0) -> Ran:
         raise AssertionError(f"a firewall rule for {self.name}: {ruleset}")
 
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
+        assert not any("nft -f" in word for word in argv), f"a firewall rule for {self.name}"
+        return super().run(argv, stdin=stdin, timeout=timeout)
+
     def firewall_show(self, table: str) -> str | None:
         raise AssertionError(f"the firewall of {self.name} was asked for")
 
