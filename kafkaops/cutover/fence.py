@@ -177,6 +177,7 @@ def fire(
     quiet: float = 0.0,
     doubts: Callable[[], Collection[object]] = tuple,
     patience: float = 0.0,
+    begun: Callable[[], None] = lambda: None,
     clock: Clock,
 ) -> FireReport:
     """Close the port on all hosts at one moment: data held back for `drain` s, then reset until
@@ -190,8 +191,12 @@ def fire(
     answer took longer than the drain, the reset cut it off, and the producer wrote to the other
     cluster out of order, where it stood until its delivery timeout. Past the patience: StepFailed
     KO-FENCE-IN-DOUBT, and all are lifted.
+
+    `begun` is called once every clock was read, before any host is told: from there on clients may
+    be held.
     """
     readings = _each(hosts, lambda h: _read_clock(h, clock))
+    begun()
     trip = max((r.trip for r in readings.values()), default=0.0)
     at = clock.wall() + 0.05 + 1.5 * trip
     late = at - clock.wall() + drain + patience + GRACE

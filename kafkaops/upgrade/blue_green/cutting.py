@@ -39,7 +39,6 @@ class Fenced(Move):
     def act(self, world: World) -> None:
         cut, source = world.config.cutover, self.source(world)
         parts = partitions_of(self.carried(world, source))
-        self.stamp(world, "fence.fired")
         report = fence.fire(
             self.hosts(world, self.src),
             port=cluster_spec(world, self.src).client_port,
@@ -48,6 +47,7 @@ class Fenced(Move):
             quiet=cut.quiet_window if self.plain(world, self.src) else 0.0,
             doubts=lambda: [tp for tp, n in source.unreplicated(parts).items() if n],
             patience=cut.max_write_pause / 4,
+            begun=lambda: self.stamp(world, "fence.fired"),
             clock=world.clock,
         )
         self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})

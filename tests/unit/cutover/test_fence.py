@@ -264,3 +264,15 @@ def test_an_address_must_be_an_address() -> None:
         ruleset.prepare("blue-1", "b1.example.net")
     with pytest.raises(ConfigError):
         ruleset.forward_on("blue-1", "10.0.0.1", PORT, "::1")
+
+
+def test_the_pause_begins_once_clocks_are_read_and_before_any_host_is_told(
+    hosts: list[FakeHost], clock: FakeClock
+) -> None:
+    seen: list[list[str]] = []
+
+    def begun() -> None:
+        seen.append([command[0] for host in hosts for command in host.commands])
+
+    fence.fire(hosts, port=PORT, budget=20, drain=1.5, begun=begun, clock=clock)
+    assert seen == [["date"] * 2 * len(hosts)]
