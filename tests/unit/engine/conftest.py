@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import LeaseHeld
 from kafkaops.engine.events import Event
-from kafkaops.engine.files import Files
+from kafkaops.engine.files import Files, OsFiles
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Blocked, Critical, Plan, Spec, State
 from tests.crash.engine_harness import MemoryFiles
+
+WAIT = Blocked("KO-BUSY", "busy", "wait")
 
 
 @dataclass
@@ -137,3 +140,17 @@ def step(id: str, **more: Any) -> Spec:
 def plan_of(*specs: Spec | str, criticals: tuple[Critical, ...] = (), **more: Any) -> Plan:
     made = tuple(step(s) if isinstance(s, str) else s for s in specs)
     return Plan("r1", "test", "c1", 1.0, made, criticals, **more)
+
+
+class Filling(OsFiles):
+    """A disk that is full from the n-th append on."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def write(self, fd: int, data: bytes) -> None:
+        self.room -= 1
+        if self.room < 0:
+            super().write(fd, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(fd, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from kafkaops.engine.journal import Journal
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Blocked, Critical, Plan
 from kafkaops.engine.stepping import Interrupted
-from tests.unit.engine.conftest import Bench, Put, plan_of, step
+from tests.unit.engine.conftest import Bench, Filling, Put, plan_of, step
 
 
 def cut(budget: float = 20.0) -> Plan:
@@ -263,20 +262,6 @@ def test_an_undo_is_tried_again_at_once(bench: Bench) -> None:
     with pytest.raises(RolledBack):
         bench.runner(cut()).run()
     assert bench.world.held == {"before"}
-
-
-class Filling(OsFiles):
-    """A disk that is full from the n-th append on."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-
-    def write(self, fd: int, data: bytes) -> None:
-        self.room -= 1
-        if self.room < 0:
-            super().write(fd, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        super().write(fd, data)
 
 
 @pytest.mark.parametrize("room", range(1, 20))

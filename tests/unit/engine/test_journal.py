@@ -11,8 +11,7 @@ from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import ConfigError, OpsError
 from kafkaops.engine.files import OsFiles
 from kafkaops.engine.journal import Journal
-from tests.unit.engine.conftest import plan_of
-from tests.unit.engine.test_critical import Filling
+from tests.unit.engine.conftest import Filling, plan_of
 
 CLOCK = FakeClock()
 

@@ -8,8 +8,7 @@ from kafkaops.engine.errors import Exit, StepFailed, Unreachable
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
-from tests.unit.engine.conftest import Bench, plan_of, step
-from tests.unit.engine.test_run import WAIT
+from tests.unit.engine.conftest import WAIT, Bench, plan_of, step
 
 
 def test_a_stop_request_lets_the_step_finish(bench: Bench) -> None:

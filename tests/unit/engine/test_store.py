@@ -14,19 +14,16 @@ from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import (
     ConfigError,
     LeaseHeld,
-    OpsError,
     RolledBack,
     StepFailed,
     UsageFault,
 )
 from kafkaops.engine.events import Event, Kind
-from kafkaops.engine.facts import FileFacts, MemoryFacts
 from kafkaops.engine.history import History
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Critical, Plan, Progress
 from kafkaops.engine.store import RunDirectory, Status, Store
 from tests.unit.engine.conftest import FakeLease, Put, Shelf, plan_of, step
-from tests.unit.engine.test_critical import Filling
 
 CLOCK = FakeClock()
 
@@ -173,46 +170,6 @@ def test_events_are_kept_and_a_cut_line_hides_no_other(store: Store) -> None:
     directory.keep(Event(Kind.DONE, "r1", 2.0))
     directory.keep(Event(Kind.RUN_DONE, "r1", 3.0))
     assert [e["kind"] for e in directory.events()][-1] == "run-done"
-
-
-def test_facts_are_json_by_name(tmp_path: Path) -> None:
-    facts = FileFacts(tmp_path / "facts")
-    assert facts.get("forward.proof") is None
-    assert facts.names() == ()
-    facts.put("forward.proof", {"t/0": {"end": 3}})
-    facts.put("../odd name/é", [1])
-    facts.put(".hidden", 1)
-    facts.put("gone", 1)
-    facts.put("gone", None)
-    again = FileFacts(tmp_path / "facts")
-    assert again.get("forward.proof") == {"t/0": {"end": 3}}
-    assert again.get("../odd name/é") == [1]
-    assert again.names() == tuple(sorted([".hidden", "../odd name/é", "forward.proof"]))
-    assert {p.parent for p in tmp_path.rglob("*.json")} == {tmp_path / "facts"}
-
-
-def test_memory_facts_make_the_same_round_trip() -> None:
-    facts = MemoryFacts()
-    facts.put("a", {"x": (1, 2)})
-    facts.put("b", None)
-    assert facts.get("a") == {"x": [1, 2]}
-    assert facts.names() == ("a",)
-
-
-def test_a_fact_on_a_full_disk_keeps_its_old_value(tmp_path: Path) -> None:
-    disk = Filling(1)
-    facts = FileFacts(tmp_path / "facts", disk)
-    facts.put("a", 1)
-    with pytest.raises(OpsError, match="no space left"):
-        facts.put("a", 2)
-    assert facts.get("a") == 1
-    assert facts.names() == ("a",)
-
-
-def test_a_damaged_fact_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(ConfigError, match="'a'"):
-        FileFacts(tmp_path).get("a")
 
 
 def test_the_audit_log_tells_who_did_what(tmp_path: Path) -> None:
