@@ -26,19 +26,20 @@ class Jar:
         return f"{artifact}-{version}.jar"
 
 
-def versions() -> tuple[str, ...]:
+def versions(listing: Path = LIST) -> tuple[str, ...]:
     """The Kafka versions whose jars are listed."""
-    return tuple(sorted(v for v in _lists() if not v.startswith("ecj-")))
+    return tuple(sorted(v for v in _lists(listing) if not v.startswith("ecj-")))
 
 
-def listed(version: str) -> tuple[Jar, ...]:
+def listed(version: str, listing: Path = LIST) -> tuple[Jar, ...]:
     """The jars of one version. ConfigError for one that is not in the list."""
-    lists = _lists()
+    lists = _lists(listing)
     if version not in lists:
+        known = ", ".join(versions(listing)) or "none"
         raise ConfigError(
             "KO-LAB-VERSION",
-            f"no list of jars for Kafka {version} (there are {', '.join(versions()) or 'none'})",
-            where=str(LIST),
+            f"no list of jars for Kafka {version} (there are {known})",
+            where=str(listing),
             hint=f"python -m kafkaops.lab.kit record {version}",
         )
     return tuple(Jar(**entry) for entry in lists[version])
@@ -46,7 +47,7 @@ def listed(version: str) -> tuple[Jar, ...]:
 
 def keep(version: str, jars: Iterable[Jar]) -> None:
     """Put the jars of one version into the list, at once or not at all."""
-    lists = _lists()
+    lists = _lists(LIST)
     lists[version] = [vars(jar) for jar in jars]
     write(LIST, (json.dumps(lists, indent=1, sort_keys=True) + "\n").encode())
 
@@ -58,5 +59,5 @@ def write(path: Path, data: bytes) -> None:
     os.replace(scratch, path)
 
 
-def _lists() -> dict[str, list[dict[str, str]]]:
-    return dict(json.loads(LIST.read_text()))
+def _lists(listing: Path) -> dict[str, list[dict[str, str]]]:
+    return dict(json.loads(listing.read_text()))

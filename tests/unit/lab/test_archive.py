@@ -8,24 +8,25 @@ from pathlib import Path
 import pytest
 
 from kafkaops.lab import archive, kit
+from tests.unit.lab import fake_kit
+
+VERSION = "4.3.1"
 
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kit, "classpath", lambda version: f"{version}.jar")
-    path = archive.path("9.9.9")
-    path.parent.mkdir(parents=True)
-    return path
+    fake_kit.lay_out()
+    return archive.path(VERSION)
 
 
 def test_recorded_once_then_used(target: Path, tmp_path: Path) -> None:
     listing = tmp_path / "classes.lst"
-    assert archive.flags("9.9.9") == []
-    assert archive.recording("9.9.9", listing) == [f"-XX:DumpLoadedClassList={listing}"]
+    assert archive.flags(VERSION) == []
+    assert archive.recording(VERSION, listing) == [f"-XX:DumpLoadedClassList={listing}"]
     target.touch()
-    assert archive.flags("9.9.9") == [f"-XX:SharedArchiveFile={target}"]
-    assert archive.recording("9.9.9", listing) == []
+    assert archive.flags(VERSION) == [f"-XX:SharedArchiveFile={target}"]
+    assert archive.recording(VERSION, listing) == []
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
@@ -36,15 +37,15 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ends", "there"), [("true", True), ("false", False)])
 def test_an_archive_appears_whole_or_not_at_all(
-    target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, there: bool
+    target: Path, tmp_path: Path, ends: str, there: bool
 ) -> None:
     jre = tmp_path / "java"
     loop = 'for a; do case $a in *ArchiveFile=*) echo "$CLASSPATH" > "${a#*=}"; esac; done'
     jre.write_text(f"#!/bin/sh\n{loop}\ntest ! -e {target} && {ends}\n")
     jre.chmod(0o755)
-    monkeypatch.setattr(kit, "java", lambda: jre)
-    argv, env = archive.command("9.9.9", tmp_path / "classes.lst")
+    argv, env = archive.command(VERSION, tmp_path / "classes.lst")
+    argv = [str(jre) if word == str(kit.java()) else word for word in argv]
     subprocess.run(argv, env={"PATH": "/usr/bin:/bin", **env}, timeout=20, check=False)
     assert target.exists() is there
     if there:
-        assert target.read_text() == "9.9.9.jar\n"
+        assert target.read_text() == f"{kit.classpath(VERSION)}\n"

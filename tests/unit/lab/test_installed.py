@@ -7,6 +7,7 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,34 +15,33 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.lab import installed, kit, release
 from kafkaops.lab.layout import Layout, Settings
 from kafkaops.lab.unit_file import UnitFault
+from tests.unit.lab import fake_kit
 
 HOST = Settings(single=True).host("blue-1")
+JAR = "kafka_2.13-4.3.1.jar"
 JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-Dx=*")
 
 
 @pytest.fixture
 def jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two releases of two jars each in the kit, and a `java` that says what it was told."""
-    home = tmp_path / "kit"
-    for version in ("3.9.2", "4.3.1"):
-        (home / version).mkdir(parents=True)
-        for name in (f"kafka_2.13-{version}.jar", "b.jar"):
-            (home / version / name).write_text(f"{name} of {version}")
-        (home / version / "ready.json").write_text("{}")
-    java = home / "jre" / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text('#!/bin/sh\nprintf "%s\\n" "$CLASSPATH" "$@"\n')
-    java.chmod(0o755)
-    monkeypatch.setattr(kit, "fetch", lambda version, say=kit.quiet: home / version)
-    monkeypatch.setattr(kit, "java", lambda: java)
-    return home
+    """A kit of fakes."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return fake_kit.lay_out()
 
 
 @pytest.fixture
 def layout(jars: Path, tmp_path: Path) -> Layout:
-    """A lab directory, with a blank in its name, in which blue-1 has 3.9.2 installed."""
+    """A lab directory, with a blank in its name, in which blue-1 has 3.9.2 installed, and a `java`
+    that says what it was told."""
     layout = Layout.of(tmp_path / "a lab")
     installed.prepare(layout, HOST, "3.9.2", "node.id=1\n", JVM)
+    java = tmp_path / "jre" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text('#!/bin/sh\nprintf "%s\\n" "$CLASSPATH" "$@"\n')
+    java.chmod(0o755)
+    home = layout.host_root(HOST.name) / installed.JAVA_HOME
+    home.unlink()
+    home.symlink_to(tmp_path / "jre")
     return layout
 
 
@@ -62,7 +62,9 @@ def test_a_host_starts_what_its_link_names(layout: Layout) -> None:
     root = layout.host_root("blue-1")
     classpath, *arguments = started(layout)
     home = f"{root}/opt/kafka/current/bin/.."
-    assert classpath == f"{home}/libs/b.jar:{home}/libs/kafka_2.13-3.9.2.jar"
+    jars = [Path(jar).name for jar in kit.classpath("3.9.2").split(":")]
+    assert classpath == ":".join(f"{home}/libs/{jar}" for jar in jars)
+    assert "kafka_2.13-3.9.2.jar" in jars
     assert arguments == [
         "-Xmx256m",
         "-XX:+UseSerialGC",
@@ -104,20 +106,18 @@ def test_what_cannot_be_started_is_refused(layout: Layout) -> None:
         installed.command(layout, "blue-1")
 
 
-def test_jars_are_links_to_the_kits_or_copies(
-    jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_jars_are_links_to_the_kits_or_copies_on_another_file_system(
+    jars: Path, tmp_path: Path
 ) -> None:
+    own = jars / "4.3.1" / JAR
     release.install("4.3.1", tmp_path / "linked")
-    assert (tmp_path / "linked/libs/b.jar").samefile(jars / "4.3.1/b.jar")
-
-    def refuse(*args: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
-    release.install("4.3.1", tmp_path / "copied")
-    copy = tmp_path / "copied/libs/b.jar"
-    assert copy.read_text() == "b.jar of 4.3.1"
-    assert not copy.samefile(jars / "4.3.1/b.jar")
+    assert (tmp_path / "linked" / "libs" / JAR).samefile(own)
+    with TemporaryDirectory(dir="/dev/shm") as other:
+        assert Path(other).stat().st_dev != own.stat().st_dev
+        release.install("4.3.1", Path(other) / "copied")
+        copy = Path(other) / "copied" / "libs" / JAR
+        assert copy.read_text() == f"{JAR} of 4.3.1"
+        assert not copy.samefile(own)
 
 
 def test_a_release_packs_to_the_same_bytes_and_unpacks_to_what_is_laid_out(

@@ -52,7 +52,6 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for proxy in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(proxy, raising=False)
-    monkeypatch.setattr(jar_list, "LIST", tmp_path / "jars.json")
     entries = [
         {"coordinate": f"org.a:{name}:{version}", "sha256": hashlib.sha256(content).hexdigest()}
         for (name, version), content in zip(
@@ -67,11 +66,11 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_jars_are_fetched_once_and_told(listed: Path) -> None:
     said: list[str] = []
-    parts = kit.classpath("9.9.9", said.append).split(":")
+    parts = kit.classpath("9.9.9", said.append, listed).split(":")
     assert [Path(p).read_bytes() for p in parts] == list(JARS.values())
     assert said[0] == "fetching Kafka 9.9.9: 2 jars"
     assert "2 of 2 jars" in said[-1]
-    kit.classpath("9.9.9")
+    kit.classpath("9.9.9", listing=listed)
     assert len(Mirror.served) == 2
 
 
@@ -80,17 +79,17 @@ def test_a_jar_that_changed_is_refused_and_not_kept(listed: Path) -> None:
     lists["9.9.9"][1]["sha256"] = "0" * 64
     listed.write_text(json.dumps(lists))
     with pytest.raises(ConfigError, match=r"org\.a:two:2\.0 is not the file") as caught:
-        kit.classpath("9.9.9")
+        kit.classpath("9.9.9", listing=listed)
     assert caught.value.code == "KO-LAB-JAR-CHANGED"
     assert not (kit.cache() / "9.9.9" / "two-2.0.jar").exists()
     assert not (kit.cache() / "9.9.9" / "ready.json").exists()
 
 
 def test_a_torn_or_stray_file_is_replaced(listed: Path) -> None:
-    first = kit.fetch("9.9.9")
+    first = kit.fetch("9.9.9", listing=listed)
     (first / "one-1.0.jar").write_bytes(b"torn")
     (first / "zero-0.1.jar").write_bytes(b"not ours")
-    again = kit.fetch("9.9.9")
+    again = kit.fetch("9.9.9", listing=listed)
     assert (again / "one-1.0.jar").read_bytes() == b"one's content"
     assert not (again / "zero-0.1.jar").exists()
     assert len(Mirror.served) == 3
@@ -98,7 +97,7 @@ def test_a_torn_or_stray_file_is_replaced(listed: Path) -> None:
 
 def test_a_version_without_list_names_those_with(listed: Path) -> None:
     with pytest.raises(ConfigError, match=r"1\.2\.3 \(there are 9\.9\.9\)") as caught:
-        kit.classpath("1.2.3")
+        kit.classpath("1.2.3", listing=listed)
     assert caught.value.hint == "python -m kafkaops.lab.kit record 1.2.3"
 
 
