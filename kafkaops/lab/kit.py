@@ -24,6 +24,7 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.lab.jar_fetch import download, no_extra, sha256
 from kafkaops.lab.jar_list import LIST, Jar, listed, write
 from kafkaops.lab.jar_record import record
+from kafkaops.model.words import counted
 
 Say = Callable[[str], None]
 
@@ -102,7 +103,7 @@ def _fetch_all(version: str, jars: tuple[Jar, ...], directory: Path, say: Say) -
     missing = [jar for jar in jars if not _intact(directory / jar.filename, jar.sha256)]
     if not missing:
         return
-    say(f"fetching {name}: {len(missing)} jars")
+    say(f"fetching {name}: {counted(len(missing), 'jar')}")
     began = time.monotonic()
     size = 0
     told = began
@@ -114,7 +115,7 @@ def _fetch_all(version: str, jars: tuple[Jar, ...], directory: Path, say: Say) -
                 if time.monotonic() - told >= 2 or count == len(missing):
                     told = time.monotonic()
                     say(
-                        f"fetching {name}: {count} of {len(missing)} jars, "
+                        f"fetching {name}: {count} of {counted(len(missing), 'jar')}, "
                         f"{size / 1e6:.0f} MB, {told - began:.0f} s"
                     )
         except BaseException:
