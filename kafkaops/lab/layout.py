@@ -29,6 +29,8 @@ SUBNET = {"blue": 1, "green": 2}
 CONTROLLER_ID = 100
 """Below the node ids, and the last bytes of the addresses, of controllers on their own hosts."""
 MARK = "lab.json"
+WHOLE = b"whole\n"
+"""What `lab up` says to the lab once all of it is healthy; before, the lab ends with it."""
 PLAINTEXT, SASL_SSL = "plaintext", "sasl-ssl"
 SECURITY = (PLAINTEXT, SASL_SSL)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kafkaops.lab import control, installed, names
-from kafkaops.lab.layout import Layout, Settings
+from kafkaops.lab.layout import WHOLE, Layout, Settings
 from kafkaops.lab.process import Table
 from kafkaops.lab.start import Start
 
@@ -174,12 +174,19 @@ def supervise(layout: Layout) -> int:
         signal.signal(number, lambda n, _: supervisor.finished.set())
     control.Server(layout.socket, supervisor.handle)
     threading.Thread(target=supervisor.starting.bring_up, daemon=True).start()
+    threading.Thread(target=_end_with_its_maker, args=(supervisor,), daemon=True).start()
     # Without its directory nobody could ask the lab to end.
     while layout.mark.exists() and not supervisor.finished.wait(0.5):
         pass
     supervisor.tear_down()
     layout.socket.unlink(missing_ok=True)
     return 0
+
+
+def _end_with_its_maker(supervisor: Supervisor) -> None:
+    """Half a lab is no lab: where `lab up` is gone before it said that all is well, so is this."""
+    if os.read(sys.stdin.fileno(), len(WHOLE)) != WHOLE:
+        supervisor.finished.set()
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from kafkaops.engine.errors import Exit, OpsError, TimedOut, UsageFault
 from kafkaops.lab import access, broker, control, kit, needs
 from kafkaops.lab.enter import environment
-from kafkaops.lab.layout import MARK, Layout, Settings
+from kafkaops.lab.layout import MARK, WHOLE, Layout, Settings
 
 Say = Callable[[str], None]
 UP_TIMEOUT = 180.0
@@ -115,7 +115,7 @@ def _launch(layout: Layout) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*needs.NAMESPACE, sys.executable, "-m", "kafkaops.lab.supervisor", str(layout.root)],
             env=env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # until it is whole, the lab ends with this process
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -134,6 +134,9 @@ def _await(layout: Layout, launcher: subprocess.Popen[bytes], say: Say) -> dict[
                 say(line)
                 said += 1
             if status.get("state") == "ready":
+                assert launcher.stdin is not None
+                launcher.stdin.write(WHOLE)
+                launcher.stdin.close()
                 return status
             if status.get("state") == "failed":
                 raise _failed(layout, status["error"])

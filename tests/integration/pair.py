@@ -77,8 +77,8 @@ def lab_under_load(
 ) -> Iterator[Pair]:
     """A lab in this directory, down again at the end. `rate` is records/s of each producer."""
     made = Pair(directory, settings)
+    made.in_lab("lab", "up")
     try:
-        made.in_lab("lab", "up")  # one that was cut off left a lab too
         made.in_lab("lab", "load", "start", "--rate", f"{rate:g}")
         yield made
     finally:

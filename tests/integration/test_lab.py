@@ -296,7 +296,8 @@ def test_a_paused_broker_stands_still(lab: Path) -> None:
     socket = Layout.of(lab).socket
     assert control.call(socket, "kill", name="blue-2/kafka", signal="STOP")["paused"]
     pid = process(lab, "blue-2/kafka")["pid"]
-    assert Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    stat = Path(f"/proc/{pid}/stat")  # the signal is sent; that the process took it comes after
+    until("it stands still", lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
     assert not control.call(socket, "kill", name="blue-2/kafka", signal="CONT")["paused"]
 
 
@@ -329,6 +330,16 @@ def test_two_labs_at_once_and_the_end_of_one_leaves_nothing(
     refused = kafkaops("lab", "status", "--dir", str(other), code=4)
     assert "lab is not up" in refused.stderr
     assert process(lab, "blue-1/kafka")["active"]
+
+
+def test_what_is_half_up_ends_with_a_lab_up_that_is_killed(tmp_path: Path) -> None:
+    directory = tmp_path / "half"
+    line = [sys.executable, "-m", "kafkaops", "lab", "up", "--dir", str(directory)]
+    with subprocess.Popen([*line, "--brokers", "1"], stderr=subprocess.PIPE, text=True) as maker:
+        assert maker.stderr is not None
+        until("it starts", lambda: control.listener_pid(Layout.of(directory).socket) is not None)
+        maker.kill()
+    until("everything of it is gone", lambda: not processes_of(directory))
 
 
 def test_what_ends_while_starting_is_named_with_its_log(
