@@ -95,7 +95,7 @@ class ConnectRest:
             self._ask("PUT", f"/connectors/{_q(name)}/config", dict(config))
 
     def stop(self, name: str) -> None:
-        self._ask("PUT", f"/connectors/{_q(name)}/stop")
+        self._unless_absent("PUT", f"/connectors/{_q(name)}/stop")
 
     def resume(self, name: str) -> None:
         self._ask("PUT", f"/connectors/{_q(name)}/resume")

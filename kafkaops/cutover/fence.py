@@ -30,12 +30,17 @@ ANSWERS = 0.3
 """Seconds between the last replica's fetch and the answer at the producer, at the most."""
 ASK = 0.2
 """Seconds between two looks at what is not replicated yet."""
+LEAD = 0.3
+"""Seconds from the order to the moment: hosts under load take that long to start what waits for it,
+and what has started by then acts to the millisecond. Nobody is held meanwhile."""
 GRACE = 5.0
 """How long (seconds) past its drain a hold may last before its timer lifts it."""
 
 # Waits until a moment of the host's own clock, then loads one ruleset after another, each so long
 # (ns) after the one before, and says when each was in force (ns). One command, so that no round
-# trip lies between what all hosts must do at one moment; the reset afterwards may differ.
+# trip lies between what all hosts must do at one moment; the reset afterwards may differ. Each nft
+# is started before its moment and waits for its script: on a busy host a start takes 0.1 s and
+# more, which every writer would wait for.
 FIRE = """\
 PATH=$PATH:/usr/sbin:/sbin
 wait_ns() { [ "$1" -gt 0 ] && sleep "$(printf '%d.%09d' $(($1 / 1000000000)) $(($1 % 1000000000)))"
@@ -43,8 +48,7 @@ true; }
 last=$1; phase=10; said=; shift
 while [ $# -gt 0 ]; do
   phase=$((phase + 1))
-  wait_ns $((last + $1 - $(date +%s%N)))
-  printf %s "$2" | nft -f - || exit $phase
+  { wait_ns $((last + $1 - $(date +%s%N))); printf %s "$2"; } | nft -f - || exit $phase
   last=$(date +%s%N); said="$said $last"; shift 2
 done
 echo $said
@@ -177,7 +181,7 @@ def fire(
     quiet: float = 0.0,
     doubts: Callable[[], Collection[object]] = tuple,
     patience: float = 0.0,
-    begun: Callable[[], None] = lambda: None,
+    begun: Callable[[float], None] = lambda at: None,
     clock: Clock,
 ) -> FireReport:
     """Close the port on all hosts at one moment: data held back for `drain` s, then reset until
@@ -192,13 +196,13 @@ def fire(
     cluster out of order, where it stood until its delivery timeout. Past the patience: StepFailed
     KO-FENCE-IN-DOUBT, and all are lifted.
 
-    `begun` is called once every clock was read, before any host is told: from there on clients may
-    be held.
+    `begun` is called once every clock was read, before any host is told, with the moment (epoch
+    seconds) from which on clients may be held.
     """
     readings = _each(hosts, lambda h: _read_clock(h, clock))
-    begun()
     trip = max((r.trip for r in readings.values()), default=0.0)
-    at = clock.wall() + 0.05 + 1.5 * trip
+    at = clock.wall() + LEAD + 1.5 * trip
+    begun(at)
     late = at - clock.wall() + drain + patience + GRACE
 
     def ahead(host: Host) -> float:

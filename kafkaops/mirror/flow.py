@@ -121,9 +121,8 @@ def stop(connect: Connect, direction: str, clock: Clock, *, timeout: float = 30.
 
 
 def ask_to_stop(connect: Connect, direction: str) -> None:
-    """Tell the connector to stop and do not wait for its tasks."""
-    if connect.status(rendering.name(direction)) is not None:
-        connect.stop(rendering.name(direction))
+    """Tell the connector to stop and do not wait for its tasks: one request, for writers wait."""
+    connect.stop(rendering.name(direction))
 
 
 def resume(connect: Connect, direction: str) -> None:

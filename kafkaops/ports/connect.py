@@ -43,7 +43,8 @@ class Connect(Protocol):
         """Create or change; idempotent. `stopped` uses initial_state=STOPPED on creation."""
 
     @mutates
-    def stop(self, name: str) -> None: ...
+    def stop(self, name: str) -> None:
+        """Tell it to stop; no connector is no error, for then nothing runs."""
 
     @mutates
     def resume(self, name: str) -> None: ...

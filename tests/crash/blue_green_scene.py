@@ -282,6 +282,7 @@ class BlueGreen:
             "mirrors": {d: c.state for d, c in self.connect.items()},
             "topics": sorted(self.clusters[here].topics()),
             "users": sorted(self.clusters[here].users.items()),
+            "groups": {name: sorted(c.positions) for name, c in self.clusters.items()},
         }
 
     def scene(

@@ -47,7 +47,7 @@ class Fenced(Move):
             quiet=cut.quiet_window if self.plain(world, self.src) else 0.0,
             doubts=lambda: [tp for tp, n in source.unreplicated(parts).items() if n],
             patience=cut.max_write_pause / 4,
-            begun=lambda: self.stamp(world, "fence.fired"),
+            begun=lambda at: self.stamp(world, "fence.fired", at=at),
             clock=world.clock,
         )
         self.put(world, "fence", {"skew": report.skew, "hosts": report.fired})

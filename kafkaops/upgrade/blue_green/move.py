@@ -94,13 +94,16 @@ class Move:
     def get(self, world: World, name: str) -> Any | None:
         return world.facts.get(f"{self.flow}.{name}")
 
-    def stamp(self, world: World, name: str) -> None:
-        """Remember when something happened, for the timeline and the parts of the pause."""
-        self.stamp_as(world, f"time.{name}")
+    def stamp(self, world: World, name: str, *, at: float | None = None) -> None:
+        """Remember when something happened, for the timeline and the parts of the pause: now, or
+        `at` (epoch seconds), a moment close to now."""
+        self.stamp_as(world, f"time.{name}", at=at)
 
-    def stamp_as(self, world: World, name: str) -> None:
+    def stamp_as(self, world: World, name: str, *, at: float | None = None) -> None:
         """A moment under this name, for `since`."""
-        self.put(world, name, {"wall": world.clock.wall(), "monotonic": world.clock.monotonic()})
+        wall, monotonic = world.clock.wall(), world.clock.monotonic()
+        ahead = 0.0 if at is None else at - wall
+        self.put(world, name, {"wall": wall + ahead, "monotonic": monotonic + ahead})
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ class Observed(Once):
     """Who consumes and which topics advance just before the fence: the baseline for `settle`."""
 
     def act(self, world: World) -> None:
-        source = self.source(world)
+        source, target = self.source(world), self.target(world)
         parts = partitions_of(self.carried(world, source))
         first = source.ends(parts)
         begun = world.clock.monotonic()
         groups = source.groups()
-        seeded = positions.seed(groups, self.target(world), self.target(world).groups())
+        seeded = positions.seed(groups, target, target.groups())
+        for tp in partitions_of(self.carried(world, target))[:1]:
+            positions.rehearse(target, tp)
         world.clock.sleep(max(0.0, 1.0 - (world.clock.monotonic() - begun)))
         second = source.ends(parts)
         growing = sorted(
@@ -35,8 +37,9 @@ class Observed(Once):
             consuming = sorted({*consuming, *earlier["consuming"]})
         self.put(world, "before", {"growing": growing, "consuming": consuming, "seeded": seeded})
         self.put(world, "members", {g: members[g] for g in consuming})
-        self.put(world, "epochs", offsets_out(epochs(self.carried(world, self.target(world)))))
+        self.put(world, "epochs", offsets_out(epochs(self.carried(world, target))))
         self.finish(world)
 
     def undo(self, world: World) -> None:
+        positions.forget_rehearsal(self.target(world))
         self.forget(world)

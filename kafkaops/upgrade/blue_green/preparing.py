@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 from kafkaops.cutover import fence, names
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Progress, State
 from kafkaops.model.cluster import ClusterState
+from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers
 from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of, since
 
+AT_ONCE = 16
 LOST = "lost"
 """Stands for the id of a change that nobody may have written down."""
 
@@ -199,15 +204,14 @@ class ProducerIdsRaised(Move):
     def act(self, world: World) -> None:
         source, target = self.source(world), self.target(world)
         seen = source.producers(partitions_of(self.carried(world, source)))
-        taken = {broker: source.init_producer_ids(broker, 1) for broker in source.brokers_up()}
+        taken = _taken(source, dict.fromkeys(source.brokers_up(), 1))
         goal = parity_producers.goal(seen, taken, margin=int(self.spec.args.get("margin", 0)))
-        reached = {broker: target.init_producer_ids(broker, 1) for broker in target.brokers_up()}
+        reached = _taken(target, dict.fromkeys(target.brokers_up(), 1))
         for _ in range(10_000):
             wanted = parity_producers.needed(reached, goal)
             if not wanted:
                 break
-            for broker, count in wanted.items():
-                reached[broker] = target.init_producer_ids(broker, count)
+            reached |= _taken(target, wanted)
         else:
             raise StepFailed("KO-PRODUCER-IDS", f"ids of {self.dst} stay below {goal}: {reached}")
         self.put(
@@ -218,3 +222,13 @@ class ProducerIdsRaised(Move):
 
     def undo(self, world: World) -> None:
         self.put(world, f"ids.{self.spec.id}", None)
+
+
+def _taken(cluster: Cluster, wanted: Mapping[int, int]) -> dict[int, int]:
+    """The highest id of those taken, by broker: from all at once, for once it is done inside the
+    pause."""
+    if not wanted:
+        return {}
+    with ThreadPoolExecutor(min(AT_ONCE, len(wanted))) as pool:
+        taken = pool.map(cluster.init_producer_ids, wanted.keys(), wanted.values())
+        return dict(zip(wanted, taken, strict=True))

@@ -158,3 +158,8 @@ def test_no_worker_is_unreachable_and_not_ready(worker: Worker) -> None:
 def test_deleting_what_is_gone_is_success(worker: Worker) -> None:
     ConnectRest(worker.base, FakeClock()).delete("m")
     assert worker.asked[-1][0] == "DELETE /connectors/m"  # asked for, and 404 taken for done
+
+
+def test_stopping_what_is_not_there_is_success_and_one_request(worker: Worker) -> None:
+    ConnectRest(worker.base, FakeClock()).stop("m")
+    assert [asked[0] for asked in worker.asked] == ["PUT /connectors/m/stop"]

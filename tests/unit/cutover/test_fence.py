@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -16,6 +17,7 @@ from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
 from kafkaops.ports.host import Ran, ServiceState
 
 PORT = 9092
+SIDE_BY_SIDE = threading.Lock()
 
 
 class FakeHost:
@@ -52,6 +54,8 @@ class FakeHost:
             for after in argv[5::2]:
                 moment += int(after)
                 moments.append(str(moment))
+            with SIDE_BY_SIDE:
+                self.clock.sleep(moment / 1e9 - self.clock.wall() - self.ahead)
             return Ran(self.fire_code, " ".join(moments), "no such set")
         if "kafkaops-shut" in argv:
             return self.firewall(stdin)
@@ -269,10 +273,13 @@ def test_an_address_must_be_an_address() -> None:
 def test_the_pause_begins_once_clocks_are_read_and_before_any_host_is_told(
     hosts: list[FakeHost], clock: FakeClock
 ) -> None:
-    seen: list[list[str]] = []
+    seen: list[tuple[float, list[str]]] = []
 
-    def begun() -> None:
-        seen.append([command[0] for host in hosts for command in host.commands])
+    def begun(at: float) -> None:
+        seen.append((at, [command[0] for host in hosts for command in host.commands]))
 
     fence.fire(hosts, port=PORT, budget=20, drain=1.5, begun=begun, clock=clock)
-    assert seen == [["date"] * 2 * len(hosts)]
+    [(at, commands)] = seen
+    assert commands == ["date"] * 2 * len(hosts)
+    told = int(next(c for c in hosts[0].commands if c[0] == "sh")[4]) / 1e9
+    assert at == pytest.approx(told), "not before: nobody is held until then"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import pytest
@@ -40,7 +40,9 @@ def group(
 
 
 class Target:
-    def __init__(self, fails: str = "") -> None:
+    def __init__(self, fails: str = "", *, keeps: bool = False) -> None:
+        self.keeps = keeps
+        self.heard: list[tuple[str, Mapping[TopicPartition, int]]] = []
         self.commits: dict[str, Mapping[TopicPartition, int]] = {}
         self.seeded: list[tuple[str, str]] = []
         self.fails = fails
@@ -51,9 +53,19 @@ class Target:
         if group == self.fails:
             raise StepFailed("KO-COMMIT", "read back 3, not 4")
         self.commits[group] = offsets
+        self.heard.append((group, offsets))
 
     def seed_consumer_group(self, group: str, topic: str) -> None:
         self.seeded.append((group, topic))
+
+    def brokers_up(self) -> tuple[int, ...]:
+        return (1, 2, 3)
+
+    def delete_groups(self, groups: Collection[str]) -> None:
+        for name in groups:
+            self.commits.pop(name, None)
+        if self.keeps:
+            raise StepFailed("KO-DENIED", "not allowed to delete groups")
 
 
 def test_every_commit_is_translated_and_committed() -> None:
@@ -128,3 +140,19 @@ def test_the_plan_survives_json() -> None:
     assert shown["left_out"] == ["kafkaops-x-0"]
     assert shown["unset"] == ["orders-1"]
     assert shown["positions"][0]["target"] == 1010
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_rehearsal_commits_for_each_broker_and_leaves_no_group(keeps: bool) -> None:
+    target = Target(keeps=keeps)
+    positions.rehearse(cast(Cluster, target), A)
+    assert len({name for name, _ in target.heard}) == 3 * positions.A_BROKER
+    assert all(offsets == {A: 0} for _, offsets in target.heard)
+    assert target.commits == {}
+
+
+def test_a_coordinator_that_keeps_no_commit_is_found_by_the_rehearsal() -> None:
+    target = Target(fails=f"{positions.REHEARSAL}-5")
+    with pytest.raises(StepFailed, match="read back 3, not 4"):
+        positions.rehearse(cast(Cluster, target), A)
+    assert target.commits == {}, "what was committed for it is gone all the same"
