@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from kafkaops.adapters.host_agents import CommandAgents
 from kafkaops.adapters.host_files import CommandFiles
-from kafkaops.adapters.host_scripts import FACTS
 from kafkaops.adapters.host_units import CommandUnits
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.host import Ran, ServiceState
@@ -45,9 +44,13 @@ class CommandHost(CommandFiles, CommandUnits, CommandAgents):
         bound = ("timeout", "-k", str(KILL_AFTER), f"{timeout:g}")
         return self.execute((*self._root(), *bound, *argv), stdin, timeout + KILL_AFTER)
 
-    def facts(self) -> Mapping[str, str]:
-        lines = self.run(("sh", "-c", FACTS)).out.splitlines()
-        return {k: v for k, _, v in (line.partition("=") for line in lines) if v}
+    def now(self) -> float:
+        ran = self.query(("date", "+%s.%N"))
+        try:
+            return float(ran.out)
+        except ValueError:
+            said = ran.err.strip() or ran.out.strip() or f"code {ran.code}"
+            raise StepFailed("KO-HOST-CLOCK", f"date failed: {said}", where=self.name) from None
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         code, out, err = self.command(argv, stdin.encode(), timeout)

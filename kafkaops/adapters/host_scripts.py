@@ -74,14 +74,6 @@ ln -s "$2" "$t"; mv -fT "$t" "$1"; sync "$d"
 REMOVE = 'exec rm -rf --one-file-system -- "$1"'
 
 # One line a fact; a missing tool leaves its line out.
-FACTS = """\
-PATH=$PATH:/usr/sbin:/sbin
-echo "kernel=$(uname -r)"; echo "clock=$(date +%s.%N)"; echo "arch=$(uname -m)"
-command -v nft >/dev/null && echo "nft=$(nft --version)"
-command -v java >/dev/null && echo "java=$(java -version 2>&1 | head -n 1)"
-command -v systemctl >/dev/null && echo "systemd=$(systemctl --version | head -n 1)"
-true
-"""
 # The clocks first: systemd gives the start as a time since boot.
 UNIT = """\
 read up rest < /proc/uptime; echo "Uptime=$up"; echo "Clock=$(date +%s.%N)"

@@ -79,6 +79,10 @@ class KafkaCluster:
         work = partial(kafka_snapshot.snapshot, self._wire, taken, full=full)
         return self._wire.run("read the cluster's state", work, self._timeout * 2)
 
+    def availability(self) -> ClusterState:
+        work = partial(kafka_snapshot.availability, self._wire, self._clock.wall())
+        return self._wire.run("read who is in sync", work, self._timeout * 2)
+
     def cluster_id(self) -> str:
         answer = self._wire.run("read its id", lambda: self._wire.metadata([]))
         return str(answer.cluster_id or "")

@@ -6,7 +6,7 @@ is an empty value, and what it may not answer is an error that names what was as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import __version__ as library_version
@@ -30,14 +30,25 @@ from kafkaops.model.log_dirs import largest
 from kafkaops.model.partition import TopicPartition
 from kafkaops.model.reassignment import Reassignment
 
+JUDGED = ("min.insync.replicas", "unclean.leader.election.enable")
+"""Configs, of topics and of brokers, that tell what a partition survives."""
+
+
+async def availability(wire: Wire, taken: float) -> ClusterState:
+    """Without all that says nothing of whether partitions can be led and written."""
+    return await wire.again(lambda: _snapshot(wire, taken, full=False, keys=JUDGED))
+
 
 async def snapshot(wire: Wire, taken: float, *, full: bool) -> ClusterState:
     """`full=False` leaves out configs, ACLs, quotas, users, groups, transactions, log dirs.
     Begun again when a broker goes away in the middle."""
-    return await wire.again(lambda: _snapshot(wire, taken, full))
+    return await wire.again(lambda: _snapshot(wire, taken, full=full))
 
 
-async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
+async def _snapshot(
+    wire: Wire, taken: float, *, full: bool, keys: Sequence[str] | None = None
+) -> ClusterState:
+    """With `keys` these configs alone."""
     metadata = await wire.metadata(None)
     names = [row.name for row in metadata.topics if row.partitions]
     ids = [b.node_id for b in metadata.brokers]
@@ -46,10 +57,13 @@ async def _snapshot(wire: Wire, taken: float, full: bool) -> ClusterState:
         "quorum": lambda: _quorum(wire),
         "reassigning": lambda: kafka_reassign.reassignments(wire),
     }
+    if full or keys:
+        work |= {
+            "configs": lambda: kafka_topics.topic_configs(wire, names, keys=keys),
+            "brokers": lambda: wire.together({i: _config_of(wire, i, keys) for i in ids}),
+        }
     if full:
         work |= {
-            "configs": lambda: kafka_topics.topic_configs(wire, names),
-            "brokers": lambda: wire.together({i: _config_of(wire, i) for i in ids}),
             "acls": lambda: kafka_acls.bindings(wire),
             "quotas": lambda: kafka_acls.quotas(wire),
             "users": lambda: kafka_users.users(wire),
@@ -125,8 +139,10 @@ def _listeners(config: dict[str, str | None]) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def _config_of(wire: Wire, broker: int) -> Callable[[], Awaitable[dict[str, str | None]]]:
-    return lambda: kafka_topics.broker_config(wire, broker)
+def _config_of(
+    wire: Wire, broker: int, keys: Sequence[str] | None
+) -> Callable[[], Awaitable[dict[str, str | None]]]:
+    return lambda: kafka_topics.broker_config(wire, broker, keys=keys)
 
 
 async def describe_quorum(wire: Wire) -> Any | None:

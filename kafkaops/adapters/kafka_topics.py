@@ -127,12 +127,12 @@ def _topic_config(row: Any) -> TopicConfig:
 
 
 async def broker_config(
-    wire: Wire, broker: int | None, node: int | None = None
+    wire: Wire, broker: int | None, node: int | None = None, keys: Sequence[str] | None = None
 ) -> dict[str, str | None]:
-    """One broker's effective config, asked of itself; None: the cluster-wide dynamic default,
-    as `node` knows it."""
-    resource = "" if broker is None else str(broker)
-    [row] = await _describe_configs(wire, BROKER, [resource], node if broker is None else broker)
+    """One broker's effective config (all, or these `keys`), asked of itself; None: the
+    cluster-wide dynamic default, as `node` knows it."""
+    resource, at = "" if broker is None else str(broker), node if broker is None else broker
+    [row] = await _describe_configs(wire, BROKER, [resource], at, keys)
     check(row.error_code, f"broker {resource}", row.error_message)
     return {c.name: (None if c.is_sensitive else c.value) for c in row.configs}
 

@@ -29,6 +29,11 @@ class Cluster(Protocol):
     def snapshot(self, *, full: bool = True) -> ClusterState:
         """The whole state; `full=False` leaves out configs, ACLs, quotas, groups, log dirs."""
 
+    def availability(self) -> ClusterState:
+        """What a gate judges by, fresh: who is in sync with what, the min ISR and the elections
+        that brokers apply, quorum, reassignments. All else is left out, other configs too: on a
+        large cluster that is most of the time that the whole state takes."""
+
     def cluster_id(self) -> str: ...
 
     def brokers_up(self) -> tuple[int, ...]:

@@ -39,8 +39,8 @@ class Host(Files, Units, Agents, Protocol):
     name: str
     address: str
 
-    def facts(self) -> Mapping[str, str]:
-        """Kernel, nft version, java, clock (epoch seconds) and so on; missing tools absent."""
+    def now(self) -> float:
+        """Epoch seconds by the host's own clock, by which it tells when processes started."""
 
     @mutates
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:

@@ -157,8 +157,8 @@ class FakeHost:
         self.restarts: list[str] = []
         self.ran: list[tuple[str, ...]] = []
 
-    def facts(self) -> Mapping[str, str]:
-        return {"nft": "1.0.6"}
+    def now(self) -> float:
+        return self.clock.wall()
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)

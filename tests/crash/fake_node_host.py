@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.ports.host import Ran
@@ -39,9 +39,9 @@ class NodeHost:
         self.returns: float | None = None
         self.mounts: dict[str, str] = {}
 
-    def facts(self) -> Mapping[str, str]:
+    def now(self) -> float:
         self._reached()
-        return {"clock": f"{self.cluster.clock.wall()}"}
+        return self.cluster.clock.wall()
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)

@@ -201,6 +201,9 @@ class LiveCluster:
             broker_config={n.id: self.broker_config(n.id) for n in brokers},
         )
 
+    def availability(self) -> ClusterState:
+        return self.snapshot()
+
     def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
         return {tp: Ends(0, self.written[tp], self.written[tp]) for tp in partitions}
 

@@ -276,7 +276,7 @@ def test_a_broker_killed_comes_back_with_its_boot_rules(lab: Path) -> None:
         print("127.0.1.3" in host.firewall_show("boot"), host.service("kafka").active)
         host.firewall("delete table ip boot")
         assert host.firewall("nonsense").code != 0
-        assert {"kernel", "nft", "clock"} <= set(host.facts())
+        assert abs(host.now() - time.time()) < 5
         """,
     )
     assert out.splitlines() == ["None False", "True True"]

@@ -180,8 +180,8 @@ class Down(OutageStep):
         kept = (self.proven(world, "isr") or {}).get(str(self.node), [])
         names = (name.rpartition("/") for name in kept)
         had = tuple(TopicPartition(topic, int(part)) for topic, _, part in names)
-        now = float(self.host(world).facts().get("clock") or world.clock.wall())
-        self.put(world, "mark", Mark(now, self.unit(world).pid, had).to_json())
+        mark = Mark(self.host(world).now(), self.unit(world).pid, had)
+        self.put(world, "mark", mark.to_json())
         unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
         self.put(world, "ended", ending(world, unit))
         if not unit.stopped_clean:

@@ -32,7 +32,7 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     running = [s for s in waiting if s.unit(world).pid > 0]
     if not running:
         return None
-    state = step.cluster(world).snapshot()
+    state = step.cluster(world).availability()
     accepted = (*step.spec.args["accept"], *(world.facts.get(ACCEPTED) or ()))
     stuck = [s for s in running if s.spec.args.get("stuck") and not gate.serves(state, s.node)]
     rules = gate.Rules(accepted, stuck=tuple(s.node for s in stuck))

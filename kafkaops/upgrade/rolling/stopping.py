@@ -33,7 +33,7 @@ class Stopped(NodeStep):
         # told to stop before by a process that died, it may have left ISRs already
         had |= set(before.isr) if before else set()
         pid = self.unit(world).pid
-        mark = Mark(self._now(world), pid, tuple(sorted(had)))
+        mark = Mark(self.host(world).now(), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
         if not pid or self._served_nobody(world):  # how it ended is no news
             self.put(world, "told", True)
@@ -57,10 +57,6 @@ class Stopped(NodeStep):
     @property
     def is_broker(self) -> bool:
         return bool(self.spec.args["broker"])
-
-    def _now(self, world: World) -> float:
-        """By the host's clock, for process starts are told by it."""
-        return float(self.host(world).facts().get("clock") or world.clock.wall())
 
 
 def ending(world: World, unit: Unit) -> dict[str, object]:

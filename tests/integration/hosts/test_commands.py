@@ -40,13 +40,8 @@ def test_a_large_input_arrives_whole(host: CommandHost) -> None:
     assert ran.out.split()[0] == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_facts_and_room(host: CommandHost) -> None:
-    facts = host.facts()
-    assert facts["kernel"] == os.uname().release
-    assert facts["systemd"].startswith("systemd 252")
-    assert facts["nft"].startswith("nftables v1")
-    assert "java" not in facts
-    assert abs(float(facts["clock"]) - time.time()) < 5
+def test_clock_and_room(host: CommandHost) -> None:
+    assert abs(host.now() - time.time()) < 5
     assert 1_000_000 < host.free("/small/not/there/yet") <= 4 * 1024 * 1024
     assert host.free("/opt") > 100_000_000
     host.run(("touch", "-d", "@1700000000.5", "/opt/dated"))

@@ -8,13 +8,16 @@ import uuid
 import pytest
 
 from kafkaops.adapters.kafka_cluster import KafkaCluster
+from kafkaops.adapters.kafka_snapshot import JUDGED
 from kafkaops.config.schema import Security
 from kafkaops.engine.errors import ConfigError, Exit, OpsError, StepFailed, Unreachable
 from kafkaops.lab import control
 from kafkaops.lab.enter import inside
 from kafkaops.lab.layout import Layout
 from kafkaops.model.cluster import ScramUser
+from kafkaops.model.min_isr import MinIsr
 from kafkaops.model.partition import TopicPartition
+from kafkaops.upgrade import gate
 from tests.integration.inside.clusters import (
     ACLS,
     NODES,
@@ -49,6 +52,22 @@ def test_snapshot_has_everything(cluster: KafkaCluster, topic: str) -> None:
     thin = cluster.snapshot(full=False)
     assert set(thin.topics) == set(state.topics)
     assert not thin.broker_config
+
+
+def test_a_gate_judges_the_same_by_less(cluster: KafkaCluster, topic: str) -> None:
+    cluster.alter_topic_config(topic, {"min.insync.replicas": "3"})
+    state, less = cluster.snapshot(), cluster.availability()
+    assert not less.groups
+    assert not less.log_dir_free
+    assert set(less.topics[topic].config.values) == set(JUDGED)
+    for nodes in ([1], [2, 3]):
+        whole = gate.judge(state, nodes)
+        assert whole.blocked
+        assert gate.judge(less, nodes) == whole
+    applied, known = MinIsr(less), MinIsr(state)
+    for name, one in state.topics.items():
+        for part in one.partitions:
+            assert applied.applied(less.topics[name], part) == known.applied(one, part)
 
 
 def test_records_ends_and_reading_back(cluster: KafkaCluster, topic: str) -> None:

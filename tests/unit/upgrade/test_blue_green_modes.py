@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from kafkaops.config.schema import ClientGroup, Config
+from kafkaops.cutover.positions import REHEARSAL
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import Spec, State
@@ -18,6 +19,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.blue_green.hooking import HooksStopped
 from kafkaops.upgrade.blue_green.naming import NamesMoved
+from kafkaops.upgrade.blue_green.observing import Observed
 from kafkaops.upgrade.blue_green.preparing import is_plain
 from tests.crash.blue_green_scene import NODES, TOPIC, BlueGreen
 from tests.crash.fake_host import FakeHost
@@ -202,3 +204,10 @@ def test_both_clusters_agree_on_every_leader_before_the_fence(colour: str) -> No
     held.play()
     assert held.outcomes == ["held", "done"]
     assert set(fenced) == {1}
+
+
+def test_going_back_leaves_no_group_of_a_rehearsal_that_died() -> None:
+    scene = BlueGreen()
+    scene.green.positions |= {f"{REHEARSAL}-3": {}, "theirs": {}}
+    Observed(spec("observed")).undo(scene.world)
+    assert list(scene.green.positions) == ["theirs"]
