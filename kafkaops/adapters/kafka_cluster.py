@@ -36,6 +36,7 @@ from kafkaops.model.cluster import (
     ProducerState,
     Quota,
     ScramUser,
+    Told,
     Transaction,
 )
 from kafkaops.model.features import FeatureChange, Features
@@ -90,6 +91,10 @@ class KafkaCluster:
     def brokers_up(self) -> tuple[int, ...]:
         answer = self._wire.run("list brokers", lambda: self._wire.metadata([]))
         return tuple(sorted(broker.node_id for broker in answer.brokers))
+
+    def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
+        work = partial(kafka_topics.told_by, self._wire, broker, topics=topics)
+        return self._wire.run(f"hear broker {broker} itself", work)
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         return self._wire.run("list topics", partial(self._topics, configs))

@@ -14,7 +14,9 @@ from kafka.protocol.admin import DescribeConfigsRequest
 from kafka.protocol.consumer import ListOffsetsRequest
 
 from kafkaops.adapters.kafka_errors import STALE_LEADER, KafkaAnswer, check
+from kafkaops.adapters.kafka_link import BROKEN
 from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.model.cluster import Told
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 
 TOPIC, BROKER = 2, 4
@@ -58,6 +60,18 @@ def topics_of(metadata: Any, configs: Mapping[str, TopicConfig]) -> dict[str, To
             configs.get(row.name, TopicConfig({}, {})),
         )
     return topics
+
+
+async def told_by(wire: Wire, broker: int, *, topics: bool) -> Told | None:
+    """That broker's own metadata; None while it is not listed or does not answer."""
+    if broker not in {b.node_id for b in (await wire.metadata([])).brokers}:
+        return None
+    try:
+        answer = await wire.metadata(None if topics else [], broker)
+    except BROKEN:
+        return None
+    up = tuple(sorted(b.node_id for b in answer.brokers))
+    return Told(str(answer.cluster_id or ""), up, topics_of(answer, {}) if topics else {})
 
 
 async def some(wire: Wire, names: Collection[str], *, configs: bool) -> dict[str, Topic]:

@@ -111,6 +111,15 @@ class Transaction:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What one broker itself tells: the cluster it is in, who is up, and each topic if asked."""
+
+    cluster_id: str
+    brokers: tuple[int, ...]
+    topics: Mapping[str, Topic] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Quorum:
     """KRaft's own figures. `leader` -1 when there is none; lag of each voter in records.
     `caught_up` is when each voter last had all of the leader's log, ms since the epoch by the

@@ -13,6 +13,7 @@ from kafkaops.model.cluster import (
     ProducerState,
     Quota,
     ScramUser,
+    Told,
     Transaction,
 )
 from kafkaops.model.features import FeatureChange, Features
@@ -38,6 +39,11 @@ class Cluster(Protocol):
 
     def brokers_up(self) -> tuple[int, ...]:
         """Node ids that metadata lists now."""
+
+    def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
+        """What that broker itself tells; None while the others do not list it or it gives no
+        answer. It serves only once its metadata holds its own new registration, so it never tells
+        of a time before its start, as the others do for up to a second after its stop."""
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         """Fresh metadata of every topic, internal ones included."""

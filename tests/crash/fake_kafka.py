@@ -21,6 +21,7 @@ from kafkaops.model.cluster import (
     Quorum,
     Quota,
     ScramUser,
+    Told,
     Transaction,
 )
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
@@ -55,6 +56,9 @@ class FakeCluster:
 
     def brokers_up(self) -> tuple[int, ...]:
         return self.nodes
+
+    def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
+        return Told(self.id, self.nodes, self.topics() if topics else {})
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         found: dict[str, list[Partition]] = {}

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import Unreachable
-from kafkaops.model.cluster import Broker, ClusterState, Quorum
+from kafkaops.model.cluster import Broker, ClusterState, Quorum, Told
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
 
 STEP = 0.5
+LAG = 0.5
 LIFE = 3.0
 
 
@@ -96,6 +97,7 @@ class LiveCluster:
         self.serving: Callable[[], bool] = lambda: True
         self.faults: list[str] = []
         self.on_tick: Callable[[], None] = lambda: None
+        self.late: tuple[float, tuple[int, ...], Mapping[str, Topic]] | None = None
         for node in nodes:
             node.pid, node.started = next(self.pids), clock.wall() - 1000
         clock.others = self.tick
@@ -145,8 +147,10 @@ class LiveCluster:
         return self.nodes[node].pid > 0 and self.nodes[node].registered
 
     def down(self, node: int) -> None:
-        """The process is gone."""
-        gone = self.nodes[node]
+        """The process ends, and the others' metadata does not tell until `LAG` s after."""
+        gone, now = self.nodes[node], self.clock.monotonic()
+        if self.up(node):
+            self.late = (now + gone.stop + LAG, self._brokers(), self._topics())
         gone.pid, gone.registered = 0, False
         for part in self.parts.values():
             if node in part.isr and len(part.isr) > 1:
@@ -184,6 +188,7 @@ class LiveCluster:
     # the port
 
     def snapshot(self, *, full: bool = True) -> ClusterState:
+        """Never of before a stop: every broker that is listed has answered."""
         if not any(self.up(n.id) for n in self.nodes.values() if n.broker):
             raise Unreachable("KO-UNREACHABLE", "no broker answers")
         voters = {v: 100 if self.nodes[v].pid and self.up(v) else 0 for v in self.voters}
@@ -193,12 +198,12 @@ class LiveCluster:
             taken=self.clock.wall(),
             controller=self.active,
             brokers=tuple(Broker(n.id, f"b{n.id}", 9094, n.rack, "4.3") for n in brokers),
-            topics=self.topics(configs=full),
+            topics=self._topics(configs=full),
             quorum=Quorum(self.active, 1, 100, voters) if self.voters else None,
             features=dict(self.features),
             reassigning=tuple(self.moving),
             removing=dict(self.moving),
-            broker_config={n.id: self.broker_config(n.id) for n in brokers},
+            broker_config={n.id: self.broker_config(n.id) for n in brokers if self.up(n.id)},
         )
 
     def availability(self) -> ClusterState:
@@ -208,8 +213,13 @@ class LiveCluster:
         return {tp: Ends(0, self.written[tp], self.written[tp]) for tp in partitions}
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
-        if not any(self.up(n.id) for n in self.nodes.values() if n.broker):
+        if not self._brokers():
             raise Unreachable("KO-UNREACHABLE", "no broker answers")
+        if self.late and self.clock.monotonic() < self.late[0]:
+            return self.late[2]
+        return self._topics(configs=configs)
+
+    def _topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         found: dict[str, list[Partition]] = {}
         least: dict[str, int] = {}
         for tp, part in sorted(self.parts.items()):
@@ -231,7 +241,16 @@ class LiveCluster:
         return self.id
 
     def brokers_up(self) -> tuple[int, ...]:
+        late = self.late and self.clock.monotonic() < self.late[0]
+        return self.late[1] if self.late and late else self._brokers()
+
+    def _brokers(self) -> tuple[int, ...]:
         return tuple(n.id for n in self.nodes.values() if n.broker and self.up(n.id))
+
+    def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
+        if not self.nodes[broker].broker or not self.up(broker):
+            return None
+        return Told(self.id, self._brokers(), self._topics() if topics else {})
 
     def elect_preferred(self, partitions: Collection[TopicPartition]) -> None:
         self.elections += 1

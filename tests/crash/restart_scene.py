@@ -50,6 +50,29 @@ def config(nodes: Sequence[int]) -> Config:
     )
 
 
+class ClaimedFacts(MemoryFacts):
+    """Facts under an observer of its own: what is claimed of a broker must be so just then."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        super().__init__()
+        self.cluster = cluster
+
+    def put(self, name: str, value: Any) -> None:
+        super().put(name, value)
+        host, _, what = name.partition(".")[2].partition(".")
+        node = int(host.rpartition("-")[2]) if host.startswith("blue-") else -1
+        if node not in self.cluster.nodes or not self.cluster.nodes[node].broker or value is None:
+            return
+        if what == "up" and not self.cluster.up(node):
+            self.cluster.faults.append(f"{host} was said to be up")
+        if what == "in-sync":
+            mark = self.get(f"{name.partition('.')[0]}.{host}.mark") or {"isr": ()}
+            for tp, part in self.cluster.parts.items():
+                had = f"{tp.topic}/{tp.partition}" in mark["isr"]
+                if had and node in part.replicas and node not in part.isr:
+                    self.cluster.faults.append(f"{host} was said to be in sync, not so with {tp}")
+
+
 class Restart:
     """One fresh world. `options` are those of the command."""
 
@@ -71,7 +94,7 @@ class Restart:
         self.cluster = LiveCluster(self.clock, nodes, voters)
         self.cluster.topic("orders", rows, minimum)
         self.hosts = {f"blue-{n.id}": NodeHost(f"blue-{n.id}", n, self.cluster) for n in nodes}
-        self.facts = MemoryFacts()
+        self.facts = ClaimedFacts(self.cluster)
         self.said: list[str] = []
         self.world = world_of(
             config([n.id for n in nodes]),

@@ -19,6 +19,7 @@ from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec
+from kafkaops.upgrade.blue_green.restarting import is_back
 
 SETTING = "producer.id.expiration.ms"
 DEFAULT = "86400000"
@@ -79,10 +80,8 @@ class ReadyForReturn(Move):
         deadline = world.clock.monotonic() + 300
         source = self.source(world)
         while world.clock.monotonic() < deadline:
-            if node in source.brokers_up():
-                topics = source.topics().values()
-                if all(len(p.isr) == len(p.replicas) for t in topics for p in t.partitions):
-                    return
+            if node is not None and is_back(source, node):
+                return
             world.clock.sleep(0.3)
         raise StepFailed(
             "KO-NOT-IN-SYNC", f"broker {node} of {self.src} is not back in every ISR after 300 s"

@@ -13,6 +13,7 @@ from kafkaops.upgrade import mounts
 from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.mirroring import worker_host
 from kafkaops.upgrade.blue_green.move import Once, cluster_spec
+from kafkaops.upgrade.blue_green.restarting import is_back, thin
 
 SCRATCH = "kafkaops-sanity"
 
@@ -84,12 +85,9 @@ class RestartsUnderRead(Once):
         return State.DONE if proven and SCRATCH not in self.target(world).topics() else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
-        topics = self.target(world).topics()
-        thin = [
-            str(p.tp) for t in topics.values() for p in t.partitions if len(p.isr) < len(p.replicas)
-        ]
-        if thin:
-            return Blocked("KO-UNDER-REPLICATED", f"{self.dst} is still catching up: {thin[:5]}")
+        lacking = thin(self.target(world).topics())
+        if lacking:
+            return Blocked("KO-UNDER-REPLICATED", f"{self.dst} is still catching up: {lacking[:5]}")
         return None
 
     def act(self, world: World) -> None:
@@ -118,7 +116,7 @@ class RestartsUnderRead(Once):
             if not cluster.consume(tp, offset, 1):
                 raise StepFailed("KO-SANITY-READ", "the scratch topic could not be read back")
             reads += 1
-            if chosen.node_id in cluster.brokers_up() and self.safe(world) is None:
+            if is_back(cluster, chosen.node_id or 0):
                 break
             if world.clock.monotonic() > deadline:
                 raise TimedOut(

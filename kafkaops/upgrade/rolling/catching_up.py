@@ -13,15 +13,18 @@ class InSync(NodeStep):
     """There is nothing to do but to wait, while its process runs."""
 
     def check(self, world: World) -> State:
-        if self.over(world, "in-sync"):
+        if self.over(world, "in-sync") or not self.spec.args["broker"]:
             return State.DONE
-        if not lives(self, world, self.unit(world)) or self._missing(world):
+        missing = self._missing(world) if lives(self, world, self.unit(world)) else None
+        if missing is None or missing:
             return State.PENDING
         return self.seen(world, "in-sync")
 
     def progress(self, world: World) -> Progress | None:
+        had = self._had(world)
         missing = self._missing(world)
-        total = len(self._had(world))
+        missing = had if missing is None else missing
+        total = len(had)
         done = float(total - len(missing))
         unit = self.unit(world)
         ended = "" if unit.running else f"; its process is not running ({how(unit) or unit.active})"
@@ -31,5 +34,8 @@ class InSync(NodeStep):
         mark = self.mark(world)
         return mark.isr if mark is not None else ()
 
-    def _missing(self, world: World) -> tuple[TopicPartition, ...]:
-        return catching_up(self.cluster(world).topics(), self.node, self._had(world))
+    def _missing(self, world: World) -> tuple[TopicPartition, ...] | None:
+        """By its own metadata, for what the others tell may be of before its stop; None while it
+        does not answer."""
+        told = self.cluster(world).told_by(self.node)
+        return None if told is None else catching_up(told.topics, self.node, self._had(world))

@@ -12,18 +12,24 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep, named
+from kafkaops.upgrade.rolling.process import lives
 
-AGAIN = 10.0
-"""Seconds after which an election that did not change a leader is asked for once more."""
+AGAIN = 1.0
+"""Seconds after which what is still led elsewhere is asked for once more: brokers learn of an ISR
+one after the other, so that a partition may be seen in sync only once the election was asked."""
 
 
 class LeadersBack(NodeStep):
     """Done when the broker leads all that it is to lead and is in sync with."""
 
     def check(self, world: World) -> State:
-        if self.over(world, "leaders"):
+        if self.over(world, "leaders") or not self.spec.args["broker"]:
             return State.DONE
-        if not self._elsewhere(world):
+        left = self._elsewhere(world)
+        if left is None:  # it does not answer; whoever has ended is told of
+            lives(self, world, self.unit(world))
+            return State.PENDING
+        if not left:
             return self.seen(world, "leaders")
         asked = self.get(world, "elected")
         return State.PENDING if asked and since(world, asked) < AGAIN else State.TODO
@@ -37,13 +43,19 @@ class LeadersBack(NodeStep):
 
     def progress(self, world: World) -> Progress | None:
         left = self._elsewhere(world)
+        if left is None:
+            return Progress(0, None, "", "it does not answer")
         return Progress(0, float(len(left)), "leaders", named(left))
 
-    def _elsewhere(self, world: World) -> tuple[TopicPartition, ...]:
+    def _elsewhere(self, world: World) -> tuple[TopicPartition, ...] | None:
+        """By its own metadata, for it is to know that it leads; None while it does not answer."""
+        told = self.cluster(world).told_by(self.node)
+        if told is None:
+            return None
         return tuple(
             sorted(
                 p.tp
-                for t in self.cluster(world).topics().values()
+                for t in told.topics.values()
                 for p in t.partitions
                 if p.replicas[:1] == (self.node,) and self.node in p.isr and p.leader != self.node
             )

@@ -28,7 +28,9 @@ class Renewed(NodeStep):
     def safe(self, world: World) -> Blocked | None:
         if self.stop_state(world) is not State.DONE:
             return Blocked("KO-NODE-RUNS", f"{self.name} still runs: its volumes are in use")
-        return guarding.blocked(self.cluster(world).topics().values(), self.node)
+        # every broker that is listed has answered, so it is not told of a time before the stop
+        state = self.cluster(world).availability()
+        return guarding.blocked(state.topics.values(), self.node)
 
     def act(self, world: World) -> None:
         host, before = self.host(world), self.get(world, "uuids")

@@ -62,8 +62,10 @@ class Up(NodeStep):
             return State.PENDING
         cluster = self.cluster(world)
         self._same_cluster(world, cluster.cluster_id())
-        if self.spec.args["broker"] and self.node not in cluster.brokers_up():
-            return State.PENDING
+        if self.spec.args["broker"]:
+            told = cluster.told_by(self.node, topics=False)
+            if told is None or self.node not in told.brokers:
+                return State.PENDING
         if self.spec.args["voter"]:
             quorum = cluster.snapshot(full=False).quorum
             if quorum is None or quorum.leader < 0 or self.node not in quorum.voters:

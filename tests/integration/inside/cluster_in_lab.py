@@ -70,6 +70,24 @@ def test_a_gate_judges_the_same_by_less(cluster: KafkaCluster, topic: str) -> No
             assert applied.applied(less.topics[name], part) == known.applied(one, part)
 
 
+def test_a_broker_tells_of_itself_and_never_of_before_its_stop(
+    clusters: dict[str, KafkaCluster],
+) -> None:
+    """Who asks the others right after a clean stop is told that it is up (seen for 0.5 s)."""
+    green, socket = clusters["green"], Layout.of(inside()).socket
+    told = green.told_by(3)
+    assert told is not None
+    assert (told.cluster_id, told.brokers) == (green.cluster_id(), NODES)
+    assert set(told.topics) == set(green.topics())
+    control.call(socket, "stop", name="green-3/kafka", stop_timeout=100.0, timeout=130.0)
+    assert green.told_by(3, topics=False) is None
+    control.call(socket, "start", name="green-3/kafka")
+    eventually("it tells that it is up", lambda: green.told_by(3, topics=False) is not None)
+    again = green.told_by(3)
+    assert again is not None
+    assert again.brokers == NODES
+
+
 def test_records_ends_and_reading_back(cluster: KafkaCluster, topic: str) -> None:
     tp = TopicPartition(topic, 2)
     offsets = cluster.produce(tp, [(b"k", b"v%d" % i) for i in range(10)])
@@ -185,21 +203,25 @@ def test_a_killed_broker_is_worked_around(clusters: dict[str, KafkaCluster]) -> 
     topic = f"k-{uuid.uuid4().hex[:8]}"
     green.create_topic(topic, SPREAD, {})
     groups = {f"{topic}-{n}": {tp: n for tp in parts(topic)} for n in range(6)}
-    green.commit_all(groups)  # coordinators and leaders are known now, some of them on broker 2
-    control.call(socket, "kill", name="green-2/kafka", signal="KILL")
+    green.commit_all(groups)  # coordinators and leaders are known now, some of them on each broker
+    quorum = green.snapshot(full=False).quorum
+    assert quorum is not None
+    # not the active controller: the next one gives every broker a whole session again
+    killed = next(node for node in NODES if node != quorum.leader)
+    control.call(socket, "kill", name=f"green-{killed}/kafka", signal="KILL")
     try:
         assert len(green.ends(parts(topic))) == 6
         green.commit_all(groups)
         state = green.snapshot()
-        assert [b.id for b in state.brokers] == [1, 3]
+        assert [b.id for b in state.brokers] == [node for node in NODES if node != killed]
         assert {g.id for g in state.groups} >= set(groups)
     finally:
-        control.call(socket, "start", name="green-2/kafka")
-    eventually("broker 2 is back", lambda: green.brokers_up() == NODES)
+        control.call(socket, "start", name=f"green-{killed}/kafka")
+    eventually(f"broker {killed} is back", lambda: green.brokers_up() == NODES)
     eventually(
         "all replicas are in sync",
         lambda: all(len(p.isr) == 3 for p in green.topics()[topic].partitions),
     )
-    assert green.snapshot().broker_config[2]["node.id"] == "2"
+    assert green.snapshot().broker_config[killed]["node.id"] == str(killed)
     green.delete_groups(list(groups))
     green.delete_topics([topic])
