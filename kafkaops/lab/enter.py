@@ -1,11 +1,14 @@
 """Entering a lab's private network: the same command, the same process id, another world.
 
-`nsenter` joins the user, network and mount namespaces and not the pid namespace: it then
-need not fork, so a process that enters keeps its pid, its terminal and its signals.
+The user, network and mount namespaces are joined and not the pid namespace, so nothing need fork:
+a process that enters keeps its pid, its terminal and its signals. This process joins by itself
+(setns(2)) where the kernel lets it, which takes a single thread; else it begins anew behind
+`nsenter`, at the price of a second start. Other programs always enter behind `nsenter`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -20,6 +23,7 @@ from kafkaops.lab.layout import AWS, REGION, Layout, not_up
 from kafkaops.lab.needs import missing_tool
 
 INSIDE = "KAFKAOPS_LAB_INSIDE"
+NAMESPACES = ("user", "net", "mnt")
 
 
 def inside() -> str:
@@ -28,16 +32,57 @@ def inside() -> str:
 
 
 def enter(lab_dir: str | Path) -> None:
-    """Be inside: returns at once if so, else replaces this process by itself, inside.
+    """Be inside when this returns, or replace this process by itself, inside.
 
     ConfigError when no lab is up there, when this process is in another lab, or when
     `nsenter` is missing.
     """
     layout = Layout.of(lab_dir)
-    if _there(layout):
+    if _there(layout) or _join(layout):
         return
     argv = [sys.executable, *sys.orig_argv[1:]]
     os.execvpe("nsenter", command(layout, argv), environment(layout))
+
+
+def _join(layout: Layout) -> bool:
+    """Whether this very process could join; False leaves it as it was."""
+    pid = _listening(layout)
+    libc = ctypes.CDLL(None, use_errno=True)
+    here = os.getcwd()
+    held: list[int] = []
+    try:
+        held += (os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in NAMESPACES)
+        for position, fd in enumerate(held):
+            if libc.setns(fd, 0) == 0:
+                continue
+            if position == 0:  # the user's first: with another thread, or no right to it
+                return False
+            number = ctypes.get_errno()
+            raise ConfigError(
+                "KO-LAB-ENTER",
+                f"cannot join the lab's {NAMESPACES[position]} namespace: {os.strerror(number)}",
+                where=str(layout.root),
+                hint="kafkaops lab down, then kafkaops lab up",
+            )
+    except PermissionError:
+        return False
+    except FileNotFoundError:  # it ended just now
+        raise not_up(layout.root) from None
+    finally:
+        for fd in held:
+            os.close(fd)
+    os.chdir(here)  # joining a mount namespace moves to its root
+    inside_of = environment(layout)
+    os.environ.clear()
+    os.environ.update(inside_of)
+    return True
+
+
+def _listening(layout: Layout) -> int:
+    pid = control.listener_pid(layout.socket)
+    if pid is None:
+        raise not_up(layout.root)
+    return pid
 
 
 def become(lab_dir: str | Path, argv: Sequence[str]) -> None:
@@ -90,9 +135,7 @@ def command(layout: Layout, argv: Sequence[str]) -> list[str]:
     """The command line that runs `argv` inside, by way of `exec` all along."""
     if shutil.which("nsenter") is None:
         raise missing_tool("nsenter")
-    pid = control.listener_pid(layout.socket)
-    if pid is None:
-        raise not_up(layout.root)
+    pid = _listening(layout)
     # Joining a mount namespace moves to its root, so the shell goes back where we were.
     return [
         *("nsenter", "--target", str(pid), "--user", "--net", "--mount"),

@@ -197,17 +197,26 @@ def test_nothing_reaches_out_and_state_is_kept_in_s3(lab: Path) -> None:
     assert out.splitlines() == ["101", "PreconditionFailed"]  # ENETUNREACH
 
 
-def test_entering_keeps_the_process_and_its_directory(lab: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("threads", "starts"), [(0, 1), (1, 2)])
+def test_entering_keeps_the_process_and_its_directory(
+    lab: Path, tmp_path: Path, threads: int, starts: int
+) -> None:
+    """In this very process where it has one thread; else the program begins anew, inside."""
     script = tmp_path / "enter.py"
     script.write_text(
-        "import os, sys\n"
+        "import os, sys, threading\n"
         "from kafkaops.lab.enter import enter\n"
-        "if 'KAFKAOPS_LAB_INSIDE' not in os.environ: print(os.getpid(), flush=True)\n"
+        "print(os.getpid(), flush=True)\n"
+        "for _ in range(int(sys.argv[3])):\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "enter(sys.argv[1])\n"
-        "print(os.getpid(), os.getcwd(), open('/etc/resolv.conf').read().split()[1], sys.argv[2])\n"
+        "resolver = open('/etc/resolv.conf').read().split()[1]\n"
+        "print(os.getpid(), os.getcwd(), resolver, sys.argv[2])\n"
+        "print(os.readlink('/proc/self/ns/net'), os.environ['AWS_SECRET_ACCESS_KEY'])\n"
+        "os.system('nft list ruleset > /dev/null && ip -br link show lo')\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script), str(lab), "a b"],
+        [sys.executable, str(script), str(lab), "a b", str(threads)],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -215,8 +224,17 @@ def test_entering_keeps_the_process_and_its_directory(lab: Path, tmp_path: Path)
         check=True,
         env={**os.environ, "AWS_SECRET_ACCESS_KEY": "the operator's own"},
     )
-    before, after = done.stdout.splitlines()
-    assert after == f"{before} {tmp_path} 127.0.0.1 a b"
+    *begun, after, world, link = done.stdout.splitlines()
+    assert len(begun) == starts
+    assert {after} == {f"{pid} {tmp_path} 127.0.0.1 a b" for pid in begun}
+    network, secret = world.split()
+    supervisor = control.listener_pid(Layout.of(lab).socket)
+    assert network == os.readlink(f"/proc/{supervisor}/ns/net")
+    assert secret == "lab"
+    assert link.startswith("lo")
+
+
+def test_a_shell_in_the_lab_has_its_environment_and_tells_its_code(lab: Path) -> None:
     shell = kafkaops("lab", "shell", "--dir", str(lab), "--", "env")
     assert "AWS_SECRET_ACCESS_KEY=lab" in shell.stdout
     assert (
@@ -266,6 +284,7 @@ def test_a_broker_killed_comes_back_with_its_boot_rules(lab: Path) -> None:
     out = inside(
         lab,
         """
+        import time
         from kafkaops.adapters.host_lab import LabHost
         host = LabHost("blue-3", "127.0.1.3", lab)
         rules = "table ip boot {}\\nflush table ip boot\\n"
