@@ -63,10 +63,11 @@ def plan(
     """Translate every committed offset. `ends` are the fenced source's [log start, high watermark,
     LSO] per carried partition. Partitions without a commit are left out, except those that are
     being consumed and hold nothing: whatever the reset policy, that consumer stands at the end.
+    What a rehearsal left, where groups may not be deleted, is carried nowhere.
     StepFailed when a commit lies beyond the end of its partition."""
     found: list[GroupPositions] = []
     for group in sorted(groups, key=lambda g: g.id):
-        if not group.offsets and not group.members:
+        if group.id.startswith(REHEARSAL) or not (group.offsets or group.members):
             continue
         mine = {tp: o for tp, o in group.offsets.items() if tp in ends and o >= 0}
         _refuse_beyond(group.id, mine, ends)

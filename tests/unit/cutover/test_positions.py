@@ -156,3 +156,8 @@ def test_a_coordinator_that_keeps_no_commit_is_found_by_the_rehearsal() -> None:
     with pytest.raises(StepFailed, match="read back 3, not 4"):
         positions.rehearse(cast(Cluster, target), A)
     assert target.commits == {}, "what was committed for it is gone all the same"
+
+
+def test_what_a_rehearsal_left_is_carried_nowhere() -> None:
+    left = group(f"{positions.REHEARSAL}-0", {A: 0})
+    assert [g.group for g in positions.plan([left, group("a", {A: 1})], ENDS, SHIFTED)] == ["a"]

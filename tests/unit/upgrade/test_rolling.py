@@ -319,6 +319,9 @@ def test_in_sync_means_every_partition_it_had_and_names_those_that_lack() -> Non
         "orders-0, orders-4, orders-5, orders-6",
     )
     del world.cluster.parts[TopicPartition("orders", 4)]  # deleted meanwhile: lacks nobody
+    assert sync.progress(world.world).done == 0.0, "it does not answer, so nobody knows yet"
+    world.clock.sleep(3)
+    assert sync.check(world.world) is State.PENDING, "it is up, and catches up"
     assert sync.progress(world.world).done == 1.0
     world.clock.sleep(10)
     assert sync.check(world.world) is State.DONE
