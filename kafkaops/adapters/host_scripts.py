@@ -73,7 +73,6 @@ ln -s "$2" "$t"; mv -fT "$t" "$1"; sync "$d"
 """
 REMOVE = 'exec rm -rf --one-file-system -- "$1"'
 
-# One line a fact; a missing tool leaves its line out.
 # The clocks first: systemd gives the start as a time since boot.
 UNIT = """\
 read up rest < /proc/uptime; echo "Uptime=$up"; echo "Clock=$(date +%s.%N)"

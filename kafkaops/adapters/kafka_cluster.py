@@ -291,6 +291,9 @@ class KafkaCluster:
 
     # -- groups and producers ------------------------------------------------
 
+    def coordinators(self, groups: Collection[str]) -> Mapping[str, int]:
+        return self._wire.run("find coordinators", lambda: self._wire.coordinators(groups))
+
     def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         if offsets:
             work = partial(kafka_groups.commit, self._wire, group, offsets)

@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import kafka.errors as k
 from kafka.protocol.admin import DescribeConfigsRequest
 from kafka.protocol.consumer import ListOffsetsRequest
 
-from kafkaops.adapters.kafka_errors import STALE_LEADER, KafkaAnswer, check
+from kafkaops.adapters.kafka_errors import STALE_LEADER, KafkaAnswer, check, hopeless
 from kafkaops.adapters.kafka_link import BROKEN
 from kafkaops.adapters.kafka_wire import Wire
 from kafkaops.model.cluster import Told
@@ -63,14 +64,20 @@ def topics_of(metadata: Any, configs: Mapping[str, TopicConfig]) -> dict[str, To
 
 
 async def told_by(wire: Wire, broker: int, *, topics: bool) -> Told | None:
-    """That broker's own metadata; None while it is not listed or does not answer."""
+    """That broker's own metadata; None while it is not listed, does not answer, or was told of
+    nobody yet (in ZooKeeper mode it serves before its controller told it anything). Raises what no
+    second try cures: a certificate, a login."""
     if broker not in {b.node_id for b in (await wire.metadata([])).brokers}:
         return None
     try:
         answer = await wire.metadata(None if topics else [], broker)
-    except BROKEN:
+    except (*BROKEN, k.RequestTimedOutError, k.KafkaTimeoutError) as error:
+        if hopeless(error):
+            raise
         return None
     up = tuple(sorted(b.node_id for b in answer.brokers))
+    if broker not in up:
+        return None
     return Told(str(answer.cluster_id or ""), up, topics_of(answer, {}) if topics else {})
 
 

@@ -23,8 +23,8 @@ from kafkaops.ports.verification import Verification
 
 AT_ONCE = 16
 REHEARSAL = "kafkaops-rehearsal"
-A_BROKER = 4
-"""Groups of a rehearsal for each broker: by their names they fall to coordinators at random."""
+SCRATCH = tuple(f"{REHEARSAL}-{number}" for number in range(100))
+"""Names for groups of a rehearsal: their hashes fall to every partition of __consumer_offsets."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,13 @@ def seed(groups: Sequence[Group], target: Cluster, present: Sequence[Group] = ()
 
 
 def rehearse(target: Cluster, tp: TopicPartition) -> None:
-    """Commit groups of our own through every coordinator of the target, and delete them: a broker
+    """Commit a group of our own through every coordinator of the target, and delete them: a broker
     that cannot keep a commit is found before the fence, and none does it for the first time inside
     the pause (seen: 0.18 s instead of 0.07). `tp` is a partition that the target has."""
     place = (Position(tp, 0, 0, 0, 0),)
+    one_each = {node: name for name, node in target.coordinators(SCRATCH).items()}
     try:
-        commit([GroupPositions(n, "simple", 0, place) for n in _scratch(target)], target)
+        commit([GroupPositions(n, "simple", 0, place) for n in one_each.values()], target)
     finally:
         forget_rehearsal(target)
 
@@ -158,11 +159,7 @@ def forget_rehearsal(target: Cluster) -> None:
     """No group of a rehearsal is left, whatever became of it. Without the right to delete groups
     they expire by themselves."""
     with suppress(OpsError):
-        target.delete_groups(_scratch(target))
-
-
-def _scratch(target: Cluster) -> list[str]:
-    return [f"{REHEARSAL}-{number}" for number in range(A_BROKER * len(target.brokers_up()))]
+        target.delete_groups(SCRATCH)
 
 
 def to_json(plan: Sequence[GroupPositions]) -> list[dict[str, Any]]:

@@ -41,9 +41,10 @@ class Cluster(Protocol):
         """Node ids that metadata lists now."""
 
     def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
-        """What that broker itself tells; None while the others do not list it or it gives no
-        answer. It serves only once its metadata holds its own new registration, so it never tells
-        of a time before its start, as the others do for up to a second after its stop."""
+        """What that broker itself tells, which lists itself; None while the others do not list it
+        or it gives no answer. It serves only once its metadata holds its new registration (in
+        ZooKeeper mode: lists itself only then), so it never tells of a time before its start, as
+        the others do for up to a second after its stop."""
 
     def topics(self, *, configs: bool = False) -> Mapping[str, Topic]:
         """Fresh metadata of every topic, internal ones included."""
@@ -154,6 +155,9 @@ class Cluster(Protocol):
 
     @mutates
     def alter_quotas(self, set: Collection[Quota], delete: Collection[Quota] = ()) -> None: ...
+
+    def coordinators(self, groups: Collection[str]) -> Mapping[str, int]:
+        """The broker that coordinates each group, or would."""
 
     @mutates
     def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:

@@ -211,6 +211,9 @@ class FakeCluster:
         assert not self.live.get(group), f"{group} is active on {self.name}"
         self.positions.setdefault(group, {}).update(offsets)
 
+    def coordinators(self, groups: Collection[str]) -> Mapping[str, int]:
+        return {name: self.nodes[n % len(self.nodes)] for n, name in enumerate(sorted(groups))}
+
     def delete_groups(self, groups: Collection[str]) -> None:
         for group in groups:
             self.positions.pop(group, None)

@@ -97,6 +97,9 @@ class LiveCluster:
         self.serving: Callable[[], bool] = lambda: True
         self.faults: list[str] = []
         self.on_tick: Callable[[], None] = lambda: None
+        self.slow = 0.0  # seconds until a broker has told of itself
+        self.silent: set[int] = set()  # brokers that serve and do not answer us
+        self.unelected: set[TopicPartition] = set()  # an election for these is without effect once
         self.late: tuple[float, tuple[int, ...], Mapping[str, Topic]] | None = None
         for node in nodes:
             node.pid, node.started = next(self.pids), clock.wall() - 1000
@@ -248,7 +251,8 @@ class LiveCluster:
         return tuple(n.id for n in self.nodes.values() if n.broker and self.up(n.id))
 
     def told_by(self, broker: int, *, topics: bool = True) -> Told | None:
-        if not self.nodes[broker].broker or not self.up(broker):
+        self.clock.sleep(self.slow)
+        if not self.nodes[broker].broker or not self.up(broker) or broker in self.silent:
             return None
         return Told(self.id, self._brokers(), self._topics() if topics else {})
 
@@ -257,7 +261,9 @@ class LiveCluster:
         for tp in partitions:
             part = self.parts[tp]
             assert part.replicas[0] in part.isr, f"{tp}: elected before it was in sync"
-            part.leader = part.replicas[0]
+            if tp not in self.unelected:
+                part.leader = part.replicas[0]
+            self.unelected.discard(tp)
 
     def elect_unclean(self, partitions: Collection[TopicPartition]) -> None:
         for tp in partitions:

@@ -22,4 +22,4 @@ def thin(topics: Mapping[str, Topic]) -> list[str]:
 def is_back(cluster: Cluster, node: int) -> bool:
     """Whether the broker serves and no partition of the cluster lacks a replica in sync."""
     told = cluster.told_by(node)
-    return told is not None and node in told.brokers and not thin(told.topics)
+    return told is not None and not thin(told.topics)

@@ -12,7 +12,6 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep, named
-from kafkaops.upgrade.rolling.process import lives
 
 AGAIN = 1.0
 """Seconds after which what is still led elsewhere is asked for once more: brokers learn of an ISR
@@ -25,38 +24,42 @@ class LeadersBack(NodeStep):
     def check(self, world: World) -> State:
         if self.over(world, "leaders") or not self.spec.args["broker"]:
             return State.DONE
-        left = self._elsewhere(world)
-        if left is None:  # it does not answer; whoever has ended is told of
-            lives(self, world, self.unit(world))
-            return State.PENDING
-        if not left:
+        if not self._elsewhere(world)[0]:
             return self.seen(world, "leaders")
         asked = self.get(world, "elected")
-        return State.PENDING if asked and since(world, asked) < AGAIN else State.TODO
+        if asked is None:
+            return State.TODO
+        if not asked.get("looked"):  # the engine acts again only on what was seen on its way
+            self.put(world, "elected", {**asked, "looked": True})
+            return State.PENDING
+        return State.PENDING if since(world, asked) < AGAIN else State.TODO
 
     def act(self, world: World) -> None:
         clock = world.clock
-        partitions = self._elsewhere(world)
-        if partitions:
+        partitions, own = self._elsewhere(world)
+        if partitions and own:
             self.cluster(world).elect_preferred(partitions)
         self.put(world, "elected", {"wall": clock.wall(), "monotonic": clock.monotonic()})
 
     def progress(self, world: World) -> Progress | None:
-        left = self._elsewhere(world)
-        if left is None:
-            return Progress(0, None, "", "it does not answer")
-        return Progress(0, float(len(left)), "leaders", named(left))
+        left, own = self._elsewhere(world)
+        words = named(left) if own else f"{named(left)}; it does not answer"
+        return Progress(0, float(len(left)), "leaders", words)
 
-    def _elsewhere(self, world: World) -> tuple[TopicPartition, ...] | None:
-        """By its own metadata, for it is to know that it leads; None while it does not answer."""
-        told = self.cluster(world).told_by(self.node)
-        if told is None:
-            return None
-        return tuple(
+    def _elsewhere(self, world: World) -> tuple[tuple[TopicPartition, ...], bool]:
+        """What it is to lead, is in sync with and does not lead; and whether it said so itself, for
+        it is to know that it leads. While it does not answer the others say whether anything is
+        left: one that falters now is for the gate of the next batch, but nothing is elected on
+        their word, which may be of before its stop."""
+        cluster = self.cluster(world)
+        told = cluster.told_by(self.node)
+        topics = told.topics if told else cluster.topics()
+        left = tuple(
             sorted(
                 p.tp
-                for t in told.topics.values()
+                for t in topics.values()
                 for p in t.partitions
                 if p.replicas[:1] == (self.node,) and self.node in p.isr and p.leader != self.node
             )
         )
+        return left, told is not None

@@ -204,7 +204,8 @@ def _batch(
 
     def each(kind: str, words: str, phase: Phase, **more: Any) -> Iterator[Spec]:
         for name, node in mates.items():
-            broker = node in brokers or node not in voters  # one that is down is in no metadata
+            # one that is down is in no metadata
+            broker = node in brokers or node not in voters or _holds(state, node)
             own = {"host": name, "node": node, "broker": broker, "voter": node in voters}
             own |= vars(way.changes[node]) if node in way.changes else {}
             yield Spec(
@@ -257,6 +258,11 @@ def _refuse(found: Batches, state: ClusterState, hosts: Collection[int]) -> None
             f" any order: {named([n.tp for n in refused])}",
             hint=f"--accept-unavailable {refused[0].tp.topic}, or raise its replication factor",
         )
+
+
+def _holds(state: ClusterState, node: int) -> bool:
+    """Whether it holds replicas: a combined node, if it votes too."""
+    return any(node in p.replicas for t in state.topics.values() for p in t.partitions)
 
 
 def _elsewhere(never: Never, state: ClusterState, hosts: Collection[int]) -> bool:

@@ -64,8 +64,9 @@ class Up(NodeStep):
         self._same_cluster(world, cluster.cluster_id())
         if self.spec.args["broker"]:
             told = cluster.told_by(self.node, topics=False)
-            if told is None or self.node not in told.brokers:
+            if told is None:
                 return State.PENDING
+            self._same_cluster(world, told.cluster_id)
         if self.spec.args["voter"]:
             quorum = cluster.snapshot(full=False).quorum
             if quorum is None or quorum.leader < 0 or self.node not in quorum.voters:
@@ -83,10 +84,20 @@ class Up(NodeStep):
         except OpsError:  # it is only for the eye
             lines = ""
         loaded = LOADED.findall(lines)
+        if not loaded and self._listed_long(world):
+            return Progress(0, None, "", "the others list it, and it does not answer this machine")
         if not loaded:
             return Progress(0, None, "", "it runs and is not registered yet")
         done, total = loaded[-1]
         return Progress(float(done), float(total), "logs", "loading or recovering its logs")
+
+    def _listed_long(self, world: World) -> bool:
+        """Whether the others list the broker, and not still for the process from before."""
+        started = self.get(world, "started")
+        if not self.spec.args["broker"] or started is None:
+            return False
+        old = world.clock.wall() - float(started["at"]) > STALE
+        return old and self.node in self.cluster(world).brokers_up()
 
     def _heard_of(self, world: World, quorum: Quorum) -> bool:
         """Whether the leader has heard of the voter since its start: one that was away for less

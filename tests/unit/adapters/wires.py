@@ -25,9 +25,12 @@ class FakeWire(Wire):
         nodes = [SimpleNamespace(node_id=n, host=f"h{n}", port=9094) for n in (1, 2, 3)]
         self.nodes = nodes
         self._manager = SimpleNamespace(
-            cluster=SimpleNamespace(brokers=lambda: nodes),
+            cluster=SimpleNamespace(brokers=lambda: nodes, refresh_metadata=self._refreshed),
             broker_version_data=SimpleNamespace(api_version=lambda request: 8),
         )
+
+    async def _refreshed(self) -> None:
+        """The library asks for the brokers anew; these stay."""
 
     async def direct(self, make: Callable[[], Any], node: int | None) -> Any:  # type: ignore[override]
         request = make()

@@ -283,3 +283,19 @@ def test_the_pause_begins_once_clocks_are_read_and_before_any_host_is_told(
     assert commands == ["date"] * 2 * len(hosts)
     told = int(next(c for c in hosts[0].commands if c[0] == "sh")[4]) / 1e9
     assert at == pytest.approx(told), "not before: nobody is held until then"
+
+
+def test_writing_down_a_beginning_does_not_eat_the_lead(
+    hosts: list[FakeHost], clock: FakeClock
+) -> None:
+    written: list[float] = []
+
+    def begun(at: float) -> None:
+        written.append(at)
+        clock.sleep(fence.LEAD if len(written) == 1 else 0.0)
+
+    fence.fire(hosts, port=PORT, budget=20, drain=1.5, begun=begun, clock=clock)
+    told = int(next(c for c in hosts[0].commands if c[0] == "sh")[4]) / 1e9
+    assert len(written) == 2
+    assert written[1] == pytest.approx(told)
+    assert written[1] - written[0] == pytest.approx(fence.LEAD)

@@ -19,9 +19,11 @@ from kafkaops.upgrade.rolling import survey
 from kafkaops.upgrade.rolling.choosing import Options, choose
 from kafkaops.upgrade.rolling.node import Mark
 from kafkaops.upgrade.rolling.phases import TITLES, Phase
+from kafkaops.upgrade.rolling.planner import Way, roll
 from kafkaops.upgrade.rolling.process import may_be_loading
 from kafkaops.upgrade.rolling.registry import REGISTRY
 from kafkaops.upgrade.rolling.roster import roster
+from tests.crash.engine_harness import uncrashed
 from tests.crash.restart_scene import ROWS, Restart
 
 
@@ -52,6 +54,22 @@ def test_combined_nodes_go_alone_the_active_one_last() -> None:
     assert [len(batch) for batch in order[:3]] == [1, 1, 1]
     assert order[2] == [2]
     assert {order[0][0], order[1][0]} == {4, 5}
+
+
+def test_a_combined_node_that_is_down_is_a_broker_by_the_replicas_it_holds() -> None:
+    world = Restart(voters=(2, 4, 101))
+    for node in (2, 101):
+        world.cluster.down(node)
+    world.clock.sleep(10)
+    state = world.cluster.snapshot()
+    assert 2 not in {broker.id for broker in state.brokers}
+    mine = {h.node_id: h for h in world.world.config.blue.hosts if h.node_id in (2, 101)}
+    way = Way(down=(2, 101), back=True)
+    plan = roll(world.world.config, state, mine, Options(), way, id="back", created=0.0)
+    assert {s.args["node"]: s.args["broker"] for s in plan.specs if "node" in s.args} == {
+        2: True,
+        101: False,
+    }
 
 
 def test_each_node_of_a_batch_goes_its_own_way_and_every_phase_has_a_title() -> None:
@@ -345,6 +363,48 @@ def test_leaders_are_elected_only_where_it_is_in_sync_and_not_at_all_if_the_clus
         part.leader = part.replicas[0]
     assert step(plan, "leaders-blue-1").check(other.world) is State.DONE
     assert other.cluster.elections == 0
+
+
+@pytest.mark.parametrize("slow", [0.0, 1.2, 5.0])
+def test_a_partition_that_no_election_moved_is_asked_for_again_however_slow_the_look(
+    slow: float,
+) -> None:
+    world = Restart(Options(only=("1",), soak=0.0))
+    world.cluster.slow = slow
+    world.cluster.unelected = {TopicPartition("orders", 0)}
+    begun = world.clock.wall()
+    uncrashed(world.scene)
+    assert world.cluster.elections == 2
+    assert world.cluster.parts[TopicPartition("orders", 0)].leader == 1
+    assert world.clock.wall() - begun < 90
+
+
+def test_who_falters_once_in_sync_is_waited_for_only_where_it_is_to_lead_something() -> None:
+    world = Restart()
+    plan = stopped_and_started(world, 1)
+    world.clock.sleep(10)
+    assert step(plan, "sync-blue-1").check(world.world) is State.DONE
+    leaders: Any = step(plan, "leaders-blue-1")
+    world.cluster.silent = {1}
+    assert leaders.check(world.world) is State.TODO
+    leaders.act(world.world)
+    assert world.cluster.elections == 0, "the others' word may be of before its stop"
+    assert "it does not answer" in leaders.progress(world.world).detail
+    for part in world.cluster.parts.values():
+        if 1 in part.isr:
+            part.isr.remove(1)
+    assert leaders.check(world.world) is State.DONE, "for the gate of the next batch"
+
+
+def test_one_that_answers_the_others_and_not_us_is_told_of() -> None:
+    world = Restart()
+    plan = stopped_and_started(world, 1)
+    world.cluster.silent = {1}
+    assert step(plan, "start-blue-1").check(world.world) is State.DONE
+    up: Any = step(plan, "up-blue-1")
+    world.clock.sleep(31)
+    assert up.check(world.world) is State.PENDING
+    assert "does not answer this machine" in up.progress(world.world).detail
 
 
 LOADER = "INFO [LogLoader partition={}, dir=/d] Recovering unflushed segment 0.\n"
