@@ -25,12 +25,13 @@ from kafkaops.adapters import (
 )
 from kafkaops.adapters.kafka_errors import FEATURE_OFF, check
 from kafkaops.adapters.kafka_wire import Wire
+from kafkaops.model import min_isr
 from kafkaops.model.cluster import Broker, ClusterState, Listener, Quorum
 from kafkaops.model.log_dirs import largest
 from kafkaops.model.partition import TopicPartition
 from kafkaops.model.reassignment import Reassignment
 
-JUDGED = ("min.insync.replicas", "unclean.leader.election.enable")
+JUDGED = (min_isr.NAME, "unclean.leader.election.enable")
 """Configs, of topics and of brokers, that tell what a partition survives."""
 
 

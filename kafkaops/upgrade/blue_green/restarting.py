@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kafkaops.model.health import under_replicated
 from kafkaops.model.partition import Topic
 from kafkaops.ports.cluster import Cluster
 
@@ -16,7 +17,7 @@ from kafkaops.ports.cluster import Cluster
 def thin(topics: Mapping[str, Topic]) -> list[str]:
     """Partitions that lack a replica in sync, by name."""
     parts = (p for topic in topics.values() for p in topic.partitions)
-    return [str(p.tp) for p in parts if len(p.isr) < len(p.replicas)]
+    return [str(p.tp) for p in parts if under_replicated(p)]
 
 
 def is_back(cluster: Cluster, node: int) -> bool:
