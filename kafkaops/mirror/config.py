@@ -45,6 +45,12 @@ def ends(config: Config, direction: str) -> tuple[tuple[str, ClusterSpec], tuple
     return (blue, green) if direction == "forward" else (green, blue)
 
 
+def own_topics(direction: str) -> dict[str, int]:
+    """Partitions of the topics, all compacted, in which the worker keeps its own state."""
+    group = group_id(direction)
+    return {f"{group}-offsets": 5, f"{group}-configs": 1, f"{group}-status": 2}
+
+
 def transactional_ids(direction: str, tasks: int) -> tuple[str, ...]:
     """Ids of the exactly-once tasks, as Connect's Worker makes them."""
     return tuple(f"{group_id(direction)}-{name(direction)}-{task}" for task in range(tasks))
@@ -143,10 +149,10 @@ def worker(config: Config, direction: str, address: str) -> dict[str, str]:
     _, (alias, target) = ends(config, direction)
     port = mirror.rest_port if direction == "forward" else mirror.back_rest_port
     factor = str(min(3, len(target.hosts)))
-    group = group_id(direction)
+    offsets, configs, status = own = own_topics(direction)
     rendered = {
         "bootstrap.servers": ",".join(target.bootstrap),
-        "group.id": group,
+        "group.id": group_id(direction),
         "listeners": f"http://{address}:{port}",
         "rest.advertised.host.name": address,
         "rest.advertised.port": str(port),
@@ -154,13 +160,13 @@ def worker(config: Config, direction: str, address: str) -> dict[str, str]:
         "value.converter": BYTES,
         "header.converter": BYTES,
         "plugin.discovery": "service_load",
-        "offset.storage.topic": f"{group}-offsets",
-        "offset.storage.partitions": "5",
+        "offset.storage.topic": offsets,
+        "offset.storage.partitions": str(own[offsets]),
         "offset.storage.replication.factor": factor,
-        "config.storage.topic": f"{group}-configs",
+        "config.storage.topic": configs,
         "config.storage.replication.factor": factor,
-        "status.storage.topic": f"{group}-status",
-        "status.storage.partitions": "2",
+        "status.storage.topic": status,
+        "status.storage.partitions": str(own[status]),
         "status.storage.replication.factor": factor,
         "offset.flush.interval.ms": "1000",
         "exactly.once.source.support": "enabled" if mirror.exactly_once else "disabled",

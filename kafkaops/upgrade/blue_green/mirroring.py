@@ -7,7 +7,10 @@ Invariant: one direction at a time. Under the identity policy a cycle copies for
 from __future__ import annotations
 
 from kafkaops.engine.step import Blocked, Progress, State
+from kafkaops.mirror import config as rendering
 from kafkaops.mirror import flow, worker
+from kafkaops.placement.topics.assignment import Place, assign
+from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import Move, opposite
@@ -47,6 +50,19 @@ def tend(world: World, direction: str) -> None:
         flow.mend(connect, direction, world.facts, world.clock)
 
 
+def make_own_topics(cluster: Cluster, direction: str) -> None:
+    """The worker's own topics, where they are missing. A worker that makes them itself looks into
+    each at once, and where the cluster does not know it yet, Connect waits ten seconds before it
+    looks again."""
+    brokers = cluster.snapshot(full=False).brokers
+    there = cluster.topics()
+    places = [Place(b.id, b.rack or "") for b in brokers]
+    for topic, partitions in rendering.own_topics(direction).items():
+        if topic not in there:
+            rows = assign(places, partitions, min(3, len(places)))
+            cluster.create_topic(topic, rows, {"cleanup.policy": "compact"})
+
+
 class WorkerUp(Move):
     """The Connect worker beside the target answers."""
 
@@ -56,6 +72,7 @@ class WorkerUp(Move):
         return State.PENDING if worker.running(worker_host(world, self.flow)) else State.TODO
 
     def act(self, world: World) -> None:
+        make_own_topics(self.target(world), self.flow)
         worker.start(
             worker_host(world, self.flow),
             world.config,
