@@ -221,9 +221,9 @@ def connect_command(config: Config) -> tuple[str, ...]:
         return ()
     if config.lab is None:
         return (config.mirror.java, "-cp", f"{config.mirror.kafka_home}/libs/*")
-    from kafkaops.lab import kit
+    from kafkaops.lab import broker
 
-    return (str(kit.java()), "-cp", kit.classpath("4.3.1"))
+    return broker.java("4.3.1")
 
 
 def lease(config: Config, run: str) -> Lease:

@@ -40,6 +40,11 @@ JVM = (
 )
 
 
+def java(version: str) -> tuple[str, ...]:
+    """Java as all of the lab's JVMs run it, with that version's jars."""
+    return (str(kit.java()), *JVM, *archive.flags(version), "-cp", kit.classpath(version))
+
+
 def properties(
     host: LabHostSpec, settings: Settings, data: Path, extra: Mapping[str, object] | None = None
 ) -> str:

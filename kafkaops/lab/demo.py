@@ -24,6 +24,11 @@ from kafkaops.lab import child
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
 """Seconds for a command that was asked to stop: a cutover's pause goes back in less."""
+RATE = 100
+"""Records a second of each producer. Six brokers, two mirrors and eight clients share two
+processors here; more of them would only make each step longer."""
+SETTLE = 4.0
+"""Seconds that the load runs before and after a move."""
 ZERO = ("lost", "skipped", "duplicated_in_log")
 
 
@@ -103,8 +108,8 @@ class Demo:
 
     def run(self, *, rollback: bool) -> int:
         self.say("load: 4 producers, 3 groups (librdkafka, Java 4.3.1 and 3.9.2, kafka-python)")
-        self.kafkaops("lab", "load", "start", "--dir", str(self.lab))
-        time.sleep(8)
+        self.kafkaops("lab", "load", "start", "--dir", str(self.lab), "--rate", str(RATE))
+        time.sleep(SETTLE)
         self.say("the main job: kafkaops upgrade --strategy blue-green")
         self.kafkaops(
             "upgrade",
@@ -116,11 +121,11 @@ class Demo:
             "--reason",
             "demo",
         )
-        time.sleep(8)
+        time.sleep(SETTLE)
         if rollback:
             self.say("and back: kafkaops run rollback")
             self.kafkaops("run", "rollback", "-c", str(self.config), "--yes", "--reason", "demo")
-            time.sleep(8)
+            time.sleep(SETTLE)
         self.say("load stops: producers first, consumers drain")
         self.kafkaops("lab", "load", "stop", "--dir", str(self.lab))
         return self.judge("blue" if rollback else "green")

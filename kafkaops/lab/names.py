@@ -36,7 +36,8 @@ ENV = {
     "MOTO_ENABLE_AMI_VALIDATION": "1",
     "PYTHONUNBUFFERED": "1",
 }
-TTL = 60
+TTL = 30
+"""Seconds, before any migration lowers it. A move waits one old TTL at least."""
 
 
 def commands(root: Path) -> dict[str, list[str]]:

@@ -15,14 +15,15 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 KAFKAOPS = (sys.executable, "-m", "kafkaops")
 
-# What an operator does days before a move: a short TTL, so that no test waits for an old one.
-SHORTEN = """\
-import boto3
+# The TTL of every name, in seconds; needs the lab's network.
+TTL = """\
+import boto3, sys
 zone, aws = "Z0LAB", boto3.client("route53", region_name="eu-west-1",
     endpoint_url="http://127.0.0.1:5000", aws_access_key_id="lab", aws_secret_access_key="lab")
 sets = aws.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
 aws.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [
-    {"Action": "UPSERT", "ResourceRecordSet": s | {"TTL": 5}} for s in sets if s["Type"] == "A"]})
+    {"Action": "UPSERT", "ResourceRecordSet": s | {"TTL": int(sys.argv[1])}}
+    for s in sets if s["Type"] == "A"]})
 """
 
 
@@ -61,8 +62,8 @@ class Lab:
         line = [*KAFKAOPS, *argv[:verbs], *where, *argv[verbs:]]
         return subprocess.run(line, capture_output=True, text=True, timeout=600, check=False)
 
-    def python(self, source: str) -> None:
-        self.kafkaops("lab", "shell", "--", sys.executable, "-c", source)
+    def python(self, *line: str) -> None:
+        self.kafkaops("lab", "shell", "--", sys.executable, "-c", *line)
 
     def upgrade(self, *more: str, expect: int = 0) -> str:
         return self.kafkaops(
@@ -85,7 +86,8 @@ def lab_of(directory: Path, changes: dict[str, Any], *up: str) -> Iterator[Lab]:
     lab = Lab(directory, changes)
     lab.kafkaops("lab", "up", *up)
     try:
-        lab.python(SHORTEN)
+        # As an operator does days before a move, so that no test waits for an old one.
+        lab.python(TTL, "5")
         yield lab
     finally:
         lab.kafkaops("lab", "down")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.integration.changed_lab import TTL
 from tests.integration.pair import Pair
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
@@ -16,6 +18,8 @@ def test_a_slow_zone_and_caching_clients_do_not_lengthen_the_pause(tmp_path: Pat
     pair = Pair(tmp_path)
     pair.in_lab("lab", "up")
     try:
+        python = [sys.executable, "-c", TTL, "60"]
+        pair.kafkaops("lab", "shell", "--dir", str(pair.lab), "--", *python, config=False)
         pair.in_lab("lab", "set", "insync_delay=60")
         pair.in_lab("lab", "load", "start", "--rate", "50", "--dns-cache", "30")
         pair.upgrade("--set", "cutover.ttl=60")

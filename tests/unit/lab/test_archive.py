@@ -20,9 +20,9 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return archive.path(VERSION)
 
 
-def test_recorded_once_then_used(target: Path, tmp_path: Path) -> None:
+def test_recorded_once_and_used_by_any_later_start(target: Path, tmp_path: Path) -> None:
     listing = tmp_path / "classes.lst"
-    assert archive.flags(VERSION) == []
+    assert archive.flags(VERSION) == [f"-XX:SharedArchiveFile={target}"]
     assert archive.recording(VERSION, listing) == [f"-XX:DumpLoadedClassList={listing}"]
     target.touch()
     assert archive.flags(VERSION) == [f"-XX:SharedArchiveFile={target}"]
@@ -49,3 +49,29 @@ def test_an_archive_appears_whole_or_not_at_all(
     assert target.exists() is there
     if there:
         assert target.read_text() == f"{kit.classpath(VERSION)}\n"
+
+
+def test_it_takes_what_others_leave(target: Path, tmp_path: Path) -> None:
+    """By session as by process: the lab's processes have sessions of their own."""
+    said = tmp_path / "said"
+    ask = "nice; cat /proc/self/autogroup 2> /dev/null"
+    subprocess.run(
+        [
+            "sh",
+            "-c",
+            archive.MAKE,
+            "archive",
+            tmp_path / "part",
+            target,
+            "sh",
+            "-c",
+            f"({ask}) > {said}",
+        ],
+        start_new_session=True,
+        timeout=20,
+        check=False,
+    )
+    mine, *sessions = said.read_text().splitlines()
+    assert mine == "19"
+    assert all(line.endswith(" nice 19") for line in sessions)
+    assert bool(sessions) == Path("/proc/self/autogroup").exists()

@@ -61,7 +61,7 @@ def client(front: Front, service: str) -> Any:
 
 
 def change(action: str, name: str, value: str, **more: Any) -> dict[str, Any]:
-    sets = {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": value}], **more}
+    sets = {"Name": name, "Type": "A", "TTL": 30, "ResourceRecords": [{"Value": value}], **more}
     return {"Action": action, "ResourceRecordSet": sets}
 
 

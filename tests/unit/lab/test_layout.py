@@ -40,7 +40,7 @@ def test_the_zone_begins_at_blue() -> None:
     by_name = {record.name: record for record in records(Settings())}
     assert by_name["b3.kafka.lab."].values == ("127.0.1.3",)
     assert by_name["bootstrap.kafka.lab."].values == ("127.0.1.1", "127.0.1.2", "127.0.1.3")
-    assert by_name["bootstrap.kafka.lab."].ttl == 60
+    assert by_name["bootstrap.kafka.lab."].ttl == 30
 
 
 @pytest.mark.parametrize(
