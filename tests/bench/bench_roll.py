@@ -1,7 +1,14 @@
-"""A roll of nine brokers in batches against one at a time, and what clients feel of it."""
+"""The roll of nine brokers in batches against one at a time, and what clients feel of it.
+
+Two rolls, in one lab: to another version (3.9.2 to 4.3.1, there, back, and there again), and a
+restart of what runs. What needs no stop, bringing and trying the version, is done before the clock
+starts, as an operator would by `--until try`. A restarted broker of a 4.x cluster registers only
+when its old session has run out, 9 s after its last heartbeat (KAFKA-19047), so there each batch
+takes that long, whatever its size."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -15,8 +22,10 @@ from kafkaops.lab.up import down, up
 from tests.bench.timing import figure, seconds
 
 ROOT = Path(__file__).resolve().parents[2]
-BROKERS, CONTROLLERS = 9, 3
-BATCHED, SINGLY = ("--whole-racks", "--no-canary"), ("--max-batch", "1")
+BROKERS, CONTROLLERS, NEW = 9, 3, "4.3.1"
+WAYS = {"in batches": ("--whole-racks", "--no-canary"), "one at a time": ("--max-batch", "1")}
+WAITLESS = ("--soak", "0", "--gate-looks", "1", "--yes")
+"""Without the waits that are chosen, not needed."""
 TOPICS = {"orders": "27", "payments": "9"}
 """Partitions, placed so that every broker leads some. Left to Kafka a third of the nine lead none:
 those stop in an instant, and as they come back they hold up their mates' controlled shutdown."""
@@ -28,7 +37,7 @@ def figures() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         lab = Path(scratch) / "lab"
         config = ["-c", str(ROOT / "configs/lab-rolling.yaml"), "--set", f"lab.dir={lab}"]
-        config += ["--set", f"state.dir={scratch}/state"]
+        config += ["--set", f"state.dir={scratch}/state", "--set", packed(scratch)]
         settings = Settings(single=True, brokers=BROKERS, controllers=CONTROLLERS)
         up(lab, settings, say=lambda line: None)
         try:
@@ -37,60 +46,78 @@ def figures() -> list[dict[str, Any]]:
             down(lab, say=lambda line: None)
 
 
+def packed(directory: str) -> str:
+    """The setting that names a tarball of the new version, made here."""
+    found = json.loads(kafkaops("lab", "pack", NEW, "--out", directory, "-o", "json"))
+    return f'versions={{"{NEW}": {{source: {found["path"]}, sha512: {found["sha512"]}}}}}'
+
+
 def measured(lab: Path, config: list[str]) -> list[dict[str, Any]]:
     for name, partitions in TOPICS.items():
         kafkaops("placement", "topic", "create", name, "--partitions", partitions, "--yes", *config)
     load = ("--rate", "50", "--producers", "p-1:librdkafka", "--groups", "g-1:librdkafka")
     kafkaops("lab", "load", "start", *load, "--dir", str(lab))
     time.sleep(REST)
-    marks = [time.time_ns()]
-    only = [flag for n in range(1, BROKERS + 1) for flag in ("--only", f"blue-{n}")]
-    ways = [
-        ("brokers, in batches", [*BATCHED, *only]),
-        ("brokers, one at a time", [*SINGLY, *only]),
-        ("every node, in batches", [*BATCHED]),
-        ("every node, one at a time", [*SINGLY]),
+    clock = Clock(config)
+    brokers = [flag for n in range(1, BROKERS + 1) for flag in ("--only", f"blue-{n}")]
+    controllers = [flag for n in range(1, CONTROLLERS + 1) for flag in ("--only", f"ctl-{n}")]
+    restarts = [
+        clock.took(f"restart, {name}", "restart", *WAITLESS, *flags, *brokers)
+        for name, flags in WAYS.items()
     ]
-    took = {}
-    for name, flags in ways:
-        took[name] = restart(*flags, *config)
-        print(f"{name}: {took[name]:.1f} s", file=sys.stderr, flush=True)
-        marks.append(time.time_ns())
+    apart = clock.upgrade("controllers", *controllers)
+    rolls = []
+    for name, flags in WAYS.items():
+        if rolls:
+            kafkaops("run", "rollback", "--yes", *config)
+        rolls.append(clock.upgrade(f"to {NEW}, {name}", *flags, *brokers))
     kafkaops("lab", "load", "stop", "--dir", str(lab))
+    (batches, singly), (restarted, restarted_singly) = rolls, restarts
+    what = "in batches against one at a time"
     return [
-        *(
-            figure(
-                f"roll of 9: {who}, in batches against one at a time",
-                took[f"{who}, in batches"],
-                "s",
-                took[f"{who}, one at a time"],
-            )
-            for who in ("brokers", "every node")
-        ),
-        *latencies(lab, marks, [name for name, _ in ways]),
+        figure(f"roll of 9 brokers to {NEW}: {what}", batches, "s", singly),
+        figure(f"the same and its 3 controllers: {what}", batches + apart, "s", singly + apart),
+        figure(f"restart of 9 brokers of 3.9.2: {what}", restarted, "s", restarted_singly),
+        *latencies(lab, clock),
     ]
 
 
-def latencies(lab: Path, marks: list[int], names: list[str]) -> list[dict[str, Any]]:
+class Clock:
+    """Times commands, and remembers between which moments each of them ran."""
+
+    def __init__(self, config: list[str]) -> None:
+        self.config = config
+        self.began = time.time_ns()
+        self.windows: dict[str, tuple[int, int]] = {}
+
+    def upgrade(self, name: str, *flags: str) -> float:
+        """The roll alone: all that stops nobody is done before."""
+        line = ("upgrade", "--strategy", "rolling", "--to", NEW, *WAITLESS, *flags)
+        kafkaops(*line, "--until", "try", *self.config)
+        return self.took(name, *line)
+
+    def took(self, name: str, *argv: str) -> float:
+        begun = time.time_ns()
+        found = seconds([sys.executable, "-m", "kafkaops", *argv, *self.config])
+        self.windows[name] = (begun, time.time_ns())
+        print(f"{name}: {found:.1f} s", file=sys.stderr, flush=True)
+        return found
+
+
+def latencies(lab: Path, clock: Clock) -> list[dict[str, Any]]:
     """The longest from send to acknowledgement in each window, against that of the rest before."""
     acks = [a for p in LedgerReader(lab / "load").read().producers for a in p.acks]
 
     def longest(begin: int, end: int) -> float:
         return max((a.at - a.sent) / 1e9 for a in acks if begin <= a.sent < end)
 
-    rest = longest(marks[0] - int(REST / 2 * 1e9), marks[0])
-    windows = zip(names, marks[:-1], marks[1:], strict=True)
+    rest = longest(clock.began - int(REST / 2 * 1e9), clock.began)
     return [
-        figure(f"longest produce latency: {name}, against rest", longest(b, e), "s", rest)
-        for name, b, e in windows
+        figure(f"longest produce latency: {name}, against rest", longest(*window), "s", rest)
+        for name, window in clock.windows.items()
     ]
 
 
-def restart(*argv: str) -> float:
-    none = ("--soak", "0", "--gate-looks", "1")  # waits that are chosen, not needed
-    return seconds([sys.executable, "-m", "kafkaops", "restart", "--yes", *none, *argv])
-
-
-def kafkaops(*argv: str) -> None:
+def kafkaops(*argv: str) -> str:
     line = [sys.executable, "-m", "kafkaops", *argv]
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -23,13 +23,17 @@ def test_a_slow_zone_and_caching_clients_do_not_lengthen_the_pause(tmp_path: Pat
         pair.in_lab("lab", "set", "insync_delay=60")
         pair.in_lab("lab", "load", "start", "--rate", "50", "--dns-cache", "30")
         pair.upgrade("--set", "cutover.ttl=60")
+        pair.in_lab("lab", "set", "insync_delay=0")
+        pair.kafkaops("run", "rollback", "--yes", "--reason", "test")
         pair.in_lab("lab", "load", "stop")
         proof = json.loads(pair.kafkaops("run", "report", "-o", "json"))
-        report = pair.ledger("green")
+        report = pair.ledger("blue")
     finally:
         pair.in_lab("lab", "down")
-    total, pause = report["total"], proof["moves"][0]["pause"]["total"]
+    total = report["total"]
+    slow, quick = (move["pause"]["total"] for move in proof["moves"])
     assert (total["lost"], total["skipped"], total["duplicated_in_log"]) == (0, 0, 0), report
-    # far below INSYNC, TTL and the JVM's cache: none of them is waited for inside the pause
-    assert pause < 10
-    assert total["longest_producer_pause_s"] < pause + 5, report
+    # the same pause within a busy machine's noise, far below INSYNC, TTL and the JVM's cache
+    assert abs(slow - quick) < 3, (slow, quick)
+    assert max(slow, quick) < 10
+    assert total["longest_producer_pause_s"] < max(slow, quick) + 5, report

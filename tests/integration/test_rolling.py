@@ -54,6 +54,18 @@ def starts(pair: Pair) -> dict[str, int]:
     return {name: pair.control("service", f"{name}/kafka")["starts"] for name in NODES}
 
 
+def batches_of(pair: Pair) -> int:
+    """How many the newest run has had: each begins with one gate."""
+    steps = json.loads(pair.kafkaops("run", "show", "-o", "json"))["steps"]
+    return sum(s["phase"] == "gate" and s["state"] == "done" for s in steps)
+
+
+def installed(pair: Pair) -> set[str]:
+    """The versions that the nodes' links name, as they lie on the hosts."""
+    links = (pair.lab / "hosts" / name / "root/opt/kafka/current" for name in NODES)
+    return {link.readlink().name for link in links}
+
+
 def killed_after(pair: Pair, line: list[str], count: int) -> None:
     """kill -9 of kafkaops once this many nodes were started again."""
     before = sum(starts(pair).values())
@@ -93,6 +105,8 @@ def test_to_the_new_version_and_finalised_in_the_planned_batches(tmp_path: Path)
             killed_after(pair, upgrade(pair, "--yes"), 5)
             told = pair.kafkaops("run", "resume", "--yes", "-o", "json")
         assert json.loads(told)["outcome"] == "done"
+        assert batches_of(pair) == len(batches)
+        assert installed(pair) == {NEW}
         after = starts(pair)
         assert {n: after[n] - before[n] for n in NODES} == dict.fromkeys(NODES, 1)
         assert seen["below"] == [], seen
@@ -116,13 +130,18 @@ def test_to_the_new_version_and_back(tmp_path: Path) -> None:
     with rolling_lab(tmp_path) as pair:
         before = starts(pair)
         with observed(pair, range(1, 10)) as seen:
-            killed_after(pair, upgrade(pair, "--yes"), 7)
+            there = subprocess.run(upgrade(pair, "--yes"), capture_output=True, timeout=900)
+            assert there.returncode == 0, there.stderr[-4000:]
+            assert (batches_of(pair), installed(pair)) == (3 + 1 + 3, {NEW})
+            assert {n: now - before[n] for n, now in starts(pair).items()} == dict.fromkeys(
+                NODES, 1
+            )
+            killed_after(pair, pair.line("run", "rollback", "--yes"), 7)
             back = json.loads(pair.kafkaops("run", "rollback", "--yes", "-o", "json"))
         assert back["status"] == "rolled-back"
-        after = starts(pair)
-        touched = {n for n in NODES if after[n] > before[n]}
-        assert len(touched) >= 7
-        # one start with the new version and one with the old; the last ones may not have had theirs
-        assert all(after[n] - before[n] in (1, 2) for n in touched)
+        assert installed(pair) == {OLD}
+        # one start with the new version, and one with the old
+        assert {n: now - before[n] for n, now in starts(pair).items()} == dict.fromkeys(NODES, 2)
         assert seen["below"] == [], seen
+        assert seen["samples"] > 50, seen
         judged(pair)
