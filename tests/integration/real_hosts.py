@@ -98,10 +98,15 @@ class Machines:
 
 @contextmanager
 def machines(
-    directory: Path, count: int = 3, *, shared: Mapping[Path, str] | None = None
+    directory: Path,
+    count: int = 3,
+    *,
+    shared: Mapping[Path, str] | None = None,
+    moto: tuple[str, int] = ("127.0.0.1", 9),
 ) -> Iterator[Machines]:
     """Up and `running` as systemd says. Skips with the reason where they cannot be. `shared` are
-    directories of this machine that each host has too, at the same place: `ro` or `rw`."""
+    directories of this machine that each host has too, at the same place: `ro` or `rw`. `moto` is
+    where the rest of AWS is; by default nobody listens there."""
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
@@ -137,7 +142,7 @@ def machines(
         front = Front(
             Route53Api(Zone("kafka.lab.", "Z0LAB")),
             ("127.0.0.1", 0),
-            ("127.0.0.1", 9),
+            moto,
             SsmApi(commands),
         )
         front.start()

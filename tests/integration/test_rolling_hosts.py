@@ -1,5 +1,5 @@
-"""Three hosts with real systemd run Kafka as units; kafkaops rolls them to another version over
-real sshd, and back over SSM."""
+"""Three hosts with real systemd run Kafka as units; under load, kafkaops rolls them to another
+version over real sshd and back over SSM, then there over SSM, and back over sshd."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from moto.server import ThreadedMotoServer
 
 from kafkaops.lab import kit, release
 from kafkaops.lab.broker import kafka_id
+from tests.integration.observing import OBSERVER
 from tests.integration.real_hosts import ContainerHost, Machines, machines
 
 pytestmark = pytest.mark.lab
 
 OLD, NEW = "3.9.2", "4.3.1"
+BUCKET, PARTITIONS = "versions", 6
 CLIENT, CONTROLLER, REPL = 9092, 9093, 9094
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = """\
@@ -56,8 +60,8 @@ BEFORE = {"agent.service": "active", "chef.timer": "active", "idle.service": "in
 
 @dataclass
 class Fleet:
-    """Three combined nodes, their addresses, and the tarballs of both versions. `held` is the
-    `fleet` of the config."""
+    """Three combined nodes, their addresses, and the tarballs of both versions; the new one lies
+    here, and for hosts over SSM in S3. `held` is the `fleet` of the config."""
 
     found: Machines
     directory: Path
@@ -66,10 +70,14 @@ class Fleet:
     held: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def aws(self) -> str:
+        return f"http://127.0.0.1:{self.found.front.server.server_port}"
+
+    @property
     def bootstrap(self) -> str:
         return ",".join(f"{address}:{REPL}" for address in self.found.addresses)
 
-    def config(self, via: str) -> Path:
+    def config(self, via: str, source: str) -> Path:
         target = {"ssh": "ops@{1}", "ssm": "i-{0}"}[via]
         hosts = [
             {
@@ -88,8 +96,8 @@ class Fleet:
             "name": "fleet",
             "state": {"dir": str(self.directory / "state"), "lease": "file"},
             "ssh": {"config_file": str(self.found.ssh_config)},
-            "aws": {"endpoint_url": f"http://127.0.0.1:{self.found.front.server.server_port}"},
-            "versions": {NEW: {"source": str(self.new.path), "sha512": self.new.sha512}},
+            "aws": {"endpoint_url": self.aws},
+            "versions": {NEW: {"source": source, "sha512": self.new.sha512}},
             "blue": {
                 "name": "fleet-blue",
                 "bootstrap": self.bootstrap.split(","),
@@ -103,11 +111,12 @@ class Fleet:
         path.write_text(json.dumps(document))  # JSON is YAML
         return path
 
-    def line(self, via: str, *argv: str) -> list[str]:
-        return [sys.executable, "-m", "kafkaops", *argv, "-c", str(self.config(via)), "-o", "json"]
+    def line(self, via: str, *argv: str, source: str = "") -> list[str]:
+        config = self.config(via, source or str(self.new.path))
+        return [sys.executable, "-m", "kafkaops", *argv, "-c", str(config), "-o", "json"]
 
-    def kafkaops(self, via: str, *argv: str, expect: int = 0) -> dict[str, Any]:
-        line = self.line(via, *argv)
+    def kafkaops(self, via: str, *argv: str, expect: int = 0, source: str = "") -> dict[str, Any]:
+        line = self.line(via, *argv, source=source)
         keys = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": "lab"}
         ended = subprocess.run(
             line, capture_output=True, text=True, timeout=900, check=False, env=os.environ | keys
@@ -124,7 +133,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     jre = directory / "jre.tgz"
     with tarfile.open(jre, "w:gz", compresslevel=1) as tar:
         tar.add(kit.java().resolve().parent.parent, "java")
-    with machines(directory) as found:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    with machines(directory, moto=moto.get_host_and_port()) as found:
         made = Fleet(found, directory, old, new)
         cluster = kafka_id()
         for n in range(3):
@@ -133,6 +144,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             found.local(n).unit_start("kafka", timeout=120)
         topic(made)
         yield made
+    moto.stop()
 
 
 def install(fleet: Fleet, host: ContainerHost, node: int, cluster: str, jre: Path) -> None:
@@ -188,20 +200,63 @@ def topic(fleet: Fleet) -> None:
             pass
         assert time.monotonic() < deadline, "the brokers found no quorum"
         time.sleep(0.5)
-    admin.create_topics([NewTopic("orders", 6, 3)])["orders"].result(60)
-    producer = Producer({"bootstrap.servers": fleet.bootstrap, "acks": "all"})
-    for number in range(1000):
-        producer.produce("orders", str(number).encode())
-    assert producer.flush(60) == 0
+    admin.create_topics([NewTopic("orders", PARTITIONS, 3)])["orders"].result(60)
 
 
-def end_offsets(fleet: Fleet) -> int:
-    from confluent_kafka import Consumer, TopicPartition
+@contextmanager
+def under_load(fleet: Fleet) -> Iterator[None]:
+    """A producer with acks=all all the while, whose every acknowledged record is in the log once
+    at the end, and an observer that sees no partition below its min ISR."""
+    config = {"bootstrap.servers": fleet.bootstrap, "enable.idempotence": True, "log_level": 0}
+    producer, over = Producer(config), threading.Event()
+    acknowledged: list[bytes] = []
+    failed: list[str] = []
 
-    consumer = Consumer({"bootstrap.servers": fleet.bootstrap, "group.id": "count"})
+    def noted(error: Any, message: Any) -> None:
+        failed.append(str(error)) if error else acknowledged.append(message.value())
+
+    def produce() -> None:
+        while not over.wait(0.02):
+            producer.produce("orders", str(time.time_ns()).encode(), on_delivery=noted)
+            producer.poll(0)
+
+    before = len(records(fleet))
+    watching = subprocess.Popen(
+        [sys.executable, str(OBSERVER), fleet.bootstrap, "2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    producing = threading.Thread(target=produce, daemon=True)
+    producing.start()
     try:
-        places = [TopicPartition("orders", n) for n in range(6)]
-        return sum(consumer.get_watermark_offsets(p, timeout=30)[1] for p in places)
+        yield
+    finally:
+        over.set()
+        producing.join(30)
+        unsent = producer.flush(60)
+        told, _ = watching.communicate("\n", timeout=60)
+    seen, held = json.loads(told), records(fleet)
+    assert (unsent, failed) == (0, [])
+    assert len(acknowledged) > 500
+    assert len(held) == before + len(acknowledged), "not each acknowledged record is there once"
+    assert set(acknowledged) <= set(held)
+    assert (seen["below"], seen["samples"] > 50) == ([], True), seen
+
+
+def records(fleet: Fleet) -> list[bytes]:
+    """All values of the topic, by a reader of its own."""
+    consumer = Consumer({"bootstrap.servers": fleet.bootstrap, "group.id": "reader"})
+    try:
+        places = [TopicPartition("orders", n, 0) for n in range(PARTITIONS)]
+        total = sum(consumer.get_watermark_offsets(p, timeout=30)[1] for p in places)
+        consumer.assign(places)
+        found: list[bytes] = []
+        deadline = time.monotonic() + 60
+        while len(found) < total:
+            assert time.monotonic() < deadline, f"{len(found)} of {total} records read in 60 s"
+            found += [m.value() or b"" for m in consumer.consume(1000, 1.0) if not m.error()]
+        return found
     finally:
         consumer.close()
 
@@ -226,15 +281,35 @@ def test_to_the_new_version_over_ssh_and_back_over_ssm(fleet: Fleet) -> None:
     plan = fleet.kafkaops("ssh", *roll, "--plan")["plan"]
     assert len([s for s in plan["specs"] if s["kind"] == "gate-open"]) == 3  # combined: one by one
     assert runs(fleet) == [OLD] * 3
-    done = fleet.kafkaops("ssh", *roll, "--yes")
-    assert done["outcome"] == "done"
-    assert runs(fleet) == [NEW] * 3
-    shown = fleet.kafkaops("ssh", "health")
-    assert {h["release"] for h in shown["clusters"][0]["hosts"]} == {NEW}
-    back = fleet.kafkaops("ssm", "run", "rollback", "--yes")
+    with under_load(fleet):
+        done = fleet.kafkaops("ssh", *roll, "--yes")
+        assert done["outcome"] == "done"
+        assert runs(fleet) == [NEW] * 3
+        shown = fleet.kafkaops("ssh", "health")
+        assert {h["release"] for h in shown["clusters"][0]["hosts"]} == {NEW}
+        back = fleet.kafkaops("ssm", "run", "rollback", "--yes")
     assert back["status"] == "rolled-back"
     assert runs(fleet) == [OLD] * 3
-    assert end_offsets(fleet) == 1000
+
+
+def test_to_the_new_version_over_ssm_and_back_over_ssh(fleet: Fleet) -> None:
+    """Each host fetches the tarball itself, by an address that is signed for it."""
+    for n in range(3):
+        gone = fleet.found.local(n).run(("rm", "-r", f"/opt/kafka/versions/{NEW}"))
+        assert gone.code == 0, gone
+    keys = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
+    s3 = boto3.client("s3", endpoint_url=fleet.aws, region_name="us-east-1", **keys)
+    s3.create_bucket(Bucket=BUCKET)
+    s3.upload_file(str(fleet.new.path), BUCKET, "kafka.tgz")
+    source = f"s3://{BUCKET}/kafka.tgz"
+    roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--yes")
+    with under_load(fleet):
+        done = fleet.kafkaops("ssm", *roll, source=source)
+        assert done["outcome"] == "done"
+        assert runs(fleet) == [NEW] * 3
+        back = fleet.kafkaops("ssh", "run", "rollback", "--yes", source=source)
+    assert back["status"] == "rolled-back"
+    assert runs(fleet) == [OLD] * 3
 
 
 @pytest.fixture
