@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kafkaops.ports.host import Host
     from kafkaops.ports.lease import LeaseKeeper
     from kafkaops.ports.names import Names
+    from kafkaops.ports.provision import Provision
     from kafkaops.ports.scaling import Scaling
     from kafkaops.ports.speeds import Speeds
     from kafkaops.ports.verification import Verification
@@ -281,6 +282,21 @@ def volumes(path: str, say: Callable[[str], None]) -> tuple[HostFile, Ground]:
     )
 
 
+def provision(config: Config) -> Provision:
+    """Where green comes from, by its kind; a cluster alone has none."""
+    from kafkaops.ports.provision import Provided
+
+    if not config.has("green"):
+        return Provided()
+    if config.provision.kind == "lab" and config.lab is not None:
+        from kafkaops.adapters.provision_lab import LabCluster
+
+        return LabCluster(config.green, config.lab.dir)
+    from kafkaops.adapters.provision_existing import ExistingCluster
+
+    return ExistingCluster(config.green, _later(cluster, config, "green"))
+
+
 def speeds(tool: str) -> Speeds:
     """What measures this host's disks; as `volumes`, of what the packed module has."""
     from kafkaops.adapters.speed_disks import DiskSpeeds
@@ -354,6 +370,7 @@ def build(
         say=say,
         scaling=cast("Scaling", LateScaling(config, clock or SystemClock())),
         copies=S3Copies(config.aws, clock or SystemClock()),
+        provision=provision(config),
     )
 
 

@@ -14,6 +14,7 @@ from kafkaops.ports.host import Host
 from kafkaops.ports.keys import Copies, NoCopies
 from kafkaops.ports.names import Names
 from kafkaops.ports.probe import Probe
+from kafkaops.ports.provision import Provided, Provision
 from kafkaops.ports.scaling import NoScaling, Scaling
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.versions import Versions
@@ -30,7 +31,8 @@ class World:
     (`forward` blue to green, `back` green to blue). `connect_command` begins the command of a
     Connect worker on its host (java and the class path). `local` runs hooks where kafkaops runs.
     `secrets` resolves references of the config. `say` shows one line of news to the operator.
-    `copies` are those of volumes in S3, by the operator's own rights.
+    `copies` are those of volumes in S3, by the operator's own rights. `provision` is where green
+    comes from.
     What a cluster alone has not (green, names, a mirror) is a ConfigError when it is used."""
 
     config: Config
@@ -49,3 +51,4 @@ class World:
     say: Callable[[str], None]
     scaling: Scaling = field(default_factory=NoScaling)
     copies: Copies = field(default_factory=NoCopies)
+    provision: Provision = field(default_factory=Provided)

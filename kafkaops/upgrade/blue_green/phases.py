@@ -24,7 +24,7 @@ class Phase(Enum):
 
 TITLES = {
     Phase.TTL: "lower the TTL of the names",
-    Phase.GREEN: "close green to clients",
+    Phase.GREEN: "green is there, closed to clients",
     Phase.PARITY: "make green equal: topics, configs, ACLs, quotas",
     Phase.PRODUCER_IDS: "raise producer ids",
     Phase.MIRROR: "mirror with MirrorMaker 2",

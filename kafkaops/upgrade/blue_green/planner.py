@@ -50,6 +50,7 @@ def forward(
             args,
             deadline=900.0,
         ),
+        _spec("green", "green-there", "green is there", p.GREEN, args),
         _spec("closed", "closed-to-clients", "close green's CLIENT listener", p.GREEN, args),
         _spec("fence-ready", "fence-ready", "prepare blue's hosts for the fence", p.GREEN, args),
         _spec("parity", "parity", "make green equal to blue", p.PARITY, args),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kafkaops.cutover import fence, names
 from kafkaops.engine.errors import StepFailed
-from kafkaops.engine.step import Progress, State
+from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
@@ -102,6 +102,29 @@ class TtlWaited(Move):
             return 0.0
         old = float(max((world.facts.get("ttl.before") or {"": 0}).values()))
         return old - since(world, changed)
+
+
+def lacking(world: World) -> Blocked | None:
+    """What is said where green is not whole yet."""
+    missing = world.provision.missing()
+    if not missing:
+        return None
+    why = f"green is not whole: {'; '.join(missing)}"
+    return Blocked("KO-GREEN-MISSING", why, hint=world.provision.remedy())
+
+
+class GreenThere(Move):
+    """All of green that the config names is there, as they say who provide it. What falls away
+    meanwhile is waited for."""
+
+    def check(self, world: World) -> State:
+        return State.TODO if lacking(world) else State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        return lacking(world)
+
+    def act(self, world: World) -> None:
+        """Clusters are built by others."""
 
 
 class ClosedToClients(Move):

@@ -27,6 +27,7 @@ from kafkaops.upgrade.blue_green import (
 REGISTRY: dict[str, Callable[[Spec], Step[World]]] = {
     "ttl-lowered": preparing.TtlLowered,
     "ttl-waited": preparing.TtlWaited,
+    "green-there": preparing.GreenThere,
     "closed-to-clients": preparing.ClosedToClients,
     "fence-ready": preparing.FenceReady,
     "parity": preparing.Parity,

@@ -11,14 +11,14 @@ from typing import Any
 
 from kafkaops.config.schema import HostSpec
 from kafkaops.cutover import names
-from kafkaops.engine.errors import ConfigError
+from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.engine.parallel import in_threads
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, refusals, users
-from kafkaops.upgrade.blue_green import planner
+from kafkaops.upgrade.blue_green import planner, preparing
 from kafkaops.upgrade.blue_green.move import moved
 
 
@@ -33,7 +33,9 @@ class Survey:
 
 
 def look(world: World) -> Survey:
-    """Read both clusters, the names, and judge."""
+    """Read both clusters, the names, and judge. GuardRefused where green is not whole."""
+    if lacking := preparing.lacking(world):
+        raise GuardRefused(lacking.code, lacking.reason, where="green", hint=lacking.hint)
     seen = refusals.collect(
         world.clusters["blue"], world.clusters["green"], world.names, world.config
     )

@@ -1,0 +1,26 @@
+"""`ports.provision.Provision`: a cluster that somebody else built, checked against the config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kafkaops.config.schema import ClusterSpec
+from kafkaops.ports.cluster import Cluster
+
+
+class ExistingCluster:
+    """Every host of the config that has a node id must be a broker which is registered."""
+
+    def __init__(self, spec: ClusterSpec, cluster: Callable[[], Cluster]) -> None:
+        self._spec, self._cluster = spec, cluster
+
+    def missing(self) -> tuple[str, ...]:
+        up = set(self._cluster().brokers_up())
+        return tuple(
+            f"{host.name} (node {host.node_id}) is not registered"
+            for host in self._spec.hosts
+            if host.node_id is not None and host.node_id not in up
+        )
+
+    def remedy(self) -> str:
+        return f"start {self._spec.service} on its hosts, then: kafkaops cluster health"
