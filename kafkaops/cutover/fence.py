@@ -40,16 +40,19 @@ GRACE = 5.0
 # (ns) after the one before, and says when each was in force (ns). One command, so that no round
 # trip lies between what all hosts must do at one moment; the reset afterwards may differ. Each nft
 # is started before its moment and waits for its script: on a busy host a start takes 0.1 s and
-# more, which every writer would wait for.
+# more, which every writer would wait for. No wait is longer than it can be by the plan (`most` for
+# the moment itself), so a clock of the host that is set back meanwhile does not fire much later.
 FIRE = """\
 PATH=$PATH:/usr/sbin:/sbin
-wait_ns() { [ "$1" -gt 0 ] && sleep "$(printf '%d.%09d' $(($1 / 1000000000)) $(($1 % 1000000000)))"
+wait_ns() { n=$(($1 < $2 ? $1 : $2))
+[ $n -gt 0 ] && sleep "$(printf '%d.%09d' $((n / 1000000000)) $((n % 1000000000)))"
 true; }
 last=$1; phase=10; said=; shift
 while [ $# -gt 0 ]; do
   phase=$((phase + 1))
-  { wait_ns $((last + $1 - $(date +%s%N))); printf %s "$2"; } | nft -f - || exit $phase
-  last=$(date +%s%N); said="$said $last"; shift 2
+  { wait_ns $((last + $1 - $(date +%s%N))) $(($1 + most)); printf %s "$2"; } | nft -f - ||
+    exit $phase
+  last=$(date +%s%N); said="$said $last"; most=0; shift 2
 done
 echo $said
 """
@@ -71,8 +74,8 @@ true
 
 @dataclass(frozen=True)
 class FireReport:
-    """When each host began to hold and was shut, in epoch seconds of this machine's clock; `skew`
-    is the greatest difference between hosts in either, in seconds."""
+    """When each host began to hold and was shut, in epoch seconds of this machine's clock as it was
+    before the fence; `skew` is the greatest difference between hosts in either, in seconds."""
 
     held: Mapping[str, float] = field(default_factory=dict)
     fired: Mapping[str, float] = field(default_factory=dict)
@@ -200,13 +203,15 @@ def fire(
     seconds) from which on clients may be held.
     """
     readings = _each(hosts, lambda h: _read_clock(h, clock))
-    trip = max((r.trip for r in readings.values()), default=0.0)
-    at = 0.0
+    lead = LEAD + 1.5 * max((r.trip for r in readings.values()), default=0.0)
+    # All moments here are of the monotonic clock: this machine's wall clock may be set meanwhile,
+    # and writers would be held for as long. `epoch` makes of them what people read.
+    at = epoch = 0.0
     for _ in range(3):  # writing it down may take as long as the lead, on a busy disk
-        if clock.wall() > at - LEAD / 2:
-            at = clock.wall() + LEAD + 1.5 * trip
-            begun(at)
-    late = at - clock.wall() + drain + patience + GRACE
+        if clock.monotonic() > at - LEAD / 2:
+            at, epoch = clock.monotonic() + lead, clock.wall() - clock.monotonic()
+            begun(at + epoch)
+    late = at - clock.monotonic() + drain + patience + GRACE
 
     def ahead(host: Host) -> float:
         return readings[host.name].ahead
@@ -218,7 +223,8 @@ def fire(
         if quiet:
             first = ruleset.quiet(name, port, seconds=min(budget, quiet + GRACE))
             phases.insert(0, (0.0, first))
-        argv = ["sh", "-c", FIRE, "kafkaops-fire", str(round((at + ahead(host)) * 1e9))]
+        fire_at = str(round((at + ahead(host)) * 1e9))
+        argv = ["sh", "-c", f"most={round(lead * 1e9)}\n{FIRE}", "kafkaops-fire", fire_at]
         for after, script in phases:
             argv += [str(round(after * 1e9)), script]
         ran = host.run(tuple(argv), timeout=late)
@@ -230,14 +236,20 @@ def fire(
                 hint="nothing is fenced now; the run can be repeated",
             )
         moments = ran.out.split()[-len(phases) :]
-        return int(moments[0]) / 1e9 - ahead(host), int(moments[-1]) / 1e9 - ahead(host)
+        now = clock.monotonic()
+
+        def ours(told: str, earliest: float) -> float:
+            # a host whose clock was set meanwhile tells a moment that cannot have been
+            return max(earliest, min(int(told) / 1e9 - ahead(host), now))
+
+        return ours(moments[0], at), ours(moments[-1], at + quiet)
 
     def shut(host: Host) -> float:
-        left = budget - (clock.wall() - at)
+        left = budget - (clock.monotonic() - at)
         script = ruleset.shut(host.name, port, seconds=max(0.1, left))
         argv = ("sh", "-c", SHUT, "kafkaops-shut", host.address, f":{port}")
         _loaded(host, host.run(argv, stdin=script))
-        return clock.wall()
+        return clock.monotonic()
 
     try:
         times = _each(hosts, one)
@@ -249,7 +261,8 @@ def fire(
         with suppress(OpsError):
             lift(hosts, port)
         raise
-    held = {name: first for name, (first, _) in times.items()}
+    held = {name: first + epoch for name, (first, _) in times.items()}
+    fired = {name: moment + epoch for name, moment in fired.items()}
     skew = max((max(p.values()) - min(p.values()) for p in (held, fired) if p), default=0.0)
     return FireReport(held, fired, skew)
 
@@ -257,7 +270,8 @@ def fire(
 def _answered(
     doubts: Callable[[], Collection[object]], drained: float, patience: float, clock: Clock
 ) -> None:
-    """Wait until the drain is over (`drained`, wall clock) and producers have their answers."""
+    """Wait until the drain is over (`drained`, by the monotonic clock) and producers have their
+    answers."""
     trouble: OpsError | None = None
     since: float | None = 0.0  # when what was in doubt was answered: nothing was yet
     left: Collection[object] = ()
@@ -266,7 +280,7 @@ def _answered(
             left, trouble = doubts(), None
         except OpsError as error:  # a leader that changes now is asked again
             trouble = error
-        now = clock.wall()
+        now = clock.monotonic()
         to_wait = ASK
         if left or trouble:
             since = None
@@ -289,7 +303,8 @@ def _answered(
 
 @dataclass(frozen=True)
 class _Reading:
-    """A host's clock against ours: seconds ahead, and the round trip it took to ask."""
+    """A host's clock (epoch seconds) less our monotonic one, and the round trip it took to ask, in
+    seconds."""
 
     ahead: float
     trip: float
@@ -299,12 +314,12 @@ def _read_clock(host: Host, clock: Clock) -> _Reading:
     """Two readings, the quicker one kept: half its round trip bounds the error."""
     best: _Reading | None = None
     for _ in range(2):
-        wall, begun = clock.wall(), clock.monotonic()
+        begun = clock.monotonic()
         ran = host.run(("date", "+%s%N"))
         trip = clock.monotonic() - begun
         if ran.code != 0:
             raise StepFailed("KO-HOST-CLOCK", f"date failed: {ran.err.strip()}", where=host.name)
-        reading = _Reading(int(ran.out) / 1e9 - (wall + trip / 2), trip)
+        reading = _Reading(int(ran.out) / 1e9 - (begun + trip / 2), trip)
         if best is None or reading.trip < best.trip:
             best = reading
     assert best is not None

@@ -40,7 +40,8 @@ class Killed(BaseException):
 @dataclass(frozen=True)
 class Point:
     """Where a process is killed: at its `call`-th counted call, `before` or `after` the effect,
-    or with half of a journal line written (`torn`)."""
+    or with half of a journal line written (`torn`). Or `shaken`: something happens around it
+    before the effect (`Scene.shake`), and it lives."""
 
     call: int
     when: str
@@ -56,6 +57,7 @@ class Fuse:
 
     point: Point | None = None
     always: Callable[[], None] = lambda: None
+    shake: Callable[[], None] = lambda: None
     calls: list[tuple[str, bool]] = field(default_factory=list)
     dead: bool = False
 
@@ -71,6 +73,8 @@ class Fuse:
             raise Killed(name)
         self.calls.append((name, changes))
         when = self.point.when if self.point and self.point.call == len(self.calls) else ""
+        if when == "shaken":
+            self.shake()
         if when == "torn" and half is not None:
             half()
         if when in ("before", "torn"):
@@ -209,10 +213,10 @@ class Scene(Generic[W]):
 
     `protocols` maps fields of the world to their Protocols: those are tapped. `state` gives what
     must be equal in the end, however often the run died. `always` raises when something is
-    so that must never be. `operate` is what a process does (`Runner.run`, `Runner.rollback`),
-    `prepare` what an earlier, uncrashed process did. `wait` is how many seconds pass until
-    somebody resumes. `returns` says whether automatic returns are then simply tried again.
-    `parallel` is how the lanes of a batch take turns.
+    so that must never be, `shake` is what happens at a point `shaken`. `operate` is what a process
+    does (`Runner.run`, `Runner.rollback`), `prepare` what an earlier, uncrashed process did. `wait`
+    is how many seconds pass until somebody resumes. `returns` says whether automatic returns are
+    then simply tried again. `parallel` is how the lanes of a batch take turns.
     """
 
     plan: Plan
@@ -222,6 +226,7 @@ class Scene(Generic[W]):
     protocols: Mapping[str, type[Any]]
     state: Callable[[], Any]
     always: Callable[[], None] = lambda: None
+    shake: Callable[[], None] = lambda: None
     operate: Callable[[Runner[W]], RunResult] = forward
     prepare: Callable[[Runner[W]], RunResult] | None = None
     wait: float = 5.0
@@ -234,7 +239,7 @@ class Scene(Generic[W]):
         self, point: Point | None = None, operate: Callable[[Runner[W]], RunResult] | None = None
     ) -> Fuse:
         """Play one process; its outcome (`killed`, `returned`, or the result's) is kept."""
-        fuse = Fuse(point, self.always)
+        fuse = Fuse(point, self.always, self.shake)
         try:
             files = FusedFiles(self.files, fuse)
             if self.files.read(JOURNAL) is None:

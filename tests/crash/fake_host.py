@@ -147,7 +147,7 @@ class Firewall:
 
 
 class FakeHost:
-    """Implements `ports.host.Host`."""
+    """Implements `ports.host.Host`. Its clock is its own: `ahead` seconds of what ours was."""
 
     def __init__(self, name: str, address: str, clock: FakeClock) -> None:
         self.name, self.address, self.clock = name, address, clock
@@ -156,9 +156,10 @@ class FakeHost:
         self.services: dict[str, bool] = {"kafka": True}
         self.restarts: list[str] = []
         self.ran: list[tuple[str, ...]] = []
+        self.ahead = 0.0
 
     def now(self) -> float:
-        return self.clock.wall()
+        return self.clock.monotonic() + self.ahead
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
@@ -166,7 +167,7 @@ class FakeHost:
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         self.ran.append(tuple(argv))
         if argv[0] == "date":
-            return Ran(0, str(int(self.clock.wall() * 1e9)), "")
+            return Ran(0, str(int(self.now() * 1e9)), "")
         if "kafkaops-fire" in argv:
             return self._fire(argv)
         if "kafkaops-shut" in argv:
@@ -175,7 +176,7 @@ class FakeHost:
 
     def _fire(self, argv: Sequence[str]) -> Ran:
         """The phases; the wait between them is the caller's, for hosts fire side by side."""
-        moment, moments = int(self.clock.wall() * 1e9), []
+        moment, moments = int(self.now() * 1e9), []
         for after, script in zip(argv[5::2], argv[6::2], strict=True):
             ran = self.rules.load(script)
             if ran.code:

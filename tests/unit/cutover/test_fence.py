@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -21,8 +21,9 @@ SIDE_BY_SIDE = threading.Lock()
 
 
 class FakeHost:
-    """Remembers scripts and files; its clock is `ahead` seconds of ours, `fires` what the command
-    of the fence answers."""
+    """Remembers scripts and files; `fire_code` is what the command of the fence answers. Its clock
+    was `ahead` seconds of ours when the test began; setting ours does not set it. `then` is called
+    when it has done what it was told."""
 
     def __init__(self, name: str, clock: FakeClock, *, ahead: float = 0.0) -> None:
         self.name = name
@@ -36,9 +37,10 @@ class FakeHost:
         self.refuses = 0
         self.fire_code = 0
         self.gone = False
+        self.then: Callable[[str], None] = lambda what: None
 
     def now(self) -> float:
-        return self.clock.wall() + self.ahead
+        return self.clock.monotonic() + self.ahead
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
@@ -46,16 +48,20 @@ class FakeHost:
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 30.0) -> Ran:
         self._reach()
         self.commands.append(tuple(argv))
-        now = self.clock.wall() + self.ahead
+        ran = self._run(argv, stdin)
+        self.then(next((a for a in argv if a.startswith("kafkaops-")), argv[0]))
+        return ran
+
+    def _run(self, argv: Sequence[str], stdin: str) -> Ran:
         if argv[0] == "date":
-            return Ran(0, f"{round(now * 1e9)}\n", "")
+            return Ran(0, f"{round(self.now() * 1e9)}\n", "")
         if "kafkaops-fire" in argv:
             moment, moments = int(argv[4]), []
             for after in argv[5::2]:
                 moment += int(after)
                 moments.append(str(moment))
             with SIDE_BY_SIDE:
-                self.clock.sleep(moment / 1e9 - self.clock.wall() - self.ahead)
+                self.clock.sleep(moment / 1e9 - self.now())
             return Ran(self.fire_code, " ".join(moments), "no such set")
         if "kafkaops-shut" in argv:
             return self.firewall(stdin)

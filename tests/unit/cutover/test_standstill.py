@@ -84,3 +84,23 @@ def test_a_fence_that_leaks_is_named() -> None:
 def test_a_transaction_that_stays_open_is_not_standstill() -> None:
     with pytest.raises(StepFailed, match="orders-0"):
         reach(Source({A: (0, 10, 7), B: (0, 5, 5)}), FakeClock())
+
+
+@pytest.mark.parametrize("seconds", [-60.0, 60.0])
+def test_a_clock_that_is_set_meanwhile_neither_shortens_nor_stretches_the_window(
+    seconds: float,
+) -> None:
+    class Setting(Source):
+        def ends(self, parts: Collection[TopicPartition]) -> dict[TopicPartition, Ends]:
+            clock.sleep(0.01)
+            return super().ends(parts)
+
+        def producers(self, parts: Collection[TopicPartition]) -> tuple[ProducerState, ...]:
+            clock.offset += seconds  # between a reading and the wait for the next
+            return super().producers(parts)
+
+    clock = FakeClock()
+    readings = {A: (0, 10, 7), B: (0, 5, 5)}, {A: (0, 11, 11), B: (0, 5, 5)}
+    reach(Setting(*readings), clock)
+    assert clock.offset == seconds
+    assert [s for s in clock.slept if s != 0.01] == [0.25, 0.25]
