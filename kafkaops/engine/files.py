@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,11 @@ class Files(Protocol):
 
     def truncate(self, path: Path, size: int) -> None:
         """Cut to `size` bytes and fsync."""
+
+    def mark(self, path: Path, data: bytes) -> None:
+        """Write a small file over from its beginning in one go, without fsync: a killed process
+        leaves the old or the new, a power loss perhaps an older one or none. `data` is always of
+        one length. What the file system refuses is let pass: nothing may depend on it."""
 
     def names(self, directory: Path) -> tuple[str, ...]:
         """Sorted names of what is in a directory; empty where there is none."""
@@ -91,6 +97,14 @@ class OsFiles:
                 os.close(fd)
         except OSError as error:
             raise refused(error, path) from error
+
+    def mark(self, path: Path, data: bytes) -> None:
+        with suppress(OSError):
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(fd, data, 0)
+            finally:
+                os.close(fd)
 
     def names(self, directory: Path) -> tuple[str, ...]:
         try:

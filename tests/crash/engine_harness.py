@@ -157,6 +157,9 @@ class MemoryFiles:
     def truncate(self, path: Path, size: int) -> None:
         self.held[path] = self.held[path][:size]
 
+    def mark(self, path: Path, data: bytes) -> None:
+        self.held[path] = data
+
     def names(self, directory: Path) -> tuple[str, ...]:
         return tuple(sorted(p.name for p in self.held if p.parent == directory))
 
@@ -182,6 +185,12 @@ class FusedFiles(MemoryFiles):
 
     def truncate(self, path: Path, size: int) -> None:
         self._fuse.pass_through("journal.truncate", lambda: self._under.truncate(path, size))
+
+    def mark(self, path: Path, data: bytes) -> None:
+        """Not counted: a death here is one after the append, or before the next call."""
+        if self._fuse.dead:
+            raise Killed("journal.mark")
+        self._under.mark(path, data)
 
     def names(self, directory: Path) -> tuple[str, ...]:
         return self._under.names(directory)

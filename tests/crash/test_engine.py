@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 
 from kafkaops.engine.clock import FakeClock
-from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.engine.run import Runner
 from kafkaops.engine.step import Blocked, Critical, Plan, Spec, State, Step
@@ -242,6 +242,29 @@ def test_killed_anywhere_the_run_ends_as_if_nothing_had_happened(wait: float) ->
     assert swept.scenarios > 80
     assert swept.killed == swept.scenarios
     assert swept.returned > 0, "no death inside the section went back"
+
+
+def test_killed_anywhere_a_journal_that_loses_its_last_lines_afterwards_is_not_resumed() -> None:
+    """A death after an append is the one that leaves the head a record behind: then a line fewer is
+    what the head knows, and two are missed."""
+    _, fuse = harness.uncrashed(make)
+    refused = 0
+    for point in harness.points_of(fuse):
+        behind = point.when == "after" and fuse.calls[point.call - 1][0].startswith("journal.")
+        scene = make()
+        scene.process(point)
+        held = scene.files.held.get(harness.JOURNAL, b"")
+        whole = held[: held.rfind(b"\n") + 1].splitlines(keepends=True)
+        for gone in range(2 if behind else 1, len(whole)):
+            left = scene.files.held[harness.JOURNAL] = b"".join(whole[:-gone])
+            doors = {n: vars(d).copy() for n, d in scene.world.doors.items()}
+            with pytest.raises(ConfigError) as damaged:
+                scene.process()
+            assert damaged.value.code == "KO-JOURNAL-DAMAGED", f"{point}, {gone} lines gone"
+            assert {n: vars(d) for n, d in scene.world.doors.items()} == doors
+            assert scene.files.held[harness.JOURNAL] == left
+            refused += 1
+    assert refused > 200
 
 
 def test_killed_twice_within_twenty_calls() -> None:
