@@ -124,6 +124,28 @@ def drift(found: Sequence[Record], planned: Sequence[Mapping[str, Any]]) -> list
     return words
 
 
+def strangers(
+    found: Sequence[Record], config: Config, planned: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """Records that somebody else changed, as sentences: missing, of a kind that we never make, or
+    `A` records that point neither to one of both clusters nor to where they did when the move was
+    planned; then what each says and what it was expected to. Empty when all are known."""
+    known: dict[str, list[tuple[str, ...]]] = {}
+    for values in (_values(config.cutover, c) for c in (config.blue, config.green)):
+        for name, addresses in values.items():
+            known.setdefault(name, []).append(addresses)
+    for then in planned:
+        if then["kind"] == "A":
+            known.setdefault(then["name"], []).append(tuple(then["values"]))
+    words = _shape_faults(found, config.cutover)
+    for record in sorted(r for r in found if r.kind == "A" and not r.routing):
+        expected = list(dict.fromkeys(known.get(record.name, ())))
+        if record.name in known and not any(set(record.values) <= set(e) for e in expected):
+            wanted = " or ".join(", ".join(addresses) for addresses in expected)
+            words.append(f"{record.name} is {', '.join(record.values)}, expected {wanted}")
+    return words
+
+
 HINT = (
     "the records must be simple A records of the zone (the alias may be a CNAME to a broker name)"
 )

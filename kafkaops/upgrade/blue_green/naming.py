@@ -9,6 +9,25 @@ from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec, since
 
+DRIFT = "KO-NAMES-DRIFT"
+
+
+def strange(world: World) -> Blocked | None:
+    """Why the records are not ours to write over: one says what neither this move nor its plan
+    knows of."""
+    found = world.names.records(names.wanted_names(world.config.cutover))
+    planned = world.facts.get("names.planned") or []
+    words = names.strangers(found, world.config, planned)
+    if not words:
+        return None
+    return Blocked(
+        DRIFT,
+        f"changed by someone meanwhile: {'; '.join(words)}",
+        hint="no record was changed: give each a value that was expected, then go on;"
+        " kafkaops cutover show tells what they say",
+        transient=False,
+    )
+
 
 class Forwarding(Move):
     """Each target host passes its CLIENT port on to the source broker of the same node id."""
@@ -71,16 +90,21 @@ class NamesMoved(Move):
 
     def safe(self, world: World) -> Blocked | None:
         goal = self._goal(world)
-        planned = world.facts.get("names.planned")
-        drift = names.drift(goal.found, planned) if planned and self.flow == "forward" else []
+        planned = world.facts.get("names.planned") or []
+        if not planned or self.flow == "back" or self.get(world, "names.change"):
+            return strange(world)
+        drift = names.drift(goal.found, planned)
         if drift:
             return Blocked(
-                "KO-NAMES-DRIFT",
+                DRIFT,
                 f"changed by someone since planning: {'; '.join(drift)}",
                 hint="plan again",
                 transient=False,
             )
         return None
+
+    def safe_undo(self, world: World) -> Blocked | None:
+        return strange(world)
 
     def act(self, world: World) -> None:
         goal = self._goal(world)

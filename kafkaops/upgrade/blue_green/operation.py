@@ -15,7 +15,7 @@ from kafkaops.engine.step import Plan
 from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.operation import Operation
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green import planner, survey
+from kafkaops.upgrade.blue_green import naming, planner, survey
 from kafkaops.upgrade.blue_green.registry import REGISTRY
 
 FORWARD, BACK, FINALIZE = "blue-green", "blue-green-back", "blue-green-finalize"
@@ -46,6 +46,11 @@ class BlueGreen(Operation):
             return self.resume(conduct)
         if not moved_over(conduct.world):
             return conduct.undo(self.registry)
+        changed = naming.strange(conduct.world)
+        if changed is not None:  # here too: the way back comes to the names late
+            raise GuardRefused(
+                changed.code, changed.reason, where="cutover.hosted_zone", hint=changed.hint
+            )
         plan = planner.way_back(
             conduct.world.config, id=conduct.run.id, created=conduct.world.clock.wall()
         )

@@ -127,3 +127,17 @@ def test_a_broker_name_without_a_host_is_a_config_error() -> None:
     cut = CUT.model_copy(update={"broker_names": {9: "b9.kafka.example.net"}})
     with pytest.raises(ConfigError, match="node 9"):
         names.to_addresses(FOUND, cut, GREEN)
+
+
+def test_strangers_are_what_neither_the_move_nor_its_plan_knows() -> None:
+    kept = names.planned(FOUND)
+    assert names.strangers(FOUND, CONFIG, kept) == []
+    moved = [*FOUND[:-1], replace(FOUND[-1], values=("10.9.9.9",))]
+    (words,) = names.strangers(moved, CONFIG, kept)
+    assert words.startswith(f"{FOUND[-1].name} is 10.9.9.9, expected {FOUND[-1].values[0]} or ")
+    assert names.strangers(moved, CONFIG, names.planned(moved)) == []
+    assert "no A record" in names.strangers(FOUND[:-1], CONFIG, kept)[0]
+    some = [replace(FOUND[0], values=("10.0.1.1", "10.0.1.3")), *FOUND[1:]]
+    assert names.strangers(some, CONFIG) == [], "an alias need not name every broker"
+    both = [replace(FOUND[0], values=("10.0.1.1", "10.0.2.1")), *FOUND[1:]]
+    assert names.strangers(both, CONFIG) != []
