@@ -294,10 +294,13 @@ class KafkaCluster:
     def coordinators(self, groups: Collection[str]) -> Mapping[str, int]:
         return self._wire.run("find coordinators", lambda: self._wire.coordinators(groups))
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        if offsets:
-            work = partial(kafka_groups.commit, self._wire, group, offsets)
-            self._wire.run(f"commit offsets of group {group}", work, self._timeout * 2)
+    def commit(
+        self, group: str, offsets: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
+        if not offsets:
+            return {}
+        work = partial(kafka_groups.commit, self._wire, group, offsets)
+        return self._wire.run(f"commit offsets of group {group}", work, self._timeout * 2)
 
     def commit_all(self, positions: Mapping[str, Mapping[TopicPartition, int]]) -> None:
         """`commit` of several groups, all at once: one round trip's time, not one a group."""

@@ -210,8 +210,10 @@ def _positions(row: Any) -> dict[TopicPartition, int]:
     return found
 
 
-async def commit(wire: Wire, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-    """Commit as no member (generation -1, leader epoch -1) and read back.
+async def commit(
+    wire: Wire, group: str, offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Commit as no member (generation -1, leader epoch -1); what was read back.
 
     Raises StepFailed (KO-GROUP-ACTIVE, KO-COMMIT-NOT-KEPT).
     """
@@ -249,6 +251,7 @@ async def commit(wire: Wire, group: str, offsets: Mapping[TopicPartition, int]) 
             f"{wire.name} acknowledged commits of group {group} that it does not show: {told}",
             where=f"{wire.name}/{group}",
         )
+    return {tp: kept[tp] for tp in offsets}
 
 
 async def commit_all(wire: Wire, positions: Mapping[str, Mapping[TopicPartition, int]]) -> None:

@@ -61,6 +61,7 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     from kafkaops.cli import runs
     from kafkaops.cli.carry import config_flag
     from kafkaops.cli.output import Text, emit
+    from kafkaops.upgrade import proof_groups
     from kafkaops.upgrade.proof import ELECTED
 
     found = runs.find(loaded, run)
@@ -72,12 +73,14 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
             parts = ", ".join(f"{p.name} {p.seconds:.2f} s" for p in move.pause.parts)
             words.append(
                 f"clients moved from {move.source} to {move.target}: {move.pause.kind}"
-                f" {move.pause.total:.2f} s ({parts})" + expected(move.pause)
+                f" {move.pause.total:.2f} s ({parts})" + returned(move.pause) + expected(move.pause)
             )
             words.append(
                 f"proven equal: {move.records:,} records of {len(move.partitions)} partitions;"
-                f" groups skipped {move.skipped:,}, may see {move.replayed:,} again"
+                f" {proof_groups.words(move.positions)}"
             )
+            if proof_groups.unknown(move.positions):
+                words.append(f"there it is {proof_groups.UNKNOWN}")
         if move.elected:
             words.append(f"look here: {', '.join(move.elected[:10])}: {ELECTED}")
     after = []
@@ -102,6 +105,12 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
     }
     emit(data, *(Text(line) for line in words))
     return Exit.OK
+
+
+def returned(pause: Pause) -> str:
+    """How long after it every client was seen, where that is known: the part of the pause that
+    clients need by themselves."""
+    return "" if pause.client_return is None else f", client return {pause.client_return:.2f} s"
 
 
 def expected(pause: Pause) -> str:

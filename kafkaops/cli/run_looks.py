@@ -131,6 +131,7 @@ def report(
     """
     from kafkaops.cli import runs
     from kafkaops.cli.files import write
+    from kafkaops.upgrade import proof_groups
     from kafkaops.upgrade.proof import ELECTED
     from kafkaops.upgrade.proof_page import report_html
 
@@ -152,6 +153,9 @@ def report(
         rows.append((f"partitions, {way}", len(move.partitions)))
         rows.append((f"skipped by groups, {way}", move.skipped))
         rows.append((f"replayed by groups at the most, {way}", move.replayed))
+        if left := proof_groups.unknown(move.positions):
+            named = f"{', '.join(left[:10])}: {proof_groups.UNKNOWN}"
+            rows.append((f"not among it, {way}", named))
         if move.elected:
             rows.append((f"look here, {way}", f"{', '.join(move.elected[:10])}: {ELECTED}"))
     emit(proof.to_json(), Table(("what", "value"), rows), *words)

@@ -3,7 +3,8 @@
 A committed offset is translated to the target offset of the first visible record at or after
 it: nothing is skipped, nothing committed comes again. What a consumer had received but not
 committed when the fence fell comes again on the target; a cluster cannot know how much that
-was, only that it is at most the records between the commit and the end.
+was, only that it is at most the records between the commit and the end. What a group skips is
+counted from the position that the target shows after the commit, not taken for granted.
 Invariant: every commit is read back; a group that could not be committed fails the step.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kafkaops.engine.errors import OpsError, StepFailed
@@ -32,13 +33,18 @@ class Position:
     """One partition of one group. `committed` is the source offset, `target` its translation,
     `expired` how far the commit lies before the source's log start (lost to this group before
     we came), `unread` the offsets after the commit at the fence: what is left to consume, and
-    the bound of what can be replayed."""
+    the bound of what can be replayed. `kept` is what the target showed after the commit; visible
+    records between it and `target` are `skipped` where it lies higher, `repeated` where it lies
+    lower. These three are None where they are not known, as before a commit."""
 
     tp: TopicPartition
     committed: int
     target: int
     expired: int
     unread: int
+    kept: int | None = None
+    skipped: int | None = None
+    repeated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,15 +111,18 @@ def plan(
     return tuple(found)
 
 
-def commit(plan: Sequence[GroupPositions], target: Cluster) -> None:
-    """Commit all groups at once; the port reads each commit back. Every group is tried before
-    StepFailed names those that failed. KIP-848 groups must exist on the target by now (`seed`)."""
+def commit(plan: Sequence[GroupPositions], target: Cluster) -> tuple[GroupPositions, ...]:
+    """Commit all groups at once; the port reads each commit back. The plan, with what was read
+    back and what each group skips by it. Every group is tried before StepFailed names those that
+    failed. KIP-848 groups must exist on the target by now (`seed`)."""
     work = [g for g in plan if g.positions]
     if not work:
-        return
+        return tuple(plan)
 
-    def one(group: GroupPositions) -> None:
-        target.commit(group.group, {p.tp: p.target for p in group.positions})
+    def one(group: GroupPositions) -> GroupPositions:
+        kept = target.commit(group.group, {p.tp: p.target for p in group.positions})
+        stands = tuple(_stands(p, kept.get(p.tp), target) for p in group.positions)
+        return replace(group, positions=stands)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(work))) as pool:
         futures = {g.group: pool.submit(one, g) for g in work}
@@ -124,6 +133,26 @@ def commit(plan: Sequence[GroupPositions], target: Cluster) -> None:
     if failed:
         words = "; ".join(f"{name}: {error}" for name, error in sorted(failed.items()))
         raise StepFailed("KO-COMMIT", f"{len(failed)} groups were not committed: {words}")
+    return tuple(futures[g.group].result() if g.group in futures else g for g in plan)
+
+
+def _stands(position: Position, kept: int | None, target: Cluster) -> Position:
+    """The position with what was read back, and the records between. Offsets are no records (a
+    mirror's markers lie between them), so where the two differ the log is read."""
+    if kept is None:
+        return position
+    low, high = sorted((position.target, kept))
+    between: int | None = 0
+    if low < high:
+        try:
+            found = target.consume(position.tp, low, high - low)
+        except OpsError:
+            return replace(position, kept=kept)  # where it stands is known, how much that is not
+        between = sum(1 for at, _ in found if at < high)
+    ahead = kept > position.target
+    return replace(
+        position, kept=kept, skipped=between if ahead else 0, repeated=0 if ahead else between
+    )
 
 
 def seed(groups: Sequence[Group], target: Cluster, present: Sequence[Group] = ()) -> list[str]:
@@ -179,6 +208,9 @@ def to_json(plan: Sequence[GroupPositions]) -> list[dict[str, Any]]:
                     "target": p.target,
                     "expired": p.expired,
                     "unread": p.unread,
+                    "kept": p.kept,
+                    "skipped": p.skipped,
+                    "repeated": p.repeated,
                 }
                 for p in g.positions
             ],

@@ -160,8 +160,11 @@ class Cluster(Protocol):
         """The broker that coordinates each group, or would."""
 
     @mutates
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit without member or leader epoch, and read every commit back (StepFailed)."""
+    def commit(
+        self, group: str, offsets: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
+        """Commit without member or leader epoch, and read every commit back: what the group shows
+        then. StepFailed where that is not what was committed."""
 
     @mutates
     def delete_groups(self, groups: Collection[str]) -> None: ...

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from kafkaops.upgrade.proof_groups import PositionLine, in_all, positions_of, unknown
 from kafkaops.upgrade.proof_pause import Part, Pause, pause_of
 
 __all__ = ["Part", "Pause"]
@@ -65,24 +66,6 @@ class PartitionLine:
     fenced_stable: int | None = None
 
 
-@dataclass(frozen=True)
-class PositionLine:
-    """One partition of one group: where it stood, where it stands. `skipped` is what the move
-    skips, `replayed` what it may see again at the most (received and not committed at the
-    fence; 0 for a group without members there), `expired` what its commit had already lost to
-    retention. In records."""
-
-    group: str
-    topic: str
-    partition: int
-    source: int
-    target: int
-    skipped: int = 0
-    replayed: int = 0
-    expired: int = 0
-    note: str = ""
-
-
 ELECTED = (
     "leaders changed while clients arrived; an idempotent producer of librdkafka may then report as"
     " written what is nowhere: compare the writers' own figures for these partitions"
@@ -92,7 +75,8 @@ ELECTED = (
 
 @dataclass(frozen=True)
 class MoveProof:
-    """One move of the clients: `forward` is blue to green, `back` its reverse."""
+    """One move of the clients: `forward` is blue to green, `back` its reverse. `committed` says
+    whether the groups' positions were committed at all: nothing is known of them without."""
 
     direction: str
     source: str
@@ -105,18 +89,21 @@ class MoveProof:
     elected: tuple[str, ...] = ()
     consuming: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
+    committed: bool = False
 
     @property
     def records(self) -> int:
         return sum(p.records for p in self.partitions)
 
     @property
-    def skipped(self) -> int:
-        return sum(p.skipped for p in self.positions)
+    def skipped(self) -> int | None:
+        """By all groups together; None as soon as it is not known of one partition."""
+        return in_all([p.skipped for p in self.positions]) if self.committed else None
 
     @property
-    def replayed(self) -> int:
-        return sum(p.replayed for p in self.positions)
+    def replayed(self) -> int | None:
+        """The same of what may be seen again."""
+        return in_all([p.replayed for p in self.positions]) if self.committed else None
 
 
 @dataclass(frozen=True)
@@ -148,6 +135,7 @@ class Bundle:
                 "groups": len({p.group for p in move.positions}),
                 "skipped": move.skipped,
                 "replayed": move.replayed,
+                "unknown": len(unknown(move.positions)),
             }
         return document
 
@@ -194,12 +182,13 @@ def _move(
         target=target,
         pause=pause_of(own, budget),
         partitions=_partitions(own.get("proof") or {}, own.get("ends") or {}),
-        positions=_positions(own.get("groups") or ()),
+        positions=positions_of(own.get("groups") or ()),
         aborted=tuple(str(a) for a in own.get("aborted") or ()),
         silent_topics=tuple(seen.get("silent_topics") or ()),
         elected=tuple(seen.get("elected") or ()),
         consuming=tuple(before.get("consuming") or ()),
         growing=tuple(before.get("growing") or ()),
+        committed="groups" in own,
     )
 
 
@@ -228,25 +217,6 @@ def _partitions(proof: Mapping[str, Any], ends: Mapping[str, Any]) -> tuple[Part
             )
         )
     return tuple(sorted(lines, key=lambda p: (p.topic, p.partition)))
-
-
-def _positions(groups: Sequence[Mapping[str, Any]]) -> tuple[PositionLine, ...]:
-    """The `groups` fact, as `cutover.positions.to_json` writes it."""
-    lines = [
-        PositionLine(
-            group=str(group["group"]),
-            topic=str(row["topic"]),
-            partition=int(row["partition"]),
-            source=int(row["committed"]),
-            target=int(row["target"]),
-            replayed=int(row["unread"]) if group.get("members") else 0,
-            expired=int(row.get("expired", 0)),
-            note="" if group.get("members") else "no members at the fence",
-        )
-        for group in groups
-        for row in group["positions"]
-    ]
-    return tuple(sorted(lines, key=lambda p: (p.group, p.topic, p.partition)))
 
 
 def _plain(value: Any) -> Any:

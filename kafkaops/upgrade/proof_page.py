@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from kafkaops.upgrade import proof_groups
 from kafkaops.upgrade.proof import ELECTED, Bundle, MoveProof, Pause, PhaseTiming
 
 STYLE = """
@@ -52,6 +53,8 @@ details > summary { cursor: pointer; margin: .5rem 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
+DASH = "-"
+"""Stands for a figure that is not known."""
 FEW = 200
 """Tables longer than this are folded."""
 
@@ -105,8 +108,8 @@ def _tiles(bundle: Bundle) -> str:
             tiles.append((f"{move.records:,}", f"records proven equal{way}"))
             tiles.append((f"{len(move.partitions):,}", f"partitions{way}"))
         if move.positions:
-            tiles.append((f"{move.skipped:,}", f"skipped by groups{way}"))
-            tiles.append((f"{move.replayed:,}", f"replayed by groups{way}"))
+            tiles.append((_figure(move.skipped), f"skipped by groups{way}"))
+            tiles.append((_figure(move.replayed), f"replayed by groups{way}"))
         cells = "".join(f'<div class="tile"><b>{v}</b>{escape(k)}</div>' for v, k in tiles)
         rows.append(f'<div class="tiles">{cells}</div>' if tiles else "")
     return "".join(rows)
@@ -169,16 +172,25 @@ def _move(move: MoveProof) -> str:
         parts.append(_table(heads, rows))
     if move.positions:
         lines = [
-            (p.group, f"{p.topic}-{p.partition}", p.source, p.target, p.skipped, p.replayed, p.note)
+            (
+                p.group,
+                f"{p.topic}-{p.partition}",
+                *(DASH if f is None else f for f in (p.source, p.target, p.skipped, p.replayed)),
+                p.note,
+            )
             for p in move.positions
         ]
         titles = ("group", "partition", move.source, move.target, "skipped", "replayed", "")
         parts.append("<h3>Positions of consumer groups</h3>")
         parts.append(
-            "<p class='soft'>Skipped and replayed in records. Replayed is at the most: what lay"
-            " between the committed position and the end of the log at the fence.</p>"
+            "<p class='soft'>Skipped and replayed in records. Skipped: what lies between the exact"
+            " position and the one that the target showed after the commit. Replayed, at the most:"
+            " what lay between the committed position and the end of the log at the fence.</p>"
         )
         parts.append(_table(titles, lines))
+        parts.append(
+            _list(f"Not among it, {proof_groups.UNKNOWN}", proof_groups.unknown(move.positions), 3)
+        )
     parts.append(_list("Groups seen consuming before and after", move.consuming, 3))
     parts.append(_list("Topics seen growing before and after", move.growing, 3))
     parts.append(
@@ -244,7 +256,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns where no row says anything are left out."""
     said = [i for i in range(len(heads)) if any(row[i] not in ("", None) for row in rows)]
     heads, rows = [heads[i] for i in said], [[row[i] for i in said] for row in rows]
-    numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(heads))]
+    numeric = [
+        all(isinstance(row[i], int) or row[i] == DASH for row in rows) for i in range(len(heads))
+    ]
     head = "".join(
         f"<th{' class=num' if number else ''}>{escape(text)}</th>"
         for text, number in zip(heads, numeric, strict=True)
@@ -252,7 +266,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td class=num>{value:,}</td>" if number else f"<td>{escape(_text(value))}</td>"
+            f"<td class=num>{_figure(value)}</td>" if number else f"<td>{escape(_text(value))}</td>"
             for value, number in zip(row, numeric, strict=True)
         )
         + "</tr>"
@@ -274,6 +288,10 @@ def _list(title: str, items: Iterable[str], level: int = 2) -> str:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def _figure(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else DASH
 
 
 def _seconds(seconds: float) -> str:

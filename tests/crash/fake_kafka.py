@@ -207,9 +207,12 @@ class FakeCluster:
         self.quotas.update(set)
         self.quotas.difference_update(delete)
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self, group: str, offsets: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
         assert not self.live.get(group), f"{group} is active on {self.name}"
         self.positions.setdefault(group, {}).update(offsets)
+        return {tp: self.positions[group][tp] for tp in offsets}
 
     def coordinators(self, groups: Collection[str]) -> Mapping[str, int]:
         return {name: self.nodes[n % len(self.nodes)] for n, name in enumerate(sorted(groups))}

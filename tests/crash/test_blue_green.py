@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.ports.world import World
+from kafkaops.upgrade import proof_groups
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.proof import MoveProof, moves_of
 from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
@@ -34,6 +35,9 @@ def test_undisturbed_it_ends_on_green_with_nothing_lost() -> None:
     assert state["serves"] == "green"
     assert (state["lost"], state["duplicated"]) == ([], 0)
     assert world.clients.switches == 2  # began on blue, moved once
+    (move,) = _moves(world)
+    assert [(p.group, p.skipped) for p in move.positions] == [("readers", 0)] * 3
+    assert (move.skipped, proof_groups.unknown(move.positions)) == (0, ())
     assert state["users"] == [(APP, PASSWORD)]  # and not the one without a secret
     assert state["mirrors"] == {"forward": "STOPPED", "back": "RUNNING"}
     assert all(fenced == name.startswith("blue") for name, (fenced, _) in state["fences"].items())

@@ -155,8 +155,8 @@ class GroupsMoved(Move):
             offsets_in(self.get(world, "ends") or {}),
             self.verification(world),
         )
-        positions.commit(plan, self.target(world))
-        self.put(world, "groups", positions.to_json(plan))
+        stand = positions.commit(plan, self.target(world))
+        self.put(world, "groups", positions.to_json(stand))
         self.stamp(world, "committed")
 
     def undo(self, world: World) -> None:

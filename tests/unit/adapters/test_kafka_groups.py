@@ -55,6 +55,10 @@ def commit(brokers: Coordinators, offset: int = 7) -> FakeWire:
     return wire
 
 
+def test_a_commit_answers_with_what_was_read_back() -> None:
+    assert finish(kafka_groups.commit(FakeWire(Coordinators()), "g", {TP: 7})) == {TP: 7}
+
+
 @pytest.mark.parametrize("code", [14, 15, 16])
 def test_a_moved_or_loading_coordinator_is_asked_again(code: int) -> None:
     brokers = Coordinators(code, code)

@@ -46,14 +46,26 @@ class Target:
         self.commits: dict[str, Mapping[TopicPartition, int]] = {}
         self.seeded: list[tuple[str, str]] = []
         self.fails = fails
+        self.off = 0  # what it shows after a commit, against what was committed
+        self.silent: TopicPartition | None = None
+        self.unread = False
         self.threads: set[int] = set()
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self, group: str, offsets: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
         self.threads.add(threading.get_ident())
         if group == self.fails:
             raise StepFailed("KO-COMMIT", "read back 3, not 4")
         self.commits[group] = offsets
         self.heard.append((group, offsets))
+        return {tp: at + self.off for tp, at in offsets.items() if tp != self.silent}
+
+    def consume(self, tp: TopicPartition, start: int, count: int) -> tuple[tuple[int, bytes], ...]:
+        """A log with a control record at every third offset, and more after all that is asked."""
+        if self.unread:
+            raise StepFailed("KO-CLUSTER-READ-TIMEOUT", "gave 0 records")
+        return tuple((at, b"") for at in range(start, start + 2 * count) if at % 3)[:count]
 
     def seed_consumer_group(self, group: str, topic: str) -> None:
         self.seeded.append((group, topic))
@@ -118,6 +130,37 @@ def test_a_group_that_cannot_be_committed_is_named_after_all_were_tried() -> Non
     with pytest.raises(StepFailed, match="1 groups were not committed: a: read back"):
         positions.commit(plan, cast(Cluster, target))
     assert set(target.commits) == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("off", "skipped", "repeated"),
+    # committed at 1010 and 1050; no records are 1008, 1011, 1047, 1050 and 1053
+    [(0, [0, 0], [0, 0]), (4, [3, 2], [0, 0]), (-4, [0, 0], [3, 3]), (-1, [0, 0], [1, 1])],
+)
+def test_what_a_group_skips_is_counted_from_what_was_read_back(
+    off: int, skipped: list[int], repeated: list[int]
+) -> None:
+    target = Target()
+    target.off = off
+    plan = positions.plan([group("a", {A: 10, B: 50})], ENDS, SHIFTED)
+    (only,) = positions.commit(plan, cast(Cluster, target))
+    assert [p.kept for p in only.positions] == [1010 + off, 1050 + off]
+    assert [p.skipped for p in only.positions] == skipped
+    assert [p.repeated for p in only.positions] == repeated
+    (shown,) = positions.to_json([only])
+    assert [row["skipped"] for row in shown["positions"]] == skipped
+
+
+def test_what_was_not_read_back_or_not_counted_is_not_known() -> None:
+    plan = positions.plan([group("a", {A: 10, B: 50})], ENDS, SHIFTED)
+    assert {p.skipped for g in plan for p in g.positions} == {None}, "nothing is committed yet"
+    target = Target()
+    target.off, target.silent, target.unread = 4, A, True
+    (only,) = positions.commit(plan, cast(Cluster, target))
+    assert [(p.kept, p.skipped, p.repeated) for p in only.positions] == [
+        (None, None, None),
+        (1054, None, None),
+    ]
 
 
 def test_only_new_protocol_groups_that_are_missing_are_seeded() -> None:

@@ -8,6 +8,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
+from kafkaops.upgrade import proof_groups
 from kafkaops.upgrade.proof import (
     Bundle,
     PhaseTiming,
@@ -70,6 +73,9 @@ FACTS: dict[str, Any] = {
                     "target": 29,
                     "expired": 0,
                     "unread": 11,
+                    "kept": 29,
+                    "skipped": 0,
+                    "repeated": 0,
                 }
             ],
         },
@@ -85,6 +91,9 @@ FACTS: dict[str, Any] = {
                     "target": 1,
                     "expired": 2,
                     "unread": 40,
+                    "kept": 1,
+                    "skipped": 0,
+                    "repeated": 0,
                 }
             ],
         },
@@ -227,6 +236,67 @@ def test_partitions_and_positions() -> None:
     assert (move.records, move.skipped, move.replayed) == (40, 0, 11)
 
 
+def told(*rows: dict[str, Any], members: int = 1, unset: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The facts with one group of these rows instead of theirs."""
+    base = {"topic": "t", "expired": 0, "committed": 30, "target": 29, "unread": 11}
+    positions = [{**base, "partition": n, **row} for n, row in enumerate(rows)]
+    group = {"group": "g", "members": members, "positions": positions, "unset": list(unset)}
+    return {**FACTS, "forward.groups": [group]}
+
+
+EVEN = {"kept": 29, "skipped": 0, "repeated": 0}
+AHEAD = {"kept": 34, "skipped": 3, "repeated": 0}
+SHORT = {"kept": 25, "skipped": 0, "repeated": 4}
+BLANK = {"kept": None, "skipped": None, "repeated": None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "skipped", "replayed", "unknown", "words"),
+    [
+        (told(EVEN, EVEN), 0, 22, [], "groups skipped 0, may see 22 again"),
+        (told(EVEN, AHEAD), 3, 22, [], "groups skipped 3, may see 22 again"),
+        (told(EVEN, SHORT), 0, 26, [], "groups skipped 0, may see 26 again"),
+        (told(SHORT, members=0), 0, 4, [], "groups skipped 0, may see 4 again"),
+        (told({}), None, None, ["g t-0"], "skipped -, may see - again; not among it, for it"),
+        (told(EVEN, BLANK), None, None, ["g t-1"], "skipped 0, may see 11 again; not among it"),
+        (
+            told(AHEAD, unset=("a-b-7",)),
+            *(None, None, ["g a-b-7"]),
+            "groups skipped 3, may see 11 again; not among it, for it cannot be known: g a-b-7",
+        ),
+        ({**FACTS, "forward.groups": []}, 0, 0, [], "groups skipped 0, may see 0 again"),
+        ({**FACTS, "forward.groups": None}, None, None, [], ""),
+    ],
+)
+def test_what_groups_skip_and_see_again(
+    facts: dict[str, Any],
+    skipped: int | None,
+    replayed: int | None,
+    unknown: list[str],
+    words: str,
+) -> None:
+    (move,) = moves_of(facts, budget=20.0)
+    assert (move.skipped, move.replayed) == (skipped, replayed)
+    assert list(proof_groups.unknown(move.positions)) == unknown
+    assert words in proof_groups.words(move.positions)
+    (shown,) = replace(bundle(), moves=(move,)).to_json()["moves"]
+    totals = shown["totals"]
+    assert (totals["skipped"], totals["replayed"]) == (skipped, replayed)
+    assert totals["unknown"] == len(unknown)
+
+
+def test_the_page_shows_a_dash_and_names_what_is_not_known() -> None:
+    (move,) = moves_of(told(AHEAD, unset=("u-7",)), budget=20.0)
+    page = report_html(replace(bundle(), moves=(move,)))
+    assert "<b>-</b>skipped by groups" in page
+    assert "<li>g u-7</li>" in page
+    rows = re.findall(r"<tr><td>g</td><td>([^<]+)</td>((?:<td class=num>[^<]+</td>)+)", page)
+    assert {name: re.findall(r">([^<>]+)</td>", cells) for name, cells in rows} == {
+        "t-0": ["30", "34", "3", "11"],
+        "u-7": ["-", "-", "-", "-"],
+    }
+
+
 def test_json_is_whole_and_counts() -> None:
     document = json.loads(json.dumps(bundle().to_json()))
     assert document["schema_version"] == 1
@@ -236,6 +306,7 @@ def test_json_is_whole_and_counts() -> None:
         "groups": 2,
         "skipped": 0,
         "replayed": 11,
+        "unknown": 0,
     }
     assert document["moves"][0]["pause"]["total"] == 2.5
 
