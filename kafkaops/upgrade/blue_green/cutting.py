@@ -7,11 +7,12 @@ bring writes back if nobody acts any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kafkaops.cutover import fence, positions, standstill
-from kafkaops.engine.errors import GuardRefused, StepFailed
+from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.mirror import flow
 from kafkaops.model.partition import Ends, TopicPartition
@@ -58,6 +59,35 @@ class Fenced(Move):
         self.stamp(world, "fence.lifted")
 
 
+NOT_CONFIRMED = "KO-FENCE-NOT-CONFIRMED"
+
+
+@contextmanager
+def held(move: Move, world: World) -> Iterator[None]:
+    """What fails once the source's fence has ended by its timers fails for that reason, and says
+    so: clients write and commit there again, which looks like a hole in the fence."""
+    try:
+        yield
+    except StepFailed as failed:
+        try:
+            loose = [] if outage.planned(world.config) else _loose(move, world)
+        except OpsError:
+            raise failed from None  # a host that does not answer: what is known is what failed
+        if loose:
+            raise StepFailed(
+                NOT_CONFIRMED,
+                f"the fence ended before it was made permanent on {loose}, after"
+                f" {world.config.cutover.max_write_pause:g} s: {failed.message}",
+            ) from failed
+        raise
+
+
+def _loose(move: Move, world: World) -> list[str]:
+    """Hosts of the source that let clients in."""
+    states = fence.states(move.hosts(world, move.src))
+    return sorted(n for n, s in states.items() if s.kind not in {"timed", "permanent"})
+
+
 class StandsStill(Move):
     """Open transactions are aborted, and two readings of every end offset are equal."""
 
@@ -65,7 +95,8 @@ class StandsStill(Move):
         return State.TODO if self.get(world, "ends") is None else State.DONE
 
     def act(self, world: World) -> None:
-        ends, aborted = standstill.reach(self.source(world), self.parts(world), world.clock)
+        with held(self, world):
+            ends, aborted = standstill.reach(self.source(world), self.parts(world), world.clock)
         self.put(world, "aborted", [str(p) for p in aborted])
         self.keep(world, ends)
 
@@ -150,11 +181,12 @@ class GroupsMoved(Move):
         return State.TODO if self.get(world, "groups") is None else State.DONE
 
     def act(self, world: World) -> None:
-        plan = positions.plan(
-            self.source(world).groups(),
-            offsets_in(self.get(world, "ends") or {}),
-            self.verification(world),
-        )
+        with held(self, world):
+            plan = positions.plan(
+                self.source(world).groups(),
+                offsets_in(self.get(world, "ends") or {}),
+                self.verification(world),
+            )
         stand = positions.commit(plan, self.target(world))
         self.put(world, "groups", positions.to_json(stand))
         self.stamp(world, "committed")
@@ -193,7 +225,7 @@ class TimersDisarmed(Move):
         refused = sorted(name for name, ok in confirmed.items() if not ok)
         if refused:
             raise StepFailed(
-                "KO-FENCE-NOT-CONFIRMED",
+                NOT_CONFIRMED,
                 f"the fence ended before it was made permanent on {refused}",
             )
         self.stamp(world, "disarmed")
