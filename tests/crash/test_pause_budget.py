@@ -50,7 +50,7 @@ class Sluggish:
 
 
 class Troubled(BlueGreen):
-    """Notes when blue acknowledged something. While it is `ill`, what a test has made slow is so."""
+    """Notes when blue acknowledged something. While `ill`, what a test has made slow is so."""
 
     ill = False
 
