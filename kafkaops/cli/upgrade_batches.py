@@ -108,7 +108,7 @@ def _data(found: Batches) -> dict[str, Any]:
         "advice": None
         if advice is None
         else {
-            "count": _advised(found),
+            "count": found.advised,
             "moves": [
                 {"partition": str(m.tp), "source": m.source, "target": m.target}
                 for m in advice.moves
@@ -142,7 +142,7 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
         )
         yield Text(
             f"{places} badly placed partitions cost batches: with {len(moves)} replicas moved"
-            f" there would be {_advised(found)} instead of {count}"
+            f" there would be {found.advised} instead of {count}"
         )
     if found.never:
         yield Table(
@@ -160,11 +160,6 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
         yield Text(f"not enough replicas in sync now, so a roll waits for: {_some(found.short)}")
     if found.absent:
         yield Text(f"hold replicas and are not up, so in no batch: {_some(found.absent)}")
-
-
-def _advised(found: Batches) -> int:
-    assert found.advice is not None
-    return len(found.batches) - found.advice.now + found.advice.batches
 
 
 def _why(found: Batches) -> str:

@@ -96,6 +96,12 @@ class Batches:
         return len(self.batches) == self.bound
 
     @property
+    def advised(self) -> int:
+        """How many batches there would be once the advice is followed; as many as now without."""
+        less = self.advice.now - self.advice.batches if self.advice else 0
+        return len(self.batches) - less
+
+    @property
     def unaccepted(self) -> tuple[Never, ...]:
         return tuple(n for n in self.never if not n.accepted)
 

@@ -7,12 +7,13 @@ gets moves that make it fit those batches, so the smaller number holds once they
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kafkaops.model.cluster import ClusterState
 from kafkaops.model.partition import TopicPartition
 from kafkaops.upgrade.batches_colouring import Colouring, Effort, colour
 from kafkaops.upgrade.batches_graph import graph_of, pair_counts
@@ -66,6 +67,17 @@ def advise(rows: Rows, keep: Sequence[int], cap: int, now: int) -> Advice | None
         if moves is not None:
             best = Advice(moves, now, number)
     return best
+
+
+def placed(state: ClusterState, moves: Sequence[Move]) -> Mapping[TopicPartition, tuple[int, ...]]:
+    """The replicas, in order, of each partition that is moved, once all of its moves are done."""
+    found: dict[TopicPartition, tuple[int, ...]] = {}
+    for move in moves:
+        now = found.get(move.tp) or next(
+            p.replicas for p in state.topics[move.tp.topic].partitions if p.tp == move.tp
+        )
+        found[move.tp] = tuple(move.target if node == move.source else node for node in now)
+    return found
 
 
 def _local(members: Ints, keep: Sequence[int], brokers: int) -> Ints:

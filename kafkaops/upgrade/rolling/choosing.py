@@ -67,6 +67,18 @@ class Options:
         return "".join(f" --only {quote(name)}" for name in self.only)
 
     @property
+    def narrowed(self) -> bool:
+        """Whether only some of the cluster's nodes are meant."""
+        return bool(self.only or self.rack or self.changed) or self.since is not None
+
+    @property
+    def sized(self) -> str:
+        """What makes `upgrade batches` find the batches of the same cluster's whole roll."""
+        size = f" --max-batch {self.max_batch}" if self.max_batch != MAX_BATCH else ""
+        size = " --whole-racks" if self.whole_racks else size
+        return f" --cluster {self.cluster}{size}{'' if self.canary else ' --no-canary'}"
+
+    @property
     def flags(self) -> str:
         """What the command was given, but for `--to`: where it is not what a roll does anyway."""
         usual = Options(soak=SOAK)

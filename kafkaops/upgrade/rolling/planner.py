@@ -22,6 +22,7 @@ from kafkaops.upgrade import batches
 from kafkaops.upgrade.batches import Batch, Batches, Limits, Never, Role
 from kafkaops.upgrade.fleet.planning import woven
 from kafkaops.upgrade.gate_quorum import quorum
+from kafkaops.upgrade.rolling import advising
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.phases import Phase
@@ -103,6 +104,8 @@ def roll(
     ]
     specs = woven(specs, config.clusters[options.cluster], hosts)
     snapshot = snapshot_of(state, options)
+    # who goes back has no time to move replicas
+    advice = () if way.back else advising.moves(found, state, options)
     return Plan(
         id=id,
         operation=way.operation,
@@ -111,7 +114,7 @@ def roll(
         specs=tuple(specs),
         fingerprint=fingerprint(snapshot),
         snapshot=snapshot,
-        notes=tuple(_notes(found, order, state, hosts, left)),
+        notes=tuple(_notes(found, order, state, hosts, (*advice, *left))),
         config=config.model_dump(mode="json"),
     )
 
