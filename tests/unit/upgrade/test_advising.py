@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def pinned(command: str) -> Goals:
     """The goals of a `placement apply` command, read as an operator's shell would."""
     words = shlex.split(command)
     assert words[:3] == ["kafkaops", "placement", "apply"]
-    pairs = [word.split("=") for flag, word in zip(words, words[1:], strict=False) if "pin" in flag]
+    pairs = [word.split("=") for flag, word in pairwise(words) if "pin" in flag]
     return Goals(pins=tuple((tp, tuple(int(b) for b in to.split(","))) for tp, to in pairs))
 
 
