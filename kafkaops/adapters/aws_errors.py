@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
-def client(service: str, aws: Aws) -> Any:
-    """A boto3 client of this config, with bounded timeouts and botocore's own retries."""
+def client(service: str, aws: Aws, **more: Any) -> Any:
+    """A boto3 client of this config, with bounded timeouts and botocore's own retries; `more` are
+    further options of botocore's Config."""
     import boto3
     from botocore.config import Config
 
@@ -27,6 +28,7 @@ def client(service: str, aws: Aws) -> Any:
             connect_timeout=5,
             read_timeout=20,
             retries={"mode": "standard", "total_max_attempts": 5},
+            **more,
         ),
     )
 
