@@ -30,7 +30,9 @@ class NodeHost:
         self.unpacked = {"/opt/kafka/versions/3.9.2": "3.9.2"}
         self.room = 10**12
         self.times: dict[str, float] = {}
-        self.trial: tuple[int, str] | None = None
+        self.trial: Ran | None = None
+        self.line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
+        self.user = "kafka"
         self.refused: set[str] = set()
         self.tried: list[tuple[str, ...]] = []
         self.net = FakeHost(name, f"127.0.1.{node.id}", cluster.clock)
@@ -195,13 +197,12 @@ class NodeHost:
         if argv[0] in ("date", "sh"):
             return self.net.run(argv, stdin=stdin)
         if argv[0] == "cat":
-            line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
-            return Ran(0, "\0".join(line), "")
+            return Ran(0, "\0".join(self.line), "")
         if argv[0] == "stat":
-            return Ran(0, "640 kafka staff\n" if "%a" in argv[2] else "kafka\n", "")
+            return Ran(0, "640 kafka staff\n" if "%a" in argv[2] else f"{self.user}\n", "")
         self.tried.append(tuple(argv))
         if self.trial is not None:
-            return Ran(self.trial[0], "", self.trial[1])
+            return self.trial
         return Ran(0, f"{argv[-3].split('/')[-3]} (Commit:abc)", "")
 
     def journal(self, name: str, *, lines: int = 100) -> str:

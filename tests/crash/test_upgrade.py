@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
+from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
@@ -55,7 +56,7 @@ def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
 
 def test_a_trial_that_fails_stops_nobody() -> None:
     world = Upgrade()
-    world.hosts["blue-5"].trial = (1, "Unrecognized VM option 'UseConcMarkSweepGC'")
+    world.hosts["blue-5"].trial = Ran(1, "", "Unrecognized VM option 'UseConcMarkSweepGC'")
     with pytest.raises(StepFailed) as caught:
         world.scene().play()
     assert (caught.value.code, caught.value.where) == ("KO-VERSION-TRIAL", "blue-5")
