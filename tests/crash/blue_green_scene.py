@@ -250,6 +250,12 @@ class BlueGreen:
         self.clients.act()
         self.always()
 
+    def strays(self, colour: str) -> None:
+        """A record that neither these clients nor a mirror of ours wrote."""
+        value = f"stray:{self.clients.sequence}".encode()
+        self.clients.sequence += 1
+        self.clusters[colour].logs[TopicPartition(TOPIC, 0)].append(value)
+
     def always(self) -> None:
         """Never do both clusters take writes: once the other acknowledged, the first is past."""
         writable = {c for node in NODES if (c := self.clients.reach(node)) is not None}

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from kafkaops.config.schema import ClientGroup, Config
-from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host import Host, Ran
-from tests.crash.blue_green_scene import NODES, PROTOCOLS, TOPIC, BlueGreen, Clients, config
+from tests.crash.blue_green_scene import NODES, PROTOCOLS, BlueGreen, Clients, config
 from tests.crash.fake_host import FakeHost
 
 STOP, START = ("app", "stop"), ("app", "start")
@@ -116,11 +115,6 @@ class Outage(BlueGreen):
         super().live()
         if self.stray:
             self.strays(self.stray)
-
-    def strays(self, colour: str) -> None:
-        value = f"stray:{self.clients.sequence}".encode()
-        self.clients.sequence += 1
-        self.clusters[colour].logs[TopicPartition(TOPIC, 0)].append(value)
 
     def state(self) -> Any:
         return {**super().state(), "stopped": self.clients.stopped}

@@ -6,12 +6,14 @@ from kafkaops.cutover import fence, names
 from kafkaops.engine.step import Blocked, State
 from kafkaops.mirror import flow, worker
 from kafkaops.ports.world import World
+from kafkaops.upgrade.blue_green import strangers
 from kafkaops.upgrade.blue_green.mirroring import worker_host
-from kafkaops.upgrade.blue_green.move import Move, Once
+from kafkaops.upgrade.blue_green.move import Move, Once, opposite
 
 
 class Quiet(Once):
-    """No client knocks at the fenced source: their addresses are named if any does."""
+    """No client knocks at the fenced source: their addresses are named if any does. Nor does the
+    source hold a record that the mirror back did not write."""
 
     def safe(self, world: World) -> Blocked | None:
         knocking = fence.knocks(self.hosts(world, self.src))
@@ -23,7 +25,7 @@ class Quiet(Once):
                 hint="move or stop them, then finalize again",
                 transient=False,
             )
-        return None
+        return strangers.barred(world, opposite(self.flow), self.src)
 
     def act(self, world: World) -> None:
         self.finish(world)

@@ -14,12 +14,18 @@ from kafkaops.engine.errors import GuardRefused, StepFailed, TimedOut
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.partition import Ends, TopicPartition
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green import outage
+from kafkaops.upgrade.blue_green import outage, strangers
 from kafkaops.upgrade.blue_green.cutting import StandsStill, written
 from kafkaops.upgrade.blue_green.hooking import start_there
-from kafkaops.upgrade.blue_green.move import Move, cluster_spec, offsets_in, offsets_out, since
+from kafkaops.upgrade.blue_green.move import (
+    Move,
+    cluster_spec,
+    offsets_in,
+    offsets_out,
+    opposite,
+    since,
+)
 from kafkaops.upgrade.blue_green.naming import NamesMoved
-from kafkaops.upgrade.blue_green.settling import stranger_words, strangers
 
 POLL = 0.5
 STRAY = "a client that no hook stops; find it in {}'s request log, stop it or give it a hook"
@@ -249,24 +255,7 @@ class NobodyLeft(Move):
                 hint="move or stop them, then finalize again",
                 transient=False,
             )
-        return self._strangers(world)
-
-    def _strangers(self, world: World) -> Blocked | None:
-        verification = world.verification["back" if self.flow == "forward" else "forward"]
-        verification.start()
-        status = verification.status()
-        found = strangers(status)
-        if found:
-            return Blocked(
-                "KO-STRANGER",
-                stranger_words(found, self.src),
-                hint="end their writer; nothing carries these records to the other cluster",
-                transient=False,
-            )
-        close = status.behind <= world.config.gates.verify_behind and status.partitions > 0
-        if close and not status.error:
-            return None
-        return Blocked("KO-VERIFY-BEHIND", f"{self.src} is not compared to its end yet")
+        return strangers.barred(world, opposite(self.flow), self.src)
 
     def act(self, world: World) -> None:
         self.put(world, "nobody.left", True)

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from kafkaops.cutover import fence
-from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import flow
-from kafkaops.ports.verification import VerifyStatus
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity
-from kafkaops.upgrade.blue_green import outage
+from kafkaops.upgrade.blue_green import outage, strangers
 from kafkaops.upgrade.blue_green.mirroring import both_ways, tend
 from kafkaops.upgrade.blue_green.move import (
     Move,
@@ -181,15 +179,10 @@ class NoStrangers(Move):
     write: a record there that came another way is an alarm."""
 
     def check(self, world: World) -> State:
-        verification = self.verification(world)
         if self.get(world, "verify.started") is None:
             return State.TODO
-        tend(world, self.flow)
-        verification.start()
-        status = verification.status()
-        alarm(status, self.dst)
-        close = status.behind <= world.config.gates.verify_behind and status.partitions > 0
-        return State.DONE if close and not status.error else State.PENDING
+        status = strangers.alarm(world, self.flow, self.dst)
+        return State.DONE if strangers.close(status, world.config) else State.PENDING
 
     def act(self, world: World) -> None:
         self.put(world, "verify.started", True)
@@ -198,26 +191,6 @@ class NoStrangers(Move):
     def undo(self, world: World) -> None:
         self.verification(world).stop()
         self.put(world, "verify.started", None)
-
-
-def strangers(status: VerifyStatus) -> list[str]:
-    """Places of records that the mirror back did not write. One that came between two of the
-    mirror's can look like another record in its place."""
-    theirs = {"extra", "altered", "reordered"}
-    return [f"{d.tp}@{d.target_offset}" for d in status.differences if d.kind in theirs]
-
-
-def stranger_words(found: list[str], colour: str) -> str:
-    places = ", ".join(found[:5])
-    return f"{len(found)} records on {colour} were not written by the mirror: {places}"
-
-
-def alarm(status: VerifyStatus, colour: str) -> None:
-    """StepFailed (KO-STRANGER) where this cluster, which clients have left, holds records that the
-    mirror back did not write."""
-    found = strangers(status)
-    if found:
-        raise StepFailed("KO-STRANGER", stranger_words(found, colour))
 
 
 class CarriedBack(Move):
@@ -235,14 +208,11 @@ class CarriedBack(Move):
 
 
 class Baked(Move):
-    """The new cluster has served for `gates.bake` seconds. Where no firewall closes the old one, it
-    is watched for strangers all the while."""
+    """The new cluster has served for `gates.bake` seconds, and the old one was watched for
+    strangers all the while: a fence does not hold back who comes by another listener."""
 
     def check(self, world: World) -> State:
-        if outage.planned(world.config):
-            verification = world.verification[opposite(self.flow)]
-            verification.start()
-            alarm(verification.status(), self.src)
+        strangers.alarm(world, opposite(self.flow), self.src)
         return State.DONE if self._left(world) <= 0 else State.PENDING
 
     def act(self, world: World) -> None:
