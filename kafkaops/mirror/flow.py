@@ -221,7 +221,8 @@ def mend(
     window: float = MENDING_WINDOW,
 ) -> list[str]:
     """Restart failed tasks; what was restarted. StepFailed with the trace when that was done
-    `limit` times within `window` seconds already: restarting does not cure it."""
+    `limit` times within `window` seconds already: restarting does not cure it. Whoever goes on
+    after that has cured it, so they are counted anew."""
     failed = failed_tasks(connect, direction)
     if not failed:
         return []
@@ -229,6 +230,7 @@ def mend(
     now = clock.wall()
     recent = [float(t) for t in facts.get(key) or [] if 0 <= now - float(t) <= window]
     if len(recent) >= limit:
+        facts.put(key, None)
         raise StepFailed(
             "KO-MIRROR-FAILED",
             f"failed again after {limit} restarts: {'; '.join(failed)}",
