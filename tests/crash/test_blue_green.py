@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kafkaops.engine.run import Runner, RunResult
+from kafkaops.model.cluster import Acl
 from kafkaops.ports.world import World
 from kafkaops.upgrade import proof_groups
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.proof import MoveProof, moves_of
-from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen
+from tests.crash.blue_green_scene import APP, NODES, PASSWORD, TOPIC, BlueGreen
 from tests.crash.engine_harness import (
     SOAK,
     Point,
@@ -133,8 +136,40 @@ def test_rollback_before_the_cut_leaves_blue_as_it_was() -> None:
         assert all(values[0].startswith("127.0.1.") for _, values in state["names"])
 
 
-def _held(until: object) -> Scene[World]:
+def test_rollback_before_the_cut_leaves_green_with_what_it_had() -> None:
+    world = _met()
+    had = _settings(world)
+
+    def until_gates(runner: Runner[World]) -> RunResult:
+        runner.until = "gates"
+        return runner.run()
+
+    _, fuse = uncrashed(lambda: _held(until_gates, _met()))
+    for point in (None, *points_of(fuse, reads=False)[::7]):
+        world = _met()
+        scene = _held(until_gates, world)
+        assert _settings(world) != had, "parity changed nothing that could be taken back"
+        scene.play([] if point is None else [point])
+        assert _settings(world) == had
+
+
+def _met() -> BlueGreen:
+    """Blue with an ACL and configs; green with an ACL and a config of its own on that topic."""
     world = BlueGreen()
+    acl = Acl("TOPIC", TOPIC, "LITERAL", "User:app", "*", "READ", "ALLOW")
+    world.blue.acls.add(acl)
+    world.blue.alter_topic_config(TOPIC, {"retention.ms": "1000", "min.insync.replicas": "1"})
+    world.green.acls.add(replace(acl, principal="User:green"))
+    world.green.create_topic(TOPIC, dict.fromkeys(range(3), NODES), {"retention.ms": "777"})
+    return world
+
+
+def _settings(world: BlueGreen) -> tuple[object, ...]:
+    return set(world.green.acls), world.green.topics()[TOPIC].config.values
+
+
+def _held(until: object, world: BlueGreen | None = None) -> Scene[World]:
+    world = world or BlueGreen()
     scene = world.scene(operate=until)  # type: ignore[arg-type]
     scene.play()
     files = scene.files

@@ -11,7 +11,7 @@ from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
-from kafkaops.upgrade import parity, parity_producers
+from kafkaops.upgrade import parity, parity_producers, parity_undo
 from kafkaops.upgrade.blue_green import outage
 from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of, since
 
@@ -186,11 +186,15 @@ def is_plain(state: ClusterState, listener: str) -> bool:
 
 
 def carry(step: Move, world: World) -> None:
-    """Carry out the difference, and remember what an undo must delete and the cut must set."""
-    diff = parity.between(step.source(world), step.target(world), world.config)
+    """Carry out the difference, and remember what an undo must take back and the cut must set."""
+    there = step.target(world).snapshot()
+    diff = parity.diff(step.source(world).snapshot(), there, exclude=world.config.mirror.exclude)
     known = step.get(world, "parity.created") or []
     created = sorted({*known, *(t.name for t in diff.create)})
-    step.put(world, "parity.created", created)  # before creating: an undo must know them
+    changed = parity_undo.noted(diff, there, created, step.get(world, "parity.changed"))
+    # before anything is changed: an undo must know it
+    step.put(world, "parity.created", created)
+    step.put(world, "parity.changed", changed)
     step.put(world, "parity.deferred", [list(d) for d in diff.deferred])
     parity.apply(diff, step.target(world))
 
@@ -206,11 +210,13 @@ class Parity(Move):
         carry(self, world)
 
     def undo(self, world: World) -> None:
-        """Delete what we created on the target, as long as clients have never written there."""
+        """Delete what we created on the target, as long as clients have never written there, and
+        put back what it had. Partitions that were added to a topic of its own stay."""
         created = self.get(world, "parity.created") or []
         present = [t for t in created if t in self.target(world).topics()]
         if present:
             self.target(world).delete_topics(present)
+        parity_undo.take_back(self.get(world, "parity.changed") or {}, self.target(world))
 
 
 class ProducerIdsRaised(Move):
