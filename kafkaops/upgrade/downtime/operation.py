@@ -14,7 +14,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime import planner
 from kafkaops.upgrade.downtime.planner import BACK, OPERATION
 from kafkaops.upgrade.downtime.registry import REGISTRY
-from kafkaops.upgrade.install.removed import settings
+from kafkaops.upgrade.install.properties import settings
 from kafkaops.upgrade.protocol.setting import told as told_protocol
 from kafkaops.upgrade.rolling import survey, upgrading
 from kafkaops.upgrade.rolling.choosing import Options

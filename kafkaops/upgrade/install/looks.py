@@ -9,8 +9,8 @@ from kafkaops.config.schema import ClusterSpec
 from kafkaops.ports.host import Host
 from kafkaops.ports.host_units import Unit
 from kafkaops.upgrade.install.place import Place
+from kafkaops.upgrade.install.properties import settings
 from kafkaops.upgrade.install.release import Running, running
-from kafkaops.upgrade.install.removed import settings
 
 
 @dataclass(frozen=True)

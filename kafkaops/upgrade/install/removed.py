@@ -8,14 +8,12 @@ KIP-724 (message formats), KIP-1030 (bounds of 4.0), KIP-653 (log4j2).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from kafkaops.upgrade.install.release import Release
 
-LINE = re.compile(r"^\s*([^\s#!=:][^\s=:]*)\s*[=:\s]\s*(.*?)\s*$", re.MULTILINE)
 MIB = 1024 * 1024
 
 
@@ -74,12 +72,6 @@ BOUNDS = (
     Bound("log.segment.bytes", KRAFT, MIB),
     Bound("segment.bytes", KRAFT, MIB),
 )
-
-
-def settings(text: bytes) -> dict[str, str]:
-    """The keys and values of a server.properties. Continued lines are not joined: no setting
-    looked for here has a long value."""
-    return {key: value for key, value in LINE.findall(text.decode("utf-8", "replace"))}
 
 
 def troubles(known: Mapping[str, str], before: Release, to: Release) -> Iterator[Trouble]:

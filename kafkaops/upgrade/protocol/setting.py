@@ -1,25 +1,22 @@
 """`inter.broker.protocol.version` as a value, and as a line of a server.properties. Pure.
 
 Invariant: of a file only the value is changed, every other byte stays; what is not plainly one
-line with one value is not touched. Form of the file: java.util.Properties.
+line with one value is not touched.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kafkaops.engine.errors import UsageFault
 from kafkaops.model.cluster import ClusterState
+from kafkaops.upgrade.install.properties import Entry, entries
 
 NAME = "inter.broker.protocol.version"
 FORMAT = "log.message.format.version"
 FORM = re.compile(r"(\d+)\.(\d+)(?:\.\d+)*(?:-IV\d+)?")
-ENTRY = re.compile(
-    rb"[ \t\f]*(?P<name>[^\s=:\\]+)[ \t\f]*[ \t\f=:][ \t\f]*(?P<value>.*?)[ \t\f]*[\r\n]*",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,38 +65,24 @@ def spoken(state: ClusterState) -> dict[int, Protocol]:
 
 
 def values(data: bytes, name: str) -> tuple[str, ...]:
-    """What a file says of a setting, once for each time that it does. Kafka takes the last one."""
-    return tuple(data[begin:end].decode("utf-8", "replace") for begin, end in _places(data, name))
+    """What a file says of a setting, to the letter, once for each time that it does. Kafka takes
+    the last one."""
+    return tuple(data[e.begin : e.end].decode("utf-8", "replace") for e in _said(data, name))
 
 
 def replaced(data: bytes, name: str, value: str) -> bytes:
     """The same file with another value. ValueError where it does not say just one."""
-    places = list(_places(data, name))
+    places = _said(data, name)
     if len(places) != 1:
         raise ValueError(f"{name} is set {len(places)} times")
-    [(begin, end)] = places
-    if b"\\" in data[begin:end]:
+    [place] = places
+    if b"\\" in data[place.begin : place.end]:
         raise ValueError(f"{name} has a value with a backslash")
-    return data[:begin] + value.encode() + data[end:]
+    return data[: place.begin] + value.encode() + data[place.end :]
 
 
-def _places(data: bytes, name: str) -> Iterator[tuple[int, int]]:
-    """Where its values begin and end."""
-    at, goes_on = 0, False
-    for line in data.splitlines(keepends=True):
-        first, goes_on = not goes_on, _goes_on(line, goes_on)
-        found = ENTRY.fullmatch(line) if first else None
-        if found is not None and found["name"] == name.encode():
-            yield at + found.start("value"), at + found.end("value")
-        at += len(line)
-
-
-def _goes_on(line: bytes, inside: bool) -> bool:
-    """Whether the next line belongs to this one; a comment's never does."""
-    if not inside and line.lstrip()[:1] in (b"#", b"!"):
-        return False
-    text = line.rstrip(b"\r\n")
-    return (len(text) - len(text.rstrip(b"\\"))) % 2 == 1
+def _said(data: bytes, name: str) -> list[Entry]:
+    return [entry for entry in entries(data) if entry.name == name]
 
 
 def told(known: Mapping[str, str]) -> Protocol | None:
