@@ -135,8 +135,7 @@ def wanted(features: Features, asked: Asked) -> tuple[Change, ...]:
     given = dict(asked.features)
     goals: dict[str, int] = {}
     if asked.to is not None:
-        goals = levels.sets(release_of(asked.to))
-        del goals[KRAFT]
+        goals = _goals(release_of(asked.to))
         if upward:
             now = features.level(METADATA)
             if goals[METADATA] < now and METADATA not in given:
@@ -160,6 +159,12 @@ def wanted(features: Features, asked: Asked) -> tuple[Change, ...]:
     return tuple(moves)
 
 
+def raised(features: Features, release: levels.Level) -> tuple[Change, ...]:
+    """What finalizing a release would raise, whatever its nodes support now."""
+    found = [Change(f, features.level(f), level) for f, level in _goals(release).items()]
+    return tuple(change for change in found if change.raises)
+
+
 def common_release(features: Features) -> str | None:
     """The newest release whose levels every node that was asked supports."""
     asked = [n for n in features.nodes if n.supports is not None]
@@ -177,6 +182,12 @@ def too_much(features: Features, moves: Sequence[Change]) -> Iterator[tuple[Chan
             found = node.range(change.feature)
             if found is not None and change.new not in found:
                 yield change, node
+
+
+def _goals(release: levels.Level) -> dict[str, int]:
+    found = levels.sets(release)
+    del found[KRAFT]
+    return found
 
 
 def _supports(node: FeatureNode, goals: Mapping[str, int]) -> bool:

@@ -29,8 +29,9 @@ class Level:
     """One level of one feature.
 
     `name` is Kafka's own where it has one. `since` is the metadata.version from which on a release
-    sets this level, `needs` the one without which it is refused. `barrier`: once here, there is no
-    way to a lower level (`didMetadataChange`, or the feature itself forbids it).
+    sets this level, `needs` the one without which it is refused; `knows` the one of the release
+    whose software first knows it, where that is before one sets it. `barrier`: once here, there is
+    no way to a lower level (`didMetadataChange`, or the feature itself forbids it).
     """
 
     feature: str
@@ -40,6 +41,7 @@ class Level:
     barrier: bool = False
     since: int = 0
     needs: int = 0
+    knows: int = 0
 
     @property
     def release(self) -> str:
@@ -100,8 +102,9 @@ _OTHERS = (
         " of single brokers, the cluster-wide value holds for all",
         since=26,
         needs=23,
+        knows=23,  # 4.0 has it for those who ask
     ),
-    Level(SHARE, 1, "share groups: queues (KIP-932)", since=28),
+    Level(SHARE, 1, "share groups: queues (KIP-932)", since=28, knows=26),  # 4.1: a preview
     Level(STREAMS, 1, "streams groups: the brokers assign tasks (KIP-1071)", since=29),
 )
 
@@ -152,6 +155,16 @@ def sets(release: Level) -> dict[str, int]:
     for feature in FEATURES[1:]:
         reached = [x.level for x in _OTHERS if x.feature == feature and x.since <= release.level]
         found[feature] = max(reached, default=0)
+    return found
+
+
+def supports(release: Level) -> dict[str, int]:
+    """The highest level of each feature that a release's software knows, 0 for one it does not.
+    Previews count that a broker knows without `unstable.feature.versions.enable`."""
+    found = sets(release)
+    for level in _OTHERS:
+        if level.knows and level.knows <= release.level:
+            found[level.feature] = max(found[level.feature], level.level)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from kafkaops.config.schema import Config
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
-from kafkaops.features import levels
+from kafkaops.features import ghosts, levels
 from kafkaops.features.asking import FINALIZE, Asked, Change
 from kafkaops.features.levels import ELR, KRAFT, METADATA
 from kafkaops.features.phases import Phase
@@ -118,10 +118,9 @@ def _notes(features: Features, asked: Asked, moves: Sequence[Change]) -> Iterato
             "lower the level before the software; a node that starts with older software must find"
             " a snapshot of the metadata that was taken since"
         )
-    for node in features.ghosts:
-        yield f"{node.name} is registered and takes no part in the cluster any more: {node.why}"
+    yield from map(ghosts.words, features.ghosts)
     for node in features.nodes:
         if node.member and node.supports is None:
             yield f"{node.name} could not be asked what it supports: {node.why}"
-    if features.unseen:
-        yield f"registered controllers could not be listed: {features.unseen}"
+    if ghosts.unlisted(features):
+        yield ghosts.unlisted(features)

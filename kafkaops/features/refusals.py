@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from kafkaops.engine.errors import GuardRefused
-from kafkaops.features import asking, levels
+from kafkaops.features import asking, ghosts, levels
 from kafkaops.features.asking import Change
 from kafkaops.features.levels import ELR, GROUP, KRAFT, METADATA, SHARE, STREAMS
 from kafkaops.model.cluster import Group
@@ -18,8 +18,6 @@ from kafkaops.model.features import FeatureNode, Features
 
 REGISTERED_FROM = 15
 """3.7-IV0: from this metadata.version on the controller itself asks every registered one."""
-UNREGISTERED_FROM = "4.4"
-"""The release from which on a controller can be unregistered (KIP-1312)."""
 GROUPS = {GROUP: "consumer", SHARE: "share", STREAMS: "streams"}
 """A feature to the kind of group that is served only while it is on."""
 _NAMED = re.compile(r"\b(controller|broker)\s*(\d+)\b", re.IGNORECASE)
@@ -140,17 +138,11 @@ def judged(features: Features, said: str) -> GuardRefused:
             f"the controller would refuse it: {said}",
             hint="kafkaops features show",
         )
-    cure = (
-        f"start it once more with the new software; before {UNREGISTERED_FROM} a controller cannot"
-        " be unregistered (KAFKA-20295, KIP-1312)"
-        if ghost.controller
-        else f"start it with the new software, or: kafka-cluster.sh unregister --id {ghost.id}"
-    )
     return GuardRefused(
         "KO-FEATURE-GHOST",
         f"{ghost.name} is registered and takes no part in the cluster, and blocks it: {said}",
         where=ghost.name,
-        hint=cure,
+        hint=ghosts.cure(ghost),
     )
 
 
