@@ -6,11 +6,11 @@ then it stays in the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kafkaops.config.schema import Config
-from kafkaops.engine.errors import ConfigError, GuardRefused
+from kafkaops.engine.errors import ConfigError, Exit, GuardRefused, OpsError
 from kafkaops.model.cluster import ClusterState, ProducerState
 from kafkaops.model.partition import Ends, TopicPartition, is_carried
 from kafkaops.ports.cluster import Cluster
@@ -23,6 +23,7 @@ from kafkaops.upgrade import (
     refusals_names,
 )
 from kafkaops.upgrade.refusals_codes import CODES, Finding, accept
+from kafkaops.upgrade.refusals_early import before
 from kafkaops.upgrade.refusals_names import Mode, move_mode
 
 __all__ = ["CODES", "Evidence", "Finding", "Mode", "collect", "find", "move_mode", "refuse"]
@@ -103,16 +104,23 @@ def find(seen: Evidence, config: Config) -> tuple[Finding, ...]:
     return tuple(sorted(marked, key=lambda f: (f.note, f.accepted)))
 
 
-def refuse(findings: Iterable[Finding]) -> None:
-    """Raise GuardRefused with every finding that blocks; nothing when there is none."""
+def refuse(findings: Iterable[Finding], faults: Sequence[OpsError] = ()) -> None:
+    """Raise GuardRefused with every finding that blocks, and with what went wrong while they were
+    looked for; nothing when there is none. ConfigError where that is all of the config's kind. An
+    error that is alone is raised as it is, but for an exit code that promises a run."""
     blocking = [f for f in findings if f.blocks]
-    if not blocking:
+    errors = [before(error) for error in faults]
+    if len(errors) == 1 and not blocking:
+        raise errors[0]
+    if not blocking and not errors:
         return
-    told = "\n".join(f"  {f}\n    {f.hint}" for f in blocking)
+    rows = [*(Finding(e.code, e.where, e.message, e.hint) for e in errors), *blocking]
+    told = "\n".join(f"  {row}" + (f"\n    {row.hint}" if row.hint else "") for row in rows)
     names = [f"{f.code}:{f.subject}" for f in blocking if f.acceptable]
-    raise GuardRefused(
-        blocking[0].code if len(blocking) == 1 else "KO-REFUSED",
-        f"{len(blocking)} reasons against it; nothing was changed:\n{told}",
+    config = not blocking and all(e.exit is Exit.CONFIG for e in errors)
+    raise (ConfigError if config else GuardRefused)(
+        rows[0].code if len(rows) == 1 else "KO-REFUSED",
+        f"{len(rows)} reasons against it; nothing was changed:\n{told}",
         hint=f"what you can accept, under `accept` in the config: {', '.join(names)}"
         if names
         else "",

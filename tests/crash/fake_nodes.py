@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import Unreachable
 from kafkaops.model.cluster import Broker, ClusterState, Quorum, Told
+from kafkaops.model.features import FeatureNode, Features
 from kafkaops.model.partition import Ends, Partition, Topic, TopicConfig, TopicPartition
+from tests.crash.fake_features import SUPPORTS
 
 STEP = 0.5
 LAG = 0.5
@@ -92,7 +94,9 @@ class LiveCluster:
         self.moving: dict[TopicPartition, tuple[int, ...]] = {}
         self.pids = itertools.count(1000)
         self.elections = 0
-        self.features = {"metadata.version": 21}
+        self.finalized = {"metadata.version": 21}
+        self.ghosts: tuple[FeatureNode, ...] = ()
+        self.unseen = ""
         self.written: Counter[TopicPartition] = Counter()
         self.serving: Callable[[], bool] = lambda: True
         self.faults: list[str] = []
@@ -203,10 +207,31 @@ class LiveCluster:
             brokers=tuple(Broker(n.id, f"b{n.id}", 9094, n.rack, "4.3") for n in brokers),
             topics=self._topics(configs=full),
             quorum=Quorum(self.active, 1, 100, voters) if self.voters else None,
-            features=dict(self.features),
+            features=dict(self.finalized),
             reassigning=tuple(self.moving),
             removing=dict(self.moving),
             broker_config={n.id: self.broker_config(n.id) for n in brokers if self.up(n.id)},
+        )
+
+    def features(self) -> Features:
+        """Brokers are members while they are up, controllers of their own while they vote."""
+        nodes = tuple(
+            FeatureNode(
+                n.id,
+                broker=n.broker,
+                controller=n.id in self.voters,
+                supports=SUPPORTS.get(n.version.rpartition(".")[0]) if self.up(n.id) else None,
+                why="" if self.up(n.id) else "it is fenced: not up",
+                member=self.up(n.id) if n.broker else n.id in self.voters,
+            )
+            for n in self.nodes.values()
+        )
+        return Features(
+            self.id,
+            bool(self.voters),
+            dict(self.finalized),
+            nodes + self.ghosts,
+            unseen=self.unseen,
         )
 
     def availability(self) -> ClusterState:

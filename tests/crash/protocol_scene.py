@@ -30,7 +30,7 @@ class Raise(Restart):
         options = replace(options or Options(), to=(options and options.to) or "3.9")
         super().__init__(options, voters=(), **more)
         self.cluster.active = CONTROLLER
-        self.cluster.features.clear()
+        self.cluster.finalized.clear()
         for host in self.hosts.values():
             host.node.protocol = "3.8"
             self.writes(host.node.id, file(host.node.id), ago=5000)

@@ -144,7 +144,7 @@ def test_after_features_were_raised_there_is_no_way_back() -> None:
     world = Upgrade()
     plan = world.plan()
     world.scene(plan=plan).play()
-    world.cluster.features["metadata.version"] = 30
+    world.cluster.finalized["metadata.version"] = 30
     with pytest.raises(GuardRefused) as caught:
         upgrading.way_back(world.world, plan)
     assert caught.value.code == "KO-FEATURES-RAISED"
@@ -227,8 +227,8 @@ def test_controllers_alone_go_first_and_one_that_cannot_be_asked_is_in_the_way()
 @pytest.mark.parametrize(
     ("spoil", "codes"),
     [
-        (lambda w: w.cluster.features.update({"metadata.version": 99}), ["KO-FEATURES-NEWER"]),
-        (lambda w: w.cluster.features.update({"metadata.version": 1}), ["KO-FEATURES-OLDER"]),
+        (lambda w: w.cluster.finalized.update({"metadata.version": 99}), ["KO-FEATURES-NEWER"]),
+        (lambda w: w.cluster.finalized.update({"metadata.version": 1}), ["KO-FEATURES-OLDER"]),
         (lambda w: w.hosts["blue-2"].links.clear(), ["KO-LINK-NONE"]),
         (lambda w: setattr(w.hosts["blue-2"].node, "version", "3.8.0"), ["KO-NOT-BY-LINK"]),
         (lambda w: setattr(w.hosts["blue-3"], "room", 100), ["KO-DISK-ROOM"]),
@@ -276,7 +276,7 @@ def test_in_zookeeper_mode_the_protocol_version_must_be_pinned() -> None:
             host.files["/opt/kafka/config/server.properties"] = (
                 b"inter.broker.protocol.version=3.8\n"
             )
-    world.cluster.features.clear()
+    world.cluster.finalized.clear()
     with pytest.raises(GuardRefused) as caught:
         world.plan()
     assert caught.value.code == "KO-PROTOCOL-NOT-PINNED"

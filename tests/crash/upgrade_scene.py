@@ -62,5 +62,5 @@ def in_zookeeper_mode() -> Upgrade:
         host.links["/opt/kafka/current"] = "versions/3.8.1"
         host.unpacked = {}
         host.files[host.properties] = b"inter.broker.protocol.version=3.8\n"
-    world.cluster.features.clear()
+    world.cluster.finalized.clear()
     return world

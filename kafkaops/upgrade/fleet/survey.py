@@ -7,26 +7,28 @@ stop and not in the middle.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError
 from kafkaops.ports.world import World
+from kafkaops.upgrade import refusals
 from kafkaops.upgrade.fleet import groups
+from kafkaops.upgrade.refusals_early import Faults
 from kafkaops.upgrade.rolling.node import named
-
-AT_ONCE = 32
 
 
 def look(world: World, spec: ClusterSpec, hosts: Iterable[HostSpec]) -> list[str]:
     """Notes for the plan; none where the config asks for nothing. ConfigError for a unit that is
     not there."""
-    chosen = list(hosts)
+    chosen, faults = list(hosts), Faults()
     if not chosen:
         return []
-    notes = _groups(world, chosen) if spec.fleet.auto_scaling else []
+    notes = []
+    if spec.fleet.auto_scaling:
+        notes += faults.tried(lambda: _groups(world, chosen)) or []
     if spec.fleet.agents:
-        notes += _agents(world, spec, chosen)
+        notes += _agents(world, spec, chosen, faults)
+    refusals.refuse((), faults.found)
     return notes
 
 
@@ -47,19 +49,18 @@ def _groups(world: World, hosts: list[HostSpec]) -> list[str]:
     return notes
 
 
-def _agents(world: World, spec: ClusterSpec, hosts: list[HostSpec]) -> list[str]:
+def _agents(world: World, spec: ClusterSpec, hosts: list[HostSpec], faults: Faults) -> list[str]:
     units = list(spec.fleet.agents)
 
-    def one(host: HostSpec) -> None:
-        unknown = world.hosts[host.name].agents(units).unknown
+    def one(name: str) -> None:
+        unknown = world.hosts[name].agents(units).unknown
         if unknown:
             raise ConfigError(
                 "KO-AGENT-UNKNOWN",
-                f"{host.name} has no unit {', '.join(unknown)}",
+                f"{name} has no unit {', '.join(unknown)}",
                 where="fleet.agents",
                 hint=f"on the host: systemctl status {unknown[0]}",
             )
 
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
-        list(pool.map(one, hosts))
+    faults.asked({host.name: host for host in hosts}, one)
     return [f"agents stopped while a node is down, where they run: {', '.join(units)}"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from kafkaops.features import levels
+from kafkaops.features import asking, levels
+from kafkaops.features import ghosts as ghost_nodes
 from kafkaops.model.cluster import ClusterState
+from kafkaops.model.features import Features
 from kafkaops.ports.versions import Tarball
 from kafkaops.upgrade.install.looks import Look
 from kafkaops.upgrade.install.place import Place
@@ -25,13 +27,19 @@ UNKNOWN_SIZE = 150 * MIB
 
 
 def find(
-    state: ClusterState, looks: Sequence[Look], place: Place, to: Release, tarball: Tarball
+    state: ClusterState,
+    looks: Sequence[Look],
+    place: Place,
+    to: Release,
+    tarball: Tarball | None,
 ) -> Iterator[Finding]:
+    """`tarball` is None where there is none to be had: what it needs of a host is then not told."""
     yield from zookeeper(state, to)
     yield from _cluster(state, to)
     for one in looks:
         yield from _way(one, place, to)
-        yield from _room(one, place, to, tarball)
+        if tarball is not None:
+            yield from _room(one, place, to, tarball)
         yield from _settings(one, to)
         if state.quorum is None and to < KRAFT_ONLY:
             yield from _protocol(one, to)
@@ -83,14 +91,8 @@ def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
             "which features this release knows is not known here: finalising is up to you",
             note=True,
         )
-    elif now is not None and now > most.level:
-        yield Finding(
-            "KO-FEATURES-NEWER",
-            levels.METADATA,
-            f"metadata.version is {levels.words(levels.METADATA, now)}, and {to} knows"
-            f" {most} at most: its nodes would not start",
-            f"kafkaops features downgrade --to {to.line}, where that is possible",
-        )
+    else:
+        yield from _unknown(state, to, levels.supports(most))
     least = levels.of_release(OLDEST.line)
     if now is not None and to >= KRAFT_ONLY and least is not None and now < least.level:
         yield Finding(
@@ -99,6 +101,50 @@ def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
             f"metadata.version is {levels.words(levels.METADATA, now)}, and {to.line} needs"
             f" {least} at least",
             "upgrade to 3.9 and finalise first",
+        )
+
+
+def _unknown(state: ClusterState, to: Release, supports: Mapping[str, int]) -> Iterator[Finding]:
+    """Features at a level that the target does not know: it would not register, nor start as a
+    controller. A feature that is in no table came after every release that is."""
+    for feature, now in sorted(state.features.items()):
+        most = supports.get(feature, 0)
+        if now <= most:
+            continue
+        known = f"{levels.words(feature, most)} at most" if most else "no level of it"
+        shut = levels.barrier(feature, now, most)
+        yield Finding(
+            "KO-FEATURES-NEWER",
+            feature,
+            f"{feature} is {levels.words(feature, now)}, and {to} knows {known}: its nodes would"
+            " not start",
+            f"it cannot be lowered any more, because of {shut} of release {shut.release}: stay on a"
+            " release that knows it"
+            if shut is not None
+            else f"lower it first: kafkaops features downgrade --feature {feature}={most}",
+        )
+
+
+def ghosts(
+    features: Features, voters: Collection[int], to: Release, *, older: bool
+) -> Iterator[Finding]:
+    """Who is registered and gone, as `features` finds them. The roll does not need them, and what
+    comes after it does: the features of the new release are raised by nobody while a controller of
+    the old one is registered, which cannot be undone before 4.4. So that is accepted by name or
+    refused; a broker can be unregistered at any time, and to an `older` release nothing is raised.
+    One of the `voters` that is down is none: it comes back with the new version."""
+    release = levels.of_release(str(to))
+    for ghost in features.ghosts:
+        blocks = release is None or ghost_nodes.blocks(ghost, asking.raised(features, release))
+        asks = blocks and ghost.controller and not older and ghost.id not in voters
+        yield Finding(
+            "KO-FEATURE-GHOST",
+            ghost.name,
+            ghost_nodes.words(ghost)
+            + (f"; {to} could not be finalised for it" if blocks and not older else ""),
+            ghost_nodes.cure(ghost),
+            acceptable=asks,
+            note=not asks,
         )
 
 

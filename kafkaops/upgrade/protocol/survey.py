@@ -6,7 +6,6 @@ Invariant: nothing is changed here; every broker is asked, not only those that a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
@@ -21,8 +20,9 @@ from kafkaops.upgrade.protocol import planner, refusals
 from kafkaops.upgrade.protocol.refusals import Look
 from kafkaops.upgrade.protocol.setting import FORMAT, NAME, Protocol, spoken, values
 from kafkaops.upgrade.refusals_codes import accept
+from kafkaops.upgrade.refusals_early import Faults
 from kafkaops.upgrade.rolling.choosing import Options, choose
-from kafkaops.upgrade.rolling.survey import AT_ONCE, cluster_spec
+from kafkaops.upgrade.rolling.survey import cluster_spec
 
 
 def plan(world: World, options: Options, run: str) -> Plan:
@@ -32,10 +32,11 @@ def plan(world: World, options: Options, run: str) -> Plan:
     state = world.clusters[options.cluster].snapshot()
     refusals.refuse_kraft(state, spec.name, options.cluster, to)
     chosen = choose(spec, state, options)
-    looks = _looks(world, spec, state, chosen.hosts)
+    faults = Faults()
+    looks = _looks(world, spec, state, chosen.hosts, faults)
     found = list(refusals.find(state, spec, looks, to, tuple(world.config.versions)))
     found = list(accept(found, world.config.accept))
-    upgrade_refusals.refuse(found)
+    upgrade_refusals.refuse(found, faults.found)
     left = [*chosen.left, *map(str, found), *(w for one in looks if (w := _left(one, to)))]
     left += fleet.look(world, spec, [chosen.hosts[n.node] for n in looks if not n.speaks(to)])
     return planner.plan(
@@ -54,7 +55,9 @@ def snapshot(world: World, options: Options) -> dict[str, Any]:
     """The same values as in a plan, as they are now."""
     spec = cluster_spec(world, options)
     state = world.clusters[options.cluster].snapshot()
-    looks = _looks(world, spec, state, choose(spec, state, options).hosts)
+    faults = Faults()
+    looks = _looks(world, spec, state, choose(spec, state, options).hosts, faults)
+    upgrade_refusals.refuse((), faults.found)
     return planner.snapshot_of(state, looks, options)
 
 
@@ -70,17 +73,18 @@ def _left(one: Look, to: Protocol) -> str:
 
 
 def _looks(
-    world: World, spec: ClusterSpec, state: ClusterState, hosts: Mapping[int, HostSpec]
+    world: World,
+    spec: ClusterSpec,
+    state: ClusterState,
+    hosts: Mapping[int, HostSpec],
+    faults: Faults,
 ) -> list[Look]:
     said = spoken(state)
 
     def one(node: int) -> Look:
         return _look(world.hosts[hosts[node].name], node, spec, said.get(node))
 
-    if not hosts:
-        return []
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
-        return list(pool.map(one, hosts))
+    return list(faults.asked(hosts, one).values())
 
 
 def _look(host: Host, node: int, spec: ClusterSpec, said: Protocol | None) -> Look:

@@ -138,6 +138,7 @@ def choose(spec: ClusterSpec, state: ClusterState, options: Options) -> Chosen:
         raise ConfigError(
             "KO-BROKER-NO-HOST",
             f"broker {', '.join(map(str, homeless))} of {spec.name} has no host in the config",
+            where=spec.name,
             hint="add it to the cluster's `hosts`, with its node_id; or leave it out with --only",
         )
     apart = sorted(node for node in wanted if node not in hosts)

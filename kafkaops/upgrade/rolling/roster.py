@@ -10,7 +10,8 @@ from kafkaops.engine.errors import OpsError
 from kafkaops.ports.world import World
 from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.install.release import running
-from kafkaops.upgrade.rolling.survey import AT_ONCE, outdated
+from kafkaops.upgrade.refusals_early import AT_ONCE
+from kafkaops.upgrade.rolling.survey import outdated
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ the first stop.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
@@ -17,13 +15,12 @@ from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.host import Host
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
+from kafkaops.upgrade import refusals
 from kafkaops.upgrade.fleet import survey as fleet
-from kafkaops.upgrade.rolling import planner
+from kafkaops.upgrade.install.properties import settings
+from kafkaops.upgrade.refusals_early import Faults
+from kafkaops.upgrade.rolling import inventory, planner
 from kafkaops.upgrade.rolling.choosing import Options, choose
-
-AT_ONCE = 32
-"""Hosts that are asked at the same time."""
-NODE_ID = re.compile(rb"^\s*(?:node|broker)\.id\s*[=:]\s*(\d+)\s*$", re.MULTILINE)
 
 
 def plan(world: World, options: Options, run: str) -> Plan:
@@ -31,9 +28,11 @@ def plan(world: World, options: Options, run: str) -> Plan:
     spec = cluster_spec(world, options)
     state = world.clusters[options.cluster].snapshot()
     chosen = choose(spec, state, options)
-    units = _units(world, spec, chosen.hosts)
-    why = _reasons(world, spec, chosen.hosts, units, options)
-    left = [*chosen.left]
+    found, faults = list(inventory.find(spec, state, options)), Faults()
+    units = _units(world, spec, chosen.hosts, faults)
+    why = _reasons(world, spec, chosen.hosts, units, options, faults)
+    refusals.refuse(found, faults.found)
+    left = [*chosen.left, *map(str, found)]
     left += [
         f"{chosen.hosts[n].name} is not restarted: {words}" for n, words in sorted(why.items())
     ]
@@ -66,15 +65,20 @@ def _reasons(
     hosts: Mapping[int, HostSpec],
     units: Mapping[int, Unit],
     options: Options,
+    faults: Faults,
 ) -> dict[int, str]:
     """Who is left alone, and why."""
-    found: dict[int, str] = {}
-    for node, unit in units.items():
-        if options.since is not None and unit.started > options.since:
-            found[node] = "it started since"
-        elif options.changed and not outdated(world.hosts[hosts[node].name], unit, spec):
-            found[node] = "its configuration was not changed since it started"
-    return found
+
+    def reason(node: int) -> str:
+        if options.since is not None and units[node].started > options.since:
+            return "it started since"
+        host = world.hosts[hosts[node].name]
+        if options.changed and not outdated(host, units[node], spec):
+            return "its configuration was not changed since it started"
+        return ""
+
+    said = faults.asked({node: hosts[node] for node in units}, reason)
+    return {node: words for node, words in said.items() if words}
 
 
 def outdated(host: Host, unit: Unit, spec: ClusterSpec) -> bool:
@@ -84,7 +88,9 @@ def outdated(host: Host, unit: Unit, spec: ClusterSpec) -> bool:
     return unit.stale or any(at is not None and at > unit.started for at in times)
 
 
-def _units(world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec]) -> dict[int, Unit]:
+def _units(
+    world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec], faults: Faults
+) -> dict[int, Unit]:
     """The broker's unit of each host. Each must run, under the node id that the config says."""
 
     def look(node: int) -> Unit:
@@ -98,19 +104,16 @@ def _units(world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec]) -> di
                 where=name,
                 hint="compare the config's `hosts` and `service` with the host",
             )
-        found = NODE_ID.search(world.hosts[name].read(spec.properties) or b"")
-        if found and int(found[1]) != node:
+        known = settings(world.hosts[name].read(spec.properties) or b"")
+        said = known.get("node.id", known.get("broker.id", ""))
+        if said.isdecimal() and int(said) != node:
             raise ConfigError(
                 "KO-NODE-OTHER",
-                f"{name} is node {int(found[1])} by its own {spec.properties}, and node {node} by"
-                " the config",
+                f"{name} is node {int(said)} by its own {spec.properties}, and node {node} by the"
+                " config",
                 where=name,
                 hint="correct node_id in the config",
             )
         return unit
 
-    nodes = list(hosts)
-    if not nodes:
-        return {}
-    with ThreadPoolExecutor(min(AT_ONCE, len(nodes))) as pool:
-        return dict(zip(nodes, pool.map(look, nodes), strict=True))
+    return faults.asked(hosts, look)

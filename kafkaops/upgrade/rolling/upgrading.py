@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.engine.errors import ConfigError, GuardRefused
 from kafkaops.engine.step import Plan
+from kafkaops.features import ghosts
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.versions import Tarball
 from kafkaops.ports.world import World
@@ -21,12 +21,13 @@ from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.install.release import Release
 from kafkaops.upgrade.protocol.setting import NAME, Protocol, spoken, told
 from kafkaops.upgrade.refusals_codes import Finding, accept
-from kafkaops.upgrade.rolling import planner
-from kafkaops.upgrade.rolling.choosing import Options, choose
+from kafkaops.upgrade.refusals_early import Faults
+from kafkaops.upgrade.rolling import inventory, planner
+from kafkaops.upgrade.rolling.choosing import Chosen, Options, choose
 from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 from kafkaops.upgrade.rolling.planner import Change
-from kafkaops.upgrade.rolling.survey import AT_ONCE, cluster_spec
+from kafkaops.upgrade.rolling.survey import cluster_spec
 
 UPGRADE = "rolling"
 BACK = "rolling-back"
@@ -54,18 +55,25 @@ def ready(world: World, options: Options) -> Ready:
     place = place_of(spec)
     state = world.clusters[options.cluster].snapshot()
     refusals.refuse(list(install_refusals.zookeeper(state, to)))
-    tarball = world.versions.tarball(str(to))
-    chosen = choose(spec, state, options)
-    _sendable(tarball, chosen.hosts.values())
-    looks = look_at(world, spec, chosen.hosts, str(to))
+    faults = Faults()
+    tarball = faults.tried(lambda: world.versions.tarball(str(to)))
+    chosen = faults.tried(lambda: choose(spec, state, options)) or Chosen()
+    if tarball is not None:
+        faults.tried(lambda: _sendable(tarball, chosen.hosts.values()))
+    looks = look_at(world, spec, chosen.hosts, str(to), faults)
+    older = any(one.running and one.running.release > to for one in looks)
     found = [
-        *_hosts(spec, state, options, chosen.hosts),
-        *_mixed(world, spec, state, looks, to),
+        *_hosts(spec, state, options),
+        *_mixed(world, spec, state, chosen.hosts, looks, to, faults),
         *install_refusals.find(state, looks, place, to, tarball),
     ]
+    features = faults.tried(world.clusters[options.cluster].features) if state.quorum else None
+    if features is not None and state.quorum:
+        found += install_refusals.ghosts(features, state.quorum.voters, to, older=older)
     found = list(accept(dict.fromkeys(found), world.config.accept))
-    refusals.refuse(found)
+    refusals.refuse(found, faults.found)
     left = [*chosen.left, *map(str, found)]
+    left += [ghosts.unlisted(features)] if features and features.unseen else []
     left += [f"{one.host} runs {to} already" for one in looks if one.runs(str(to), place)]
     changes = {
         one.node: Change(str(to), place.target(str(to)), _runs(one))
@@ -74,13 +82,7 @@ def ready(world: World, options: Options) -> Ready:
     }
     hosts = {node: chosen.hosts[node] for node in changes}
     left += fleet.look(world, spec, hosts.values())
-    return Ready(
-        state,
-        hosts,
-        changes,
-        tuple(left),
-        any(one.running and one.running.release > to for one in looks),
-    )
+    return Ready(state, hosts, changes, tuple(left), older)
 
 
 def plan(world: World, options: Options, run: str) -> Plan:
@@ -118,7 +120,10 @@ def way_back(world: World, there: Plan) -> Plan:
         and world.facts.get(noted(host.name, "mark")) is not None
         and host.name not in without
     }
-    looks = look_at(world, spec, touched, str(options.to))
+    faults = Faults()
+    looks = look_at(world, spec, touched, str(options.to), faults)
+    if faults.found:
+        raise faults.found[0]  # as it came: there is a run to go on with
     changes: dict[int, Change] = {}
     for one in looks:
         link = str(world.facts.get(noted(one.host, "link-before")) or one.link)
@@ -173,17 +178,15 @@ def _runs(one: Look) -> str:
 
 
 def look_at(
-    world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec], release: str
+    world: World, spec: ClusterSpec, hosts: Mapping[int, HostSpec], release: str, faults: Faults
 ) -> list[Look]:
+    """Of each host that can be looked at."""
     place = place_of(spec)
 
     def one(node: int) -> Look:
         return look(world.hosts[hosts[node].name], node, spec, place, release)
 
-    if not hosts:
-        return []
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
-        return list(pool.map(one, hosts))
+    return list(faults.asked(hosts, one).values())
 
 
 def place_of(spec: ClusterSpec) -> Place:
@@ -197,40 +200,36 @@ def place_of(spec: ClusterSpec) -> Place:
     return Place(spec.install.directory)
 
 
-def _hosts(
-    spec: ClusterSpec, state: ClusterState, options: Options, chosen: Mapping[int, HostSpec]
-) -> Iterator[Finding]:
+def _hosts(spec: ClusterSpec, state: ClusterState, options: Options) -> Iterator[Finding]:
     """A version is for all nodes: nobody may be forgotten, unless only some were asked for."""
-    voters = set(state.quorum.voters) if state.quorum else set()
-    nodes = voters | {b.id for b in state.brokers}
+    yield from inventory.find(spec, state, options)
     if options.only or options.rack:
         return
-    for node in sorted(voters - set(chosen)):
+    voters = set(state.quorum.voters) if state.quorum else set()
+    for node in sorted(voters - {host.node_id for host in spec.hosts}):
         yield Finding(
             "KO-CONTROLLER-NO-HOST",
             str(node),
             "this controller has no host in the config, and must run the version first",
             "add it to the cluster's `hosts`, with its node_id",
         )
-    for host in spec.hosts:
-        if host.node_id is not None and host.node_id not in nodes:
-            yield Finding(
-                "KO-HOST-NO-NODE",
-                host.name,
-                f"node {host.node_id} is no node of {spec.name} that is up",
-                "start it, or take it out of the config's `hosts`",
-            )
 
 
 def _mixed(
-    world: World, spec: ClusterSpec, state: ClusterState, looks: Sequence[Look], to: Release
+    world: World,
+    spec: ClusterSpec,
+    state: ClusterState,
+    chosen: Collection[int],
+    looks: Sequence[Look],
+    to: Release,
+    faults: Faults,
 ) -> list[Finding]:
     """Those that were not chosen are asked too, where brokers could come to be newer than their
     controllers."""
     rolled = mixed.some(state, looks, place_of(spec), to)
-    left = rolled.left(state, [one.node for one in looks])
+    left = rolled.left(state, chosen)
     hosts = {h.node_id: h for h in spec.hosts if h.node_id is not None and h.node_id in left}
-    others = look_at(world, spec, hosts, str(to))
+    others = look_at(world, spec, hosts, str(to), faults)
     return list(mixed.find(state, rolled, others, left - set(hosts), to))
 
 

@@ -15,7 +15,9 @@ from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import Mark
 from kafkaops.upgrade.rolling.process import may_be_loading
 from tests.crash.engine_harness import uncrashed
+from tests.crash.protocol_scene import Raise
 from tests.crash.restart_scene import ROWS, Restart
+from tests.crash.upgrade_scene import Upgrade
 from tests.unit.upgrade.rolls import planned, step
 
 
@@ -234,3 +236,22 @@ def test_who_may_be_recovering_its_logs(log: str, restarts: int, loading: bool) 
     unit = Unit("kafka", "active", "running", 7, 1.0, restarts=restarts)
     assert may_be_loading(start, world.world, unit) is loading
     assert not may_be_loading(start, world.world, replace(unit, active="activating", pid=0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "words"),
+    [
+        (Upgrade, "node-switched", "its version is not changed"),
+        (Raise, "protocol-written", "its protocol is not written"),
+    ],
+)
+def test_what_a_node_runs_with_is_not_changed_while_it_runs(
+    kind: Any, changed: str, words: str
+) -> None:
+    world = kind()
+    own = {s.kind: s for s in world.plan().specs if s.args.get("host") == "blue-2"}
+    change = world.registry[changed](own[changed])
+    blocked = change.safe(world.world)
+    assert (blocked.code, blocked.reason) == ("KO-NODE-RUNS", f"blue-2 still runs: {words}")
+    world.registry["node-stopped"](own["node-stopped"]).act(world.world)
+    assert change.safe(world.world) is None
