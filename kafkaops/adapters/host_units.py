@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from kafkaops.adapters.host_scripts import BEFORE_STOP, JOURNAL, START, UNIT
-from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
 
@@ -56,8 +56,8 @@ class CommandUnits:
             raise self.unknown(name, found["LoadState"])
         return read_unit(name, found)
 
-    def unknown(self, name: str, state: str = "not-found") -> StepFailed:
-        return StepFailed(
+    def unknown(self, name: str, state: str = "not-found") -> ConfigError:
+        return ConfigError(
             "KO-UNIT-UNKNOWN",
             f"there is no unit {service(name)} to use: systemd calls it {state}",
             where=self.name,

@@ -59,8 +59,8 @@ class Unit:
 
 
 class Units(Protocol):
-    """Errors: `engine.errors.StepFailed` KO-UNIT-UNKNOWN where the host has no such unit,
-    KO-UNIT with systemd's own words where it refuses or does not end in time."""
+    """Errors: `engine.errors.ConfigError` KO-UNIT-UNKNOWN where the host has no such unit,
+    StepFailed KO-UNIT with systemd's own words where it refuses or does not end in time."""
 
     def unit(self, name: str) -> Unit:
         """The unit's state now."""

@@ -29,7 +29,13 @@ def quorum(
     if q is None or not going:
         return [], []
     if q.leader < 0:
-        return [Blocked("KO-QUORUM-NO-LEADER", "the controllers have no leader")], []
+        return [
+            Blocked(
+                "KO-QUORUM-NO-LEADER",
+                "the controllers have no leader",
+                "bring back a majority of them: kafkaops health, and their logs",
+            )
+        ], []
     if len(going) > 1:
         names = ", ".join(map(str, going))
         return [

@@ -38,6 +38,7 @@ class NodeHost:
         self.net = FakeHost(name, f"127.0.1.{node.id}", cluster.clock)
         self.units: dict[str, str] = {}
         self.remembered: list[str] = []
+        self.full: set[str] = set()  # what finds the disk full: upload, unpack, put
         self.returns: float | None = None
         self.mounts: dict[str, str] = {}
 
@@ -46,6 +47,7 @@ class NodeHost:
         return self.cluster.clock.wall()
 
     def read(self, path: str) -> bytes | None:
+        self._reached()
         return self.files.get(path)
 
     def unit(self, name: str) -> Unit:
@@ -130,6 +132,7 @@ class NodeHost:
         return self.net.firewall(ruleset)
 
     def firewall_show(self, table: str) -> str | None:
+        self._reached()
         return self.net.firewall_show(table)
 
     @property
@@ -142,6 +145,7 @@ class NodeHost:
         return f"/hosts/{self.name}{path}"
 
     def link(self, path: str) -> str | None:
+        self._reached()
         return self.links.get(path)
 
     def mounted(self, path: str) -> str | None:
@@ -149,24 +153,29 @@ class NodeHost:
         return self.mounts.get(path)
 
     def changed(self, path: str) -> float | None:
+        self._reached()
         return self.times.get(path)
 
     def free(self, path: str) -> int:
+        self._reached()
         return self.room
 
     def sha512(self, path: str) -> str | None:
+        self._reached()
         for home, release in self.unpacked.items():
             if path == f"{home}/libs/kafka-clients-{release}.jar":
                 return "of the jar"
         return self.files[path].decode() if path in self.files else None
 
     def open_files(self, pid: int) -> tuple[str, ...]:
+        self._reached()
         home = f"/opt/kafka/versions/{self.node.version}"
         assert pid == self.node.pid
         return (f"{home}/libs/kafka_2.13-{self.node.version}.jar", "/var/log/kafka/server.log")
 
     def put(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "") -> None:
         self._reached()
+        self._room("put", path)
         assert path != self.properties or not self.node.pid, f"{self.name} runs while it is written"
         self.files[path], self.rights[path] = data, (mode, owner)
         self.times[path] = self.cluster.clock.wall()
@@ -175,11 +184,14 @@ class NodeHost:
         self, path: str, source: object, *, sha512: str, timeout: float = 600.0, **more: object
     ) -> None:
         self._reached()
+        self._room("upload", path)
         self.files[path] = sha512.encode()
 
     def unpack(self, tarball: str, directory: str, *, owner: str = "") -> None:
         self._reached()
         assert tarball in self.files
+        if directory not in self.unpacked:
+            self._room("unpack", directory)
         self.unpacked.setdefault(directory, tarball.rpartition("/.")[2].removesuffix(".tgz"))
 
     def switch(self, path: str, target: str) -> None:
@@ -206,7 +218,13 @@ class NodeHost:
         return Ran(0, f"{argv[-3].split('/')[-3]} (Commit:abc)", "")
 
     def journal(self, name: str, *, lines: int = 100) -> str:
+        self._reached()
         return self.log
+
+    def _room(self, what: str, path: str) -> None:
+        """Whole or not at all: as the scripts of `adapters.host_scripts` leave it."""
+        if what in self.full:
+            raise StepFailed("KO-HOST-DISK", f"{path}: the disk is full", where=self.name)
 
     def _reached(self) -> None:
         if self.away:

@@ -101,6 +101,8 @@ class LiveCluster:
         self.serving: Callable[[], bool] = lambda: True
         self.faults: list[str] = []
         self.on_tick: Callable[[], None] = lambda: None
+        self.behind: set[int] = set()  # voters that run and do not follow the leader's log
+        self.leaderless = False  # the voters elect nobody
         self.slow = 0.0  # seconds until a broker has told of itself
         self.silent: set[int] = set()  # brokers that serve and do not answer us
         self.unelected: set[TopicPartition] = set()  # an election for these is without effect once
@@ -198,7 +200,8 @@ class LiveCluster:
         """Never of before a stop: every broker that is listed has answered."""
         if not any(self.up(n.id) for n in self.nodes.values() if n.broker):
             raise Unreachable("KO-UNREACHABLE", "no broker answers")
-        voters = {v: 100 if self.nodes[v].pid and self.up(v) else 0 for v in self.voters}
+        ends = {v: 0 if not self.up(v) else 100 - 50 * (v in self.behind) for v in self.voters}
+        leader = -1 if self.leaderless else self.active
         brokers = [n for n in self.nodes.values() if n.broker and self.up(n.id)]
         return ClusterState(
             cluster_id=self.id,
@@ -206,7 +209,7 @@ class LiveCluster:
             controller=self.active,
             brokers=tuple(Broker(n.id, f"b{n.id}", 9094, n.rack, "4.3") for n in brokers),
             topics=self._topics(configs=full),
-            quorum=Quorum(self.active, 1, 100, voters) if self.voters else None,
+            quorum=Quorum(leader, 1, 100, ends) if self.voters else None,
             features=dict(self.finalized),
             reassigning=tuple(self.moving),
             removing=dict(self.moving),

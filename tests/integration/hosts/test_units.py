@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kafkaops.adapters.host_command import CommandHost
-from kafkaops.engine.errors import StepFailed
+from kafkaops.engine.errors import ConfigError, StepFailed
 
 pytestmark = pytest.mark.lab
 
@@ -114,7 +114,7 @@ def test_a_unit_is_enabled_for_the_next_boot(host: CommandHost, app: str) -> Non
 
 def test_a_unit_that_does_not_exist_is_named(host: CommandHost) -> None:
     for call in (host.unit, host.unit_start, host.unit_stop, host.unit_enable):
-        with pytest.raises(StepFailed, match=r"no unit nosuch\.service") as error:
+        with pytest.raises(ConfigError, match=r"no unit nosuch\.service") as error:
             call("nosuch")
         assert error.value.code == "KO-UNIT-UNKNOWN"
     assert not host.service("nosuch").active

@@ -207,6 +207,44 @@ def test_yelp_broker_ids_the_health_of_others_counts() -> None:
     assert found.effects[0].missing == (3,)
 
 
+def test_cp_ansible_looks_before_the_stop_not_only_after_it() -> None:
+    """Its playbook asks for under-replicated partitions once the broker is back: by then the
+    partition of 1 and 2 alone could not be written. By default it restarts all at once."""
+    found = judge(world(part(RF3, (1, 2))), (1,))
+    assert codes(found) == ["KO-ISR-BELOW-MIN"]
+    assert found.blocked[0].transient
+    parallel = judge(world(part(RF3, RF3)), RF3)
+    assert codes(parallel) == ["KO-GATE-OFFLINE"]
+    assert not parallel.blocked[0].transient
+
+
+@pytest.mark.parametrize(
+    ("lag", "ago", "goes"),
+    [
+        (999, 60_000, False),  # a quiet cluster writes two records a second: dead for minutes
+        (999, None, False),
+        (0, 60_000, False),  # nothing is written, and it does not ask
+        (5000, 500, True),  # a busy one: far behind by records, half a second by the clock
+    ],
+)
+def test_cp_ansible_a_lag_of_under_1000_records_is_not_caught_up(
+    lag: int, ago: int | None, goes: bool
+) -> None:
+    told = quorum(3)
+    times = {} if ago is None else {**told.caught_up, 13: told.caught_up[11] - ago}
+    ends = {11: 10_000, 12: 10_000, 13: 10_000 - lag}
+    state = world(quorum=replace(told, voters=ends, caught_up=times))
+    assert codes(judge(state, (12,))) == ([] if goes else ["KO-QUORUM-BEHIND"])
+
+
+def test_bubuku_leaders_elsewhere_than_preferred_block_nothing() -> None:
+    """Kafka leaves an imbalance below 10 % alone, so a roll that waits for none waits for ever
+    (bubuku, pull request 156). Whoever leads is no matter of safety while all are in sync."""
+    state = world(topic("t", [RF3] * 3, leaders={0: 2, 1: 2, 2: 3}))
+    for node in RF3:
+        assert judge(state, (node,)).go
+
+
 def quorum(voters: int, behind: tuple[int, ...] = (), leader: int = 11) -> Quorum:
     """Voters 11, 12, ...; those behind caught up last a minute ago, by the leader's clock."""
     ids = range(11, 11 + voters)
