@@ -53,7 +53,7 @@ ReturnTimeout = Annotated[
         "--return-timeout",
         metavar="S",
         min=1,
-        help="Seconds for a node to come up, and again to be in sync.",
+        help="Seconds for a node to come up, and again to be in sync (twice that in a batch).",
     ),
 ]
 Without = Annotated[

@@ -116,7 +116,7 @@ class Stepping(Generic[W]):
         begun = self.clock.monotonic()
         deadline = begun + spec.deadline
         acted = pending = False
-        said = float("-inf")
+        said, detail = float("-inf"), ""
         while True:
             self.lease.verify()
             state, trouble = self._look(spec, step, inside=budget is not None)
@@ -132,11 +132,11 @@ class Stepping(Generic[W]):
                 acted, pending = True, False
                 continue
             pending = pending or state is State.PENDING
-            self._within(spec, deadline, trouble or "it is not done yet")
+            self._within(spec, deadline, trouble or detail or "it is not done yet")
             now = self.clock.monotonic()
             if now - said >= PROGRESS_EVERY:
                 said = now
-                self._progress(spec, step, now - begun, trouble)
+                detail = self._progress(spec, step, now - begun, trouble)
             under_way = acted or self._bound(spec)
             self._pause(spec, self._gap(spec, now - begun), budget, under_way=under_way)
 
@@ -245,7 +245,8 @@ class Stepping(Generic[W]):
                 self.history.note(h.SEEN_DONE, step=spec.id)
             self.announcer.say(Kind.SKIPPED, spec)
 
-    def _progress(self, spec: Spec, step: Step[W], seconds: float, trouble: str | None) -> None:
+    def _progress(self, spec: Spec, step: Step[W], seconds: float, trouble: str | None) -> str:
+        """Say how far it is; what it waits for, in words."""
         found: Progress | None = None
         ask = getattr(step, "progress", None)
         if ask is not None and trouble is None:
@@ -255,6 +256,7 @@ class Stepping(Generic[W]):
                 trouble = error.message
         message = trouble or (found.detail if found else "")
         self.announcer.say(Kind.PROGRESS, spec, message=message, seconds=seconds, progress=found)
+        return message
 
     def _within(self, spec: Spec, deadline: float, why: str) -> None:
         if self.clock.monotonic() >= deadline:
