@@ -65,6 +65,7 @@ Unclean = Annotated[
     typer.Option(
         "--elect-unclean",
         metavar="GLOB",
-        help="Downtime: topics or partitions whose last replica is not waited for.",
+        help="Downtime: topics or partitions whose last replica is not waited for; Kafka's own"
+        ' topics only by a glob like "__*".',
     ),
 ]

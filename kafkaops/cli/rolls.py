@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kafkaops.cli.job import Asked, Job, Wish, carried_out, colour_of
 from kafkaops.cli.session import current
@@ -146,7 +146,7 @@ def nodes(plan: Plan) -> list[str]:
 
 
 def summary(run: Run) -> list[str]:
-    """Who was restarted, by which way, and is back; and who is not."""
+    """Who was restarted, by which way, and is back; how the nodes ended; and who is not back."""
     facts = run.directory.facts()
     plan = run.last.plan
     notes = next((str(s.args["notes"]) for s in plan.specs if "notes" in s.args), plan.operation)
@@ -161,13 +161,29 @@ def summary(run: Run) -> list[str]:
         names = ", ".join(name for name in back if version[name] == release)
         what = f"on {release} and in sync" if release else "restarted and back in sync"
         found.append(f"{what}: {names}")
+    found += _endings({name: facts.get(f"{notes}.{name}.ended") or {} for name in every})
     begun, over = (facts.get(f"{notes}.outage-{end}") for end in ("begun", "over"))
     if begun and over:
         found.append(f"the outage: {over['wall'] - begun['wall']:.1f} s")
+    kept = facts.get(f"{notes}.ends-kept")
+    if kept:
+        found.append(f"end no earlier than before the outage: {counted(kept, 'partition')}")
     left = [name for name in every if name not in back]
     if left:
         found.append(f"not restarted, or not watched to the end: {', '.join(left)}")
     return found or ["restarted and back in sync: nobody"]
+
+
+def _endings(ends: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Whether each node that was told to stop did so by itself, as its host's systemd told."""
+    from kafkaops.upgrade.rolling.stopping import unclean
+
+    clean = sum(bool(ended.get("clean")) for ended in ends.values())
+    if clean:
+        yield f"ended by itself when told to: {counted(clean, 'node')}"
+    killed = [f"{name} ({how})" for name, ended in ends.items() if (how := unclean(ended))]
+    if killed:
+        yield f"did not, so its logs were recovered at the start: {', '.join(killed)}"
 
 
 def lines(plan: Plan) -> Iterator[str]:

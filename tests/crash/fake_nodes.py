@@ -258,7 +258,13 @@ class LiveCluster:
             found.setdefault(tp.topic, []).append(row)
             least[tp.topic] = part.minimum
         return {
-            name: Topic(name, "", False, tuple(rows), config(least[name]) if configs else config())
+            name: Topic(
+                name,
+                "",
+                name.startswith("__"),
+                tuple(rows),
+                config(least[name]) if configs else config(),
+            )
             for name, rows in found.items()
         }
 

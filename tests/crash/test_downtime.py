@@ -8,44 +8,19 @@ import pytest
 
 from kafkaops.engine.errors import OpsError, StepFailed
 from kafkaops.engine.run import Runner, RunResult
-from kafkaops.engine.step import Plan, State
+from kafkaops.engine.step import State
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
-from kafkaops.upgrade.downtime import operation, planner
 from kafkaops.upgrade.downtime.opening import Led
-from kafkaops.upgrade.downtime.registry import REGISTRY
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
+from tests.crash.downtime_scene import NODES, Outage, back_of, without_the_last
 from tests.crash.engine_harness import SOAK, sweep
 from tests.crash.restart_scene import RACKS, VOTERS
-from tests.crash.upgrade_scene import NEW, OLD, Upgrade
+from tests.crash.upgrade_scene import NEW, OLD
 
 SHARE = 1.0 if SOAK else 1 / 8
-NODES = (*RACKS, *VOTERS)
-
-
-class Outage(Upgrade):
-    """Clients write as long as a broker's CLIENT listener is open and its partition can be led."""
-
-    registry = REGISTRY
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
-        self.brokers = [h for h in self.hosts.values() if h.node.broker]
-        self.cluster.serving = lambda: any(not host.closed for host in self.brokers)
-        self.cluster.on_tick = self.write
-
-    def write(self) -> None:
-        if self.cluster.serving():
-            for tp, part in self.cluster.parts.items():
-                self.cluster.written[tp] += part.leader >= 0
-
-    def plan(self) -> Plan:
-        return operation.plan(self.world, self.options, "run-1")
-
-    def state(self) -> Any:
-        return super().state() | {"closed": [h.name for h in self.brokers if h.closed]}
 
 
 def test_undisturbed_everybody_runs_the_new_version_after_one_outage() -> None:
@@ -107,15 +82,6 @@ def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     assert sweep(lambda: Outage().scene(), reads=SOAK, share=SHARE).verdict().killed > 10
 
 
-def back_of(world: Outage, there: Plan) -> Plan:
-    hosts = dict.fromkeys(str(s.args["host"]) for s in there.specs if s.args.get("host"))
-    touched = [h for h in hosts if world.facts.get(f"downtime.{h}.mark") is not None]
-    over = world.facts.get("downtime.outage-over") is not None
-    return planner.way_back(
-        there, lambda host: (OLD, f"versions/{OLD}"), touched, world.clock.wall(), over=over
-    )
-
-
 @pytest.mark.parametrize("broken", ["blue-101", "blue-4"])
 def test_a_start_that_fails_leaves_clients_out_and_the_way_back_lets_them_in(broken: str) -> None:
     world = Outage()
@@ -172,20 +138,6 @@ def test_before_anybody_was_stopped_going_back_opens_the_listener() -> None:
     back.play()
     assert world.cluster.serving()
     assert set(world.starts().values()) == {0}
-
-
-def without_the_last(world: Outage) -> tuple[Plan, Any, str]:
-    """An outage that waits for a broker that partitions were left to: plan, scene, host."""
-    plan = world.plan()
-    order = stages(world.cluster.snapshot(), NODES)
-    lonely = order[-2][0]
-    world.cluster.nodes[lonely].broken = True
-    scene = world.scene(plan=plan)
-    with pytest.raises(OpsError) as caught:
-        scene.play()
-    assert f"blue-{lonely}" in str(caught.value.message)
-    assert not world.cluster.serving()
-    return plan, scene, f"blue-{lonely}"
 
 
 def test_a_partition_whose_last_replica_does_not_come_back_keeps_clients_out() -> None:

@@ -18,6 +18,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.fleet import leaving
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
+from tests.crash.downtime_scene import Outage, back_of
 from tests.crash.engine_harness import (
     JOURNAL,
     SOAK,
@@ -30,7 +31,6 @@ from tests.crash.engine_harness import (
 )
 from tests.crash.fleet_scene import FleetRestart, as_before
 from tests.crash.restart_scene import RACKS, VOTERS
-from tests.crash.test_downtime import Outage, back_of
 from tests.crash.upgrade_scene import NEW, OLD, Upgrade
 
 SHARE, PAIRS = (1.0, 0.05) if SOAK else (1 / 30, 0.01)

@@ -12,6 +12,7 @@ from kafkaops.ports.versions import Tarball
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
+from tests.crash.fake_node_host import NodeHost
 from tests.crash.restart_scene import Restart
 
 OLD, NEW = "3.9.2", "4.3.1"
@@ -46,6 +47,18 @@ class Upgrade(Restart):
 
     def versions(self) -> dict[int, str]:
         return {host.node.id: host.node.version for host in self.hosts.values()}
+
+    def endings(self, notes: str) -> dict[str, Any]:
+        """By host, what was written down of the end of its process when its link was turned."""
+        found: dict[str, Any] = {}
+        for host in self.hosts.values():
+
+            def switch(path: str, to: str, host: NodeHost = host, real: Any = host.switch) -> None:
+                found[host.name] = self.facts.get(f"{notes}.{host.name}.ended")
+                real(path, to)
+
+            host.switch = switch  # type: ignore[method-assign]
+        return found
 
     def state(self) -> Any:
         return super().state() | {

@@ -106,7 +106,7 @@ def test_without_the_last_replica_another_is_elected_by_name_and_no_write_is_los
     told = json.loads(pair.kafkaops(*line, "--yes", "--reason", "test", "-o", "json", expect=8))
     assert (told["error"]["code"], told["error"]["where"]) == ("KO-NODE-ENDED", last)
     before = acknowledged(pair)
-    resume = ("run", "resume", "--without", last, "--elect-unclean", "*")
+    resume = ("run", "resume", "--without", last, "--elect-unclean", "*", "--elect-unclean", "__*")
     refused = pair.refused(*resume, "--yes", changes=())
     assert refused["error"]["code"] == "KO-CONSENT-MISSING", refused
     told = json.loads(pair.kafkaops(*resume, "--confirm", "rolling", "-o", "json"))

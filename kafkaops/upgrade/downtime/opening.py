@@ -2,7 +2,8 @@
 back, by an unclean election that the operator asked for by name.
 
 Invariant: nobody is elected who was not in sync when the end offsets stood still, so the election
-loses nothing: what was in sync then holds the same records.
+loses nothing that clients wrote: what was in sync then holds the same records. Of Kafka's own
+topics that is not proven, so they are elected only where they were named as such.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ CLOSED = frozenset({"timed", "permanent"})
 """Kinds of a fence that lets nobody in."""
 ELECTION = 30.0
 """Seconds that an election may take to be seen."""
+LEVEL = 15.0
+"""Seconds in which a leader that is back knows again how far its followers are: until then a
+partition seems to end earlier."""
+OWN = "__"
+"""How the names of Kafka's own topics begin."""
 
 
 class OpeningStep(OutageStep):
@@ -38,6 +44,16 @@ class OpeningStep(OutageStep):
             for p in t.partitions
             if p.leader < 0 and p.tp in before
         }
+
+    def short(self, world: World, among: Collection[TopicPartition]) -> list[str]:
+        """Those of `among` that end earlier than they did before the outage, with both ends."""
+        before = offsets_in(self.proven(world, "still") or {})
+        ends = self.cluster(world).ends([tp for tp in among if tp in before])
+        return [
+            f"{tp} ends at {end.high_watermark}, not {before[tp]}"
+            for tp, end in sorted(ends.items())
+            if end.high_watermark < before[tp]
+        ]
 
 
 class Led(OpeningStep):
@@ -58,8 +74,8 @@ class Led(OpeningStep):
                 "KO-PARTITION-OFFLINE",
                 f"{len(waiting)} partitions have no leader: {named(waiting)}; their last replica is"
                 " not back",
-                "bring that broker back, and resume; or elect another replica, which was in sync"
-                " when the end offsets stood still: kafkaops run resume --elect-unclean"
+                "bring that broker back, and resume; or elect another replica, which"
+                f" {_known_of(waiting[0])}: kafkaops run resume --elect-unclean"
                 f" {waiting[0].topic} --confirm {world.config.name}",
             )
         if agreed and (loose := self._loose(world)):
@@ -115,28 +131,22 @@ class Led(OpeningStep):
                     hint="look at the log of the active controller, then resume",
                 )
             clock.sleep(1.0)
-        before = offsets_in(self.proven(world, "still") or {})
-        ends = cluster.ends([tp for tp in agreed if tp in before])
-        short = {tp: end for tp, end in ends.items() if end.high_watermark < before[tp]}
+        short = self.short(world, agreed)
         if short:
-            words = [
-                f"{tp} ends at {e.high_watermark}, not {before[tp]}" for tp, e in short.items()
-            ]
             raise StepFailed(
                 "KO-ELECT-SHORT",
-                f"after the election {len(short)} partitions lack records: {named(words)}",
+                f"after the election {len(short)} partitions lack records: {named(short)}",
                 hint="clients are still out; bring the last replica back before anybody writes",
             )
 
     def _agreed(self, world: World, away: Collection[TopicPartition]) -> tuple[TopicPartition, ...]:
         globs = world.facts.get(UNCLEAN) or ()
-        return tuple(
-            tp for tp in away if any(fnmatchcase(n, g) for n in (tp.topic, str(tp)) for g in globs)
-        )
+        return tuple(tp for tp in away if any(_names(glob, tp) for glob in globs))
 
 
 class Opened(OpeningStep):
-    """Clients are let in: every partition that was led before the outage is led again."""
+    """Clients are let in: every partition that was led before the outage is led again, and ends no
+    earlier than then, however its brokers ended."""
 
     def check(self, world: World) -> State:
         kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
@@ -156,8 +166,27 @@ class Opened(OpeningStep):
         )
 
     def act(self, world: World) -> None:
+        self._as_before(world)
         fence.lift(self.hosts(world), self.port)
         self.stamp(world, "outage-over")
+
+    def _as_before(self, world: World) -> None:
+        clock = world.clock
+        topics = self.cluster(world).topics()
+        led = [p.tp for t in topics.values() for p in t.partitions if p.leader >= 0]
+        deadline = clock.monotonic() + LEVEL
+        while short := self.short(world, led):
+            if clock.monotonic() >= deadline:
+                raise StepFailed(
+                    "KO-ENDS-SHORT",
+                    f"{len(short)} partitions end earlier than before the outage: {named(short)}",
+                    hint="clients are still out, and the kernels let them in once --outage is over:"
+                    " bring back whoever is left out, see the logs of those that lead these, then"
+                    " resume",
+                )
+            clock.sleep(1.0)
+        before = offsets_in(self.proven(world, "still") or {})
+        self.note(world, "ends-kept", sum(tp in before for tp in led))
 
 
 def in_sync_then(kept: Mapping[str, Collection[str]]) -> dict[TopicPartition, tuple[int, ...]]:
@@ -176,3 +205,17 @@ def electable(part: Partition, up: Collection[int], proven: Collection[int]) -> 
     replicas that is up."""
     candidates = [node for node in part.replicas if node in up]
     return bool(candidates) and set(candidates) <= set(proven)
+
+
+def _names(glob: str, tp: TopicPartition) -> bool:
+    """Whether a glob of `--elect-unclean` means this partition. Kafka's own topics are meant only
+    by one that begins as their names do: nobody proved that they stood still."""
+    if tp.topic.startswith(OWN) and not glob.startswith(OWN):
+        return False
+    return any(fnmatchcase(name, glob) for name in (tp.topic, str(tp)))
+
+
+def _known_of(tp: TopicPartition) -> str:
+    if tp.topic.startswith(OWN):
+        return "may lack what Kafka itself wrote since clients were shut out"
+    return "was in sync when the end offsets stood still"

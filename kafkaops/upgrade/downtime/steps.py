@@ -1,7 +1,8 @@
 """The steps that only an outage has; the others are those of a roll.
 
-Invariant: no node is stopped before every broker's CLIENT listener is closed and every end offset
-was seen to stand still; clients are let in again only when every partition is led.
+Invariant: no node is stopped before every broker's CLIENT listener is closed and the end offsets of
+whatever clients write were seen to stand still; clients are let in again only when every partition
+is led, and ends no earlier than it did.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync, named
 from kafkaops.upgrade.rolling.phases import WITHOUT
 from kafkaops.upgrade.rolling.process import lives
-from kafkaops.upgrade.rolling.stopping import TIMEOUT, ending
+from kafkaops.upgrade.rolling.stopping import TIMEOUT, see_end, unclean
 
 DRAIN = 1.5
 """Seconds in which acknowledgements still get out."""
@@ -100,12 +101,41 @@ class ClientsStopped(OutageStep):
 
 
 class ClientsStarted(OutageStep):
+    """The last of an outage. Here, with everybody back in service, stops that were not clean end
+    the run once: a resume goes on."""
+
     def check(self, world: World) -> State:
-        return State.DONE if self.noted(world, "clients-started") else State.TODO
+        started = self.noted(world, "clients-started") is not None
+        return State.DONE if started and not self._untold(world) else State.TODO
 
     def act(self, world: World) -> None:
-        hooks.start(world)
-        self.note(world, "clients-started", True)
+        if self.noted(world, "clients-started") is None:
+            hooks.start(world)
+            self.note(world, "clients-started", True)
+        untold = self._untold(world)
+        if not untold:
+            return
+        self.note(world, "unclean-told", True)
+        words = named([f"{host} ({how})" for host, how in untold.items()])
+        raise StepFailed(
+            "KO-STOP-UNCLEAN",
+            f"{words} did not end by itself when told to; all is in sync, every partition ends no"
+            " earlier than before the outage, and clients are in again",
+            where=next(iter(untold)),
+            hint="look at its log, then resume",
+        )
+
+    def _untold(self, world: World) -> dict[str, str]:
+        """Hosts whose node did not end by itself, with how it did, until that was told once."""
+        if self.noted(world, "unclean-told"):
+            return {}
+        found: dict[str, str] = {}
+        there = str(self.spec.args["proof"])  # where a way back goes on with its outage
+        for way in dict.fromkeys((there, self.notes)):
+            for host in self.cluster_spec(world).hosts:
+                how = unclean(world.facts.get(f"{way}.{host.name}.ended"))
+                found |= {host.name: how} if how else {}
+        return found
 
 
 class Closed(OutageStep):
@@ -132,7 +162,9 @@ class Closed(OutageStep):
 
 class Still(OutageStep):
     """Two readings of every end offset are equal; who is in sync with what is written down, for the
-    cluster cannot be asked once it is down."""
+    cluster cannot be asked once it is down. Kafka's own topics do not stand still before the
+    sessions of those who were shut out have run out, and not for good then: where they ended is
+    written down, and proves nothing of what comes after."""
 
     def check(self, world: World) -> State:
         return State.DONE if self.noted(world, "still") is not None else State.TODO
@@ -143,6 +175,8 @@ class Still(OutageStep):
         parts = [p.tp for t in topics.values() for p in t.partitions if p.leader >= 0]
         mine = [tp for tp in parts if not topics[tp.topic].internal]
         ends, _ = standstill.reach(cluster, mine, world.clock)
+        own = [tp for tp in parts if topics[tp.topic].internal]
+        ends = {**ends, **(cluster.ends(own) if own else {})}
         isr = {str(node): in_sync(topics, int(node)) for node in self.spec.args["nodes"]}
         self.note(world, "isr", {n: [f"{t}/{p}" for t, p in had] for n, had in isr.items()})
         self.note(world, "still", offsets_out({tp: e.high_watermark for tp, e in ends.items()}))
@@ -180,12 +214,12 @@ class Down(OutageStep):
         kept = (self.proven(world, "isr") or {}).get(str(self.node), [])
         names = (name.rpartition("/") for name in kept)
         had = tuple(TopicPartition(topic, int(part)) for topic, _, part in names)
-        mark = Mark(self.host(world).now(), self.unit(world).pid, had)
+        pid = self.unit(world).pid
+        mark = Mark(self.host(world).now(), pid, had)
         self.put(world, "mark", mark.to_json())
-        unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
-        self.put(world, "ended", ending(world, unit))
-        if not unit.stopped_clean:
-            world.say(f"{self.name} did not end by itself: its logs will be recovered at the start")
+        if not pid:  # how it ended is no news
+            self.put(world, "told", True)
+        see_end(self, world, self.host(world).unit_stop(self.service(world), timeout=TIMEOUT))
 
     def undo(self, world: World) -> None:
         if self.left_out(world):

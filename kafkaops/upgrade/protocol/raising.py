@@ -17,6 +17,7 @@ from kafkaops.upgrade.protocol.setting import NAME, Protocol, replaced, values
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.resting import Rested
 from kafkaops.upgrade.rolling.starting import Started, Up
+from kafkaops.upgrade.rolling.stopping import see_end
 
 LINKS = 8
 """Symbolic links that lead to a file, at the most."""
@@ -37,6 +38,7 @@ class Written(NodeStep):
         return Blocked("KO-NODE-RUNS", f"{self.name} still runs: its protocol is not written")
 
     def act(self, world: World) -> None:
+        see_end(self, world)
         said = self._said(world)
         if self.get(world, "protocol-before") is None:
             self.put(world, "protocol-before", said)

@@ -15,6 +15,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.install import trial
 from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.upgrade.rolling.stopping import see_end
 
 TRANSFER_TIMEOUT = 1200.0
 
@@ -93,7 +94,10 @@ class Tried(InstallStep):
 
 class Switched(InstallStep):
     """`current` says the version that is to start next. Only ever turned while the node is down:
-    a unit that is started by somebody meanwhile must find one version, not two."""
+    a unit that is started by somebody meanwhile must find one version, not two. How it ended was
+    seen and written down before. One that did not end by itself gets its version all the same: to
+    leave it down would cost more, to start the old one a second restart, and either version
+    recovers the logs of the other; the run tells of it once the node is back."""
 
     def check(self, world: World) -> State:
         if self.over(world, "up"):
@@ -107,6 +111,7 @@ class Switched(InstallStep):
         return Blocked("KO-NODE-RUNS", f"{self.name} still runs: its version is not changed")
 
     def act(self, world: World) -> None:
+        see_end(self, world)
         host, place = self.host(world), self.place(world)
         if self.get(world, "link-before") is None:
             self.put(world, "link-before", host.link(place.link))

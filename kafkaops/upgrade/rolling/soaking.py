@@ -8,6 +8,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.process import lives
+from kafkaops.upgrade.rolling.stopping import unclean
 
 
 class Soaked(NodeStep):
@@ -25,15 +26,13 @@ class Soaked(NodeStep):
         return self.seen(world, "soaked")
 
     def act(self, world: World) -> None:
-        ended = self.get(world, "ended") or {}
-        if not ended.get("clean", True) and self.get(world, "told") is None:
+        how = unclean(self.get(world, "ended"))
+        if how and self.get(world, "told") is None:
             self.put(world, "told", True)
-            how = ended.get("signal") and f"signal {ended['signal']}"
             raise StepFailed(
                 "KO-STOP-UNCLEAN",
-                f"{self.name} did not end by itself when told to"
-                f" ({how or ended.get('result')}); it is back and in sync, and no batch after"
-                " its own was begun",
+                f"{self.name} did not end by itself when told to ({how}); it is back and in sync,"
+                " and no batch after its own was begun",
                 where=self.name,
                 hint="look at its log, then resume",
             )

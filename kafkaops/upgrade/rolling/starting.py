@@ -12,7 +12,7 @@ from kafkaops.upgrade.gate_quorum import caught_up
 from kafkaops.upgrade.install.release import running
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.process import LINES, LOADED, how, lives
-from kafkaops.upgrade.rolling.stopping import ending
+from kafkaops.upgrade.rolling.stopping import see_end
 
 START_TIMEOUT = 300.0
 STALE = 30.0
@@ -37,10 +37,7 @@ class Started(NodeStep):
         return mounts.blocked(self.cluster_spec(world), self.host(world))
 
     def act(self, world: World) -> None:
-        if self.get(world, "ended") is None:  # the process that stopped it died before it could say
-            unit = self.unit(world)
-            if unit.pid == 0:
-                self.put(world, "ended", ending(world, unit))
+        see_end(self, world)
         mounts.refuse_bare(self.cluster_spec(world), self.host(world))
         self.host(world).unit_start(self.service(world), timeout=START_TIMEOUT)
 

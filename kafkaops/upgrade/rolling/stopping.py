@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kafkaops.engine.step import Blocked, State
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
@@ -37,8 +40,7 @@ class Stopped(NodeStep):
         self.put(world, "mark", mark.to_json())
         if not pid or self._served_nobody(world):  # how it ended is no news
             self.put(world, "told", True)
-        unit = self.host(world).unit_stop(self.service(world), timeout=TIMEOUT)
-        self.put(world, "ended", ending(world, unit))
+        see_end(self, world, self.host(world).unit_stop(self.service(world), timeout=TIMEOUT))
 
     def undo(self, world: World) -> None:
         """Start it again if it is down for us. A restart itself cannot be taken back."""
@@ -59,13 +61,43 @@ class Stopped(NodeStep):
         return bool(self.spec.args["broker"])
 
 
-def ending(world: World, unit: Unit) -> dict[str, object]:
-    """How a process ended, as it is written down, and when that was seen."""
-    return {
+def see_end(step: NodeStep, world: World, unit: Unit | None = None) -> None:
+    """Write down how the process ended that was told to stop, as the host's systemd tells it, and
+    say it where it was not clean. `unit` is what the stop came to; without it the host is asked,
+    for who told it to stop died before it could: nothing is changed on a node that is down before
+    this was seen."""
+    if unit is None:
+        if step.get(world, "ended") is not None:
+            return
+        unit = step.unit(world)
+        if unit.pid:
+            return
+    ended = {
         "wall": world.clock.wall(),
         "monotonic": world.clock.monotonic(),
         "clean": unit.stopped_clean,
         "exit_code": unit.exit_code,
         "signal": unit.signal,
         "result": unit.result,
+        "news": step.get(world, "told") is None,
     }
+    step.put(world, "ended", ended)
+    how = unclean(ended)
+    if how:
+        world.say(
+            f"{step.name} did not end by itself when told to ({how}): its logs will be recovered at"
+            " the start"
+        )
+
+
+def unclean(ended: Mapping[str, Any] | None) -> str:
+    """How a process ended that was killed, or gave up, instead of ending by itself when told to:
+    "signal 9", "timeout". "" for a clean end, for one nobody saw yet, and where how it ended is no
+    news: it did not run, or served nobody."""
+    if not ended or ended.get("clean", True) or not ended.get("news", True):
+        return ""
+    if ended.get("signal"):
+        return f"signal {ended['signal']}"
+    if ended.get("result", "success") in ("success", "exit-code"):
+        return f"exit code {ended.get('exit_code')}"
+    return str(ended["result"])

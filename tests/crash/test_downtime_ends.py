@@ -1,0 +1,313 @@
+"""What an outage proves: how each node ended, where each partition ends, and for how long it was.
+
+Records are lost here as they are in life: by a log recovery after a kill, or an election of one who
+lacked them.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kafkaops.cli.rolls import lines, summary
+from kafkaops.engine.errors import OpsError
+from kafkaops.engine.step import Plan
+from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.world import World
+from kafkaops.upgrade.downtime.planner import expected
+from kafkaops.upgrade.downtime.stages import stages
+from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
+from tests.crash.downtime_scene import NODES, Outage, back_of, without_the_last
+from tests.crash.engine_harness import Point, Scene, uncrashed
+from tests.crash.upgrade_scene import NEW, OLD
+
+LONG = Options(outage=36000.0)
+ORDERS = TopicPartition("orders", 0)
+OFFSETS = TopicPartition("__consumer_offsets", 0)
+
+
+def raised(scene: Scene[World]) -> OpsError:
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    return caught.value
+
+
+def told(world: Outage, plan: Plan) -> list[str]:
+    """What the end of the run says."""
+    directory = SimpleNamespace(facts=lambda: world.facts)
+    return summary(cast(Any, SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))))
+
+
+def test_each_end_is_proven_before_the_version_and_one_that_was_killed_ends_the_run_once() -> None:
+    world = Outage()
+    world.cluster.nodes[4].signal = 9
+    seen = world.endings("downtime")
+    scene = world.scene()
+    error = raised(scene)
+    assert (error.code, int(error.exit), error.where) == ("KO-STOP-UNCLEAN", 8, "blue-4")
+    assert "blue-4 (signal 9)" in error.message
+    clean = {name: ended["clean"] for name, ended in seen.items()}
+    assert clean == {f"blue-{n}": n != 4 for n in NODES}
+    [line] = [line for line in world.said if "did not end by itself" in line]
+    assert line.startswith("blue-4 did not end by itself when told to (signal 9)")
+    state = scene.state()
+    assert (state["versions"], state["closed"]) == (dict.fromkeys(NODES, NEW), [])
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.starts() == dict.fromkeys(NODES, 1)
+    words = told(world, scene.plan)
+    assert f"ended by itself when told to: {len(NODES) - 1} nodes" in words
+    assert "did not, so its logs were recovered at the start: blue-4 (signal 9)" in words
+    assert f"end no earlier than before the outage: {len(world.cluster.parts)} partitions" in words
+
+
+def test_killed_while_it_waited_for_a_stop_the_end_is_proven_all_the_same() -> None:
+    calls = uncrashed(lambda: Outage().scene())[1].calls
+    stops = [n for n, (name, _) in enumerate(calls, 1) if name.endswith("unit_stop")]
+    for stop in (stops[0], stops[-1]):
+        world = Outage()
+        for node in world.cluster.nodes.values():
+            node.signal = 9
+        seen = world.endings("downtime")
+        scene = world.scene()
+        scene.process(Point(stop, "after"))
+        [down] = [n.id for n in world.cluster.nodes.values() if not n.pid][-1:]
+        assert scene.outcomes == ["killed"]
+        assert raised(scene).code == "KO-STOP-UNCLEAN"
+        assert {ended["clean"] for ended in seen.values()} == {False}
+        assert f"blue-{down}" in seen
+
+
+def test_on_a_way_back_that_goes_on_with_the_outage_the_stops_of_the_way_there_are_told() -> None:
+    world = Outage()
+    world.cluster.nodes[5].signal = 9
+    world.hosts["blue-4"].refused.add(NEW)
+    plan = world.plan()
+    assert raised(world.scene(plan=plan)).where == "blue-4"
+    world.cluster.nodes[5].signal = None
+    world.cluster.nodes[4].ended = 1  # as systemd tells of the start that failed
+    back = world.scene(plan=back_of(world, plan))
+    error = raised(back)
+    assert (error.code, error.where) == ("KO-STOP-UNCLEAN", "blue-5")
+    assert "blue-4" not in error.message  # it did not run when the way back came to it
+    assert world.versions() == dict.fromkeys(NODES, OLD)
+    back.process()
+    assert back.outcomes == ["done"]
+    assert world.cluster.serving()
+
+
+def lose(world: Outage, tp: TopicPartition, count: int = 1) -> None:
+    world.cluster.written[tp] -= count
+
+
+def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
+    world = Outage(options=LONG)
+    world.cluster.nodes[4].signal = 9
+    lost: list[bool] = []
+
+    def tick() -> None:
+        world.write()
+        if not lost and world.facts.get("downtime.blue-4.started"):
+            lost.append(True)
+            lose(world, ORDERS)
+
+    world.cluster.on_tick = tick
+    scene = world.scene()
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-ENDS-SHORT", 8)
+    before = world.facts.get("downtime.still")["orders/0"]
+    assert f"orders-0 ends at {before - 1}, not {before}" in error.message
+    assert not world.cluster.serving()
+    assert raised(scene).code == "KO-ENDS-SHORT"
+    lose(world, ORDERS, -1)
+    assert raised(scene).code == "KO-STOP-UNCLEAN"
+    assert world.cluster.serving()
+
+
+def test_a_leader_that_does_not_know_yet_how_far_its_followers_are_is_waited_for() -> None:
+    world = Outage()
+    real, looks = world.cluster.ends, [3]
+
+    def ends(partitions: Any) -> Any:
+        found = dict(real(partitions))
+        if world.facts.get("downtime.blue-4.in-sync") and looks[0] and ORDERS in found:
+            looks[0] -= 1
+            end = found[ORDERS]
+            found[ORDERS] = type(end)(0, end.stable - 1, end.high_watermark - 1)
+        return found
+
+    world.cluster.ends = ends  # type: ignore[method-assign]
+    scene = world.scene()
+    scene.play()
+    assert (scene.outcomes, looks) == (["done"], [0])
+
+
+def test_an_election_that_lost_records_keeps_clients_out_of_every_resume() -> None:
+    world = Outage(options=LONG)
+    _, scene, host = without_the_last(world)
+    world.facts.put(WITHOUT, [host])
+    world.facts.put(UNCLEAN, ["*"])
+    real = world.cluster.elect_unclean
+    short: list[TopicPartition] = []
+
+    def elect(partitions: Any) -> None:
+        real(partitions)
+        short[:] = sorted(partitions)[:1]
+        lose(world, short[0], 2)
+
+    world.cluster.elect_unclean = elect  # type: ignore[method-assign]
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-ELECT-SHORT", 8)
+    assert str(short[0]) in error.message
+    assert raised(scene).code == "KO-ENDS-SHORT"
+    assert not world.cluster.serving()
+
+
+def with_own_topic(world: Outage) -> tuple[Scene[World], str]:
+    """Kafka's own topic on the same brokers as the others; and who is lost of them."""
+    world.cluster.topic(OFFSETS.topic, [p.replicas for p in world.cluster.parts.values()])
+    _, scene, host = without_the_last(world)
+    world.facts.put(WITHOUT, [host])
+    return scene, host
+
+
+def test_kafkas_own_topics_do_not_stand_still_and_are_elected_only_by_their_own_name() -> None:
+    world = Outage(options=LONG)
+    scene, _ = with_own_topic(world)
+    noted = world.facts.get("downtime.still")
+    assert {name.rpartition("/")[0] for name in noted} == {"orders", OFFSETS.topic}
+    for globs in (["*"], ["*", "*offsets*", "[_]*"]):
+        world.facts.put(UNCLEAN, globs)
+        error = raised(scene)
+        assert error.code == "KO-PARTITION-OFFLINE"
+        assert OFFSETS.topic in error.message
+        assert "orders" not in error.message
+        assert "may lack what Kafka itself wrote since clients were shut out" in error.hint
+        assert f"--elect-unclean {OFFSETS.topic}" in error.hint
+        assert not world.cluster.serving()
+    world.facts.put(UNCLEAN, ["*", "__consumer*"])
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.cluster.serving()
+
+
+def test_kafkas_own_topics_must_not_end_before_where_they_were_when_the_outage_began() -> None:
+    world = Outage(options=LONG)
+    scene, _ = with_own_topic(world)
+    world.facts.put(UNCLEAN, ["*", "__*"])
+    real = world.cluster.elect_unclean
+
+    def elect(partitions: Any) -> None:
+        real(partitions)
+        for tp in partitions:
+            if tp.topic == OFFSETS.topic:
+                world.cluster.written[tp] = (
+                    world.facts.get("downtime.still")[f"{tp.topic}/{tp.partition}"] - 100
+                )  # so that what Kafka writes meanwhile does not make up for it
+
+    world.cluster.elect_unclean = elect  # type: ignore[method-assign]
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-ELECT-SHORT", 8)
+    assert OFFSETS.topic in error.message
+    assert not world.cluster.serving()
+
+
+# Clients with hooks, and the length of the outage.
+
+
+def test_hooks_stop_clients_before_the_listener_closes_and_start_them_after_it_opened() -> None:
+    world = Outage(apps=("app", "etl"))
+    real = world.machine.run
+    listening: list[bool] = []
+
+    def run(argv: Any, **more: Any) -> Any:
+        listening.append(world.cluster.serving())
+        assert world.starts() == dict.fromkeys(NODES, int(argv[1] == "start"))
+        return real(argv, **more)
+
+    world.machine.run = run  # type: ignore[method-assign]
+    for host in world.brokers:
+
+        def stop(name: str, *, timeout: float, real: Any = host.unit_stop) -> Any:
+            assert world.machine.stopped == {"app", "etl"}
+            return real(name, timeout=timeout)
+
+        host.unit_stop = stop  # type: ignore[method-assign]
+    scene = world.scene()
+    scene.play()
+    assert scene.outcomes == ["done"]
+    assert world.machine.ran == [
+        *(("app", "stop"), ("etl", "stop")),
+        *(("etl", "start"), ("app", "start")),
+    ]
+    assert listening == [True] * 4
+    assert world.machine.stopped == set()
+
+
+def test_a_stop_hook_that_fails_ends_the_run_before_the_outage_and_going_back_starts_both() -> None:
+    world = Outage(apps=("app", "etl", "web"))
+    world.machine.broken.add(("etl", "stop"))
+    scene = world.scene()
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-HOOK-FAILED", 8)
+    assert world.cluster.serving()
+    assert world.starts() == dict.fromkeys(NODES, 0)
+    assert world.machine.stopped == {"app", "etl"}
+    scene.process(operate=lambda runner: runner.rollback())
+    assert scene.outcomes == ["rolled-back"]
+    assert world.machine.stopped == set()
+    assert ("web", "start") not in world.machine.ran
+
+
+def test_a_start_hook_that_fails_is_run_again_by_a_resume_with_everybody_serving() -> None:
+    world = Outage(apps=("app", "etl"))
+    world.machine.broken.add(("etl", "start"))
+    scene = world.scene()
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-HOOK-FAILED", 8)
+    assert world.cluster.serving()
+    assert ("app", "start") in world.machine.ran
+    world.machine.broken.clear()
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.machine.ran.count(("etl", "start")) == 2
+    assert world.starts() == dict.fromkeys(NODES, 1)
+
+
+def test_killed_at_any_hook_every_client_runs_in_the_end() -> None:
+    calls = uncrashed(lambda: Outage(apps=("app",)).scene())[1].calls
+    hooks = [n for n, (name, _) in enumerate(calls, 1) if name == "local.run"]
+    assert len(hooks) == 2
+    for hook in hooks:
+        for when in ("before", "after"):
+            world = Outage(apps=("app",))
+            scene = world.scene()
+            scene.play([Point(hook, when)])
+            assert scene.outcomes == ["killed", "done"]
+            assert scene.state()["stopped"] == []
+            assert world.starts() == dict.fromkeys(NODES, 1)
+
+
+def test_the_plan_says_which_outage_to_expect_and_the_end_which_one_it_was() -> None:
+    world = Outage()
+    closed: list[float] = []
+
+    def tick() -> None:
+        world.write()
+        if any(host.closed for host in world.brokers):
+            closed.append(world.clock.now)
+
+    world.cluster.on_tick = tick
+    scene = world.scene()
+    seconds = expected(stages(world.cluster.snapshot(), NODES))
+    assert any(f"expected outage: about {seconds:.0f} s" in line for line in lines(scene.plan))
+    [ask] = [s.ask for s in scene.plan.specs if s.ask]
+    assert f"about {seconds:.0f} s" in ask
+    scene.play()
+    [said] = [w for w in told(world, scene.plan) if w.startswith("the outage: ")]
+    real = closed[-1] - closed[0]
+    assert real > 5
+    assert abs(float(said.split()[2]) - real) < 3
