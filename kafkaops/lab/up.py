@@ -33,7 +33,15 @@ def up(directory: str | Path, settings: Settings, say: Say) -> dict[str, Any]:
     (another lab runs there) or UNEXPECTED (something ended while starting, with its log).
     """
     layout = Layout.of(directory)
-    layout.root.mkdir(parents=True, exist_ok=True)
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageFault(
+            "KO-LAB-DIR",
+            f"the lab's directory cannot be made: {error.strerror}",
+            where=str(layout.root),
+            hint="name a new directory with --dir",
+        ) from error
     with _only_one(layout):
         if control.listener_pid(layout.socket) is not None:
             return _already(layout, settings, say)
