@@ -6,8 +6,11 @@ Invariant: every request is bounded in time, and only answers that Connect itsel
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +21,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from kafkaops.engine.clock import Clock
 from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.model.partition import TopicPartition
-from kafkaops.ports.connect import ConnectorState, TaskState
+from kafkaops.ports.connect import ConnectorState, TaskState, WorkerFound
 
 PAUSE = 0.25
 OFFSETS_TIMEOUT = 60.0
@@ -47,7 +50,7 @@ class ConnectRest:
     def __init__(
         self, base: str, clock: Clock, *, timeout: float = 15.0, patience: float = 60.0
     ) -> None:
-        self._base = base.rstrip("/")
+        self.where = self._base = base.rstrip("/")
         self._clock = clock
         self._timeout = timeout
         self._patience = patience
@@ -62,6 +65,27 @@ class ConnectRest:
         except (_Busy, Unreachable):
             return False
         return True
+
+    def listens(self) -> bool:
+        parts = urllib.parse.urlsplit(self._base)
+        try:
+            with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=3.0):
+                return True
+        except OSError:
+            return False
+
+    def who(self) -> WorkerFound | None:
+        try:
+            told = self._once("GET", "/", None, 3.0)
+            version, cluster = str(told["version"]), str(told["kafka_cluster_id"])
+        except (_Answer, _Busy, Unreachable, ValueError, KeyError, TypeError):
+            return None
+        try:
+            connectors = self._once("GET", "/connectors", None, 3.0)
+            found = tuple(sorted(map(str, connectors)))
+        except (_Answer, _Busy, Unreachable, ValueError, TypeError):  # it starts, or rebalances
+            found = ()
+        return WorkerFound(version, cluster, found)
 
     def status(self, name: str) -> ConnectorState | None:
         found = self._unless_absent("GET", f"/connectors/{_q(name)}/status")
@@ -199,7 +223,7 @@ class ConnectRest:
             if error.code == 409 or (error.code == 500 and "rebalance" in message):
                 raise _Busy from None
             raise _Answer(error.code, message) from None
-        except (urllib.error.URLError, OSError) as error:
+        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
             raise Unreachable(
                 "KO-CONNECT-UNREACHABLE",
                 f"the worker at {self._base} does not answer: {getattr(error, 'reason', error)} "
@@ -207,7 +231,10 @@ class ConnectRest:
                 where=self._base,
                 hint="see the mirror's log on its host",
             ) from None
-        return json.loads(raw) if raw else None
+        try:
+            return json.loads(raw) if raw else None
+        except ValueError:  # whoever has the port, it is no worker
+            raise _Answer(answer.status, f"no JSON: {raw[:80]!r}") from None
 
 
 def _message(raw: bytes) -> str:

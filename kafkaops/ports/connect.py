@@ -25,10 +25,29 @@ class ConnectorState:
     trace: str = ""
 
 
+@dataclass(frozen=True)
+class WorkerFound:
+    """Who answers as a Connect worker: its version, the id of the cluster that holds its state, and
+    the names of its connectors."""
+
+    version: str
+    cluster_id: str
+    connectors: tuple[str, ...]
+
+
 class Connect(Protocol):
     """Errors: Unreachable when the worker does not answer, StepFailed with Connect's own words."""
 
+    where: str
+    """Its address, for people."""
+
     def ready(self) -> bool: ...
+
+    def listens(self) -> bool:
+        """Whether anything takes connections there, a worker or not."""
+
+    def who(self) -> WorkerFound | None:
+        """Who answers there; None where nobody does as Connect would."""
 
     def status(self, name: str) -> ConnectorState | None:
         """None where there is no such connector."""

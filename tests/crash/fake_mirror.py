@@ -7,7 +7,7 @@ from typing import Any
 
 from kafkaops.engine.errors import Mismatch, TimedOut
 from kafkaops.model.partition import TopicPartition
-from kafkaops.ports.connect import ConnectorState, TaskState
+from kafkaops.ports.connect import ConnectorState, TaskState, WorkerFound
 from kafkaops.ports.verification import Difference, PartitionProof, VerifyStatus
 from tests.crash.fake_kafka import FakeCluster
 
@@ -22,6 +22,9 @@ class FakeConnect:
         self.settings: dict[str, str] = {}
         self.at: dict[TopicPartition, int] = {}  # next source offset
         self.failed = False  # its task: nothing is copied until it is restarted
+        self.where = f"http://{target.name}:8083"
+        self.taken = False  # by somebody else: something listens there
+        self.theirs: WorkerFound | None = None  # and answers as Connect
 
     def pump(self, most: int = 5) -> None:
         if not self.up() or self.state != "RUNNING" or self.failed:
@@ -36,7 +39,16 @@ class FakeConnect:
             self.at[tp] = min(len(log), begin + most)
 
     def ready(self) -> bool:
-        return self.up()
+        return self.up() or self.theirs is not None
+
+    def listens(self) -> bool:
+        return self.up() or self.taken or self.theirs is not None
+
+    def who(self) -> WorkerFound | None:
+        if self.theirs is not None:
+            return self.theirs
+        ours = (self.name,) if self.name else ()
+        return WorkerFound("4.3.1", self.target.id, ours) if self.up() else None
 
     def status(self, name: str) -> ConnectorState | None:
         if name != self.name:

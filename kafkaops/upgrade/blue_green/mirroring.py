@@ -6,11 +6,13 @@ Invariant: one direction at a time. Under the identity policy a cycle copies for
 
 from __future__ import annotations
 
+from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import config as rendering
 from kafkaops.mirror import flow, worker
 from kafkaops.placement.topics.assignment import Place, assign
 from kafkaops.ports.cluster import Cluster
+from kafkaops.ports.connect import WorkerFound
 from kafkaops.ports.host import Host
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import Move, opposite
@@ -35,9 +37,51 @@ def both_ways(world: World, direction: str) -> Blocked | None:
     return None
 
 
+def taken(world: World, direction: str) -> Blocked | None:
+    """Why the worker of this direction cannot be, or is not, the one at its REST port: somebody
+    else has it. Ours would end again at once, and the connector would be made on theirs."""
+    connect, host = world.connect[direction], worker_host(world, direction)
+    ours = worker.running(host)
+    found = connect.who()
+    if ours and (found is None or _is_ours(world, direction, found)):
+        return None
+    if not ours and found is None and not connect.listens():
+        return None
+    if not ours and worker.running(host):
+        return None  # it came back between the looks
+    who = "something that is no Connect worker"
+    if found is not None:
+        has = f", with connectors {', '.join(found.connectors[:5])}" if found.connectors else ""
+        who = f"a Connect worker {found.version} of cluster {found.cluster_id}{has}"
+    mirror = world.config.mirror
+    key, port = (
+        ("rest_port", mirror.rest_port)
+        if direction == "forward"
+        else ("back_rest_port", mirror.back_rest_port)
+    )
+    return Blocked(
+        "KO-MIRROR-PORT",
+        f"port {port} of {host.name} is taken: {who} answers at {connect.where}, not our worker",
+        hint=f"on that host `ss -ltnp sport = :{port}` names it: end it, or set mirror.{key} to a"
+        " free port",
+        transient=False,
+    )
+
+
+def _is_ours(world: World, direction: str, found: WorkerFound) -> bool:
+    target = world.clusters["green" if direction == "forward" else "blue"]
+    mine = {rendering.name(direction)}
+    return found.cluster_id == target.cluster_id() and set(found.connectors) <= mine
+
+
 def tend(world: World, direction: str) -> None:
     """Start a worker that died, and restart failed tasks a bounded number of times: a FAILED task
-    does not end its worker, and a killed worker tells nobody."""
+    does not end its worker, and a killed worker tells nobody. StepFailed KO-MIRROR-PORT where
+    somebody else has its port meanwhile."""
+    if not worker.running(worker_host(world, direction)):
+        blocked = taken(world, direction)
+        if blocked is not None:
+            raise StepFailed(blocked.code, blocked.reason, hint=blocked.hint)
     worker.keep(
         worker_host(world, direction),
         world.config,
@@ -67,9 +111,14 @@ class WorkerUp(Move):
     """The Connect worker beside the target answers."""
 
     def check(self, world: World) -> State:
-        if self.connect(world).ready():
-            return State.DONE
-        return State.PENDING if worker.running(worker_host(world, self.flow)) else State.TODO
+        if not worker.running(worker_host(world, self.flow)):
+            return State.TODO
+        if not self.connect(world).ready():
+            return State.PENDING
+        return State.TODO if taken(world, self.flow) else State.DONE
+
+    def safe(self, world: World) -> Blocked | None:
+        return taken(world, self.flow)
 
     def act(self, world: World) -> None:
         make_own_topics(self.target(world), self.flow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +15,7 @@ from kafkaops.adapters.connect_rest import ConnectRest
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import StepFailed, Unreachable
 from kafkaops.model.partition import TopicPartition
+from kafkaops.ports.connect import WorkerFound
 
 A = TopicPartition("orders", 0)
 
@@ -34,7 +36,8 @@ class Worker:
                 worker.asked.append((key, body))
                 turns = worker.answers.get(key, [(404, {"message": "not found"})])
                 status, answer = turns.pop(0) if len(turns) > 1 else turns[0]
-                raw = b"" if answer is None else json.dumps(answer).encode()
+                raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                raw = b"" if answer is None else raw
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
@@ -163,3 +166,45 @@ def test_deleting_what_is_gone_is_success(worker: Worker) -> None:
 def test_stopping_what_is_not_there_is_success_and_one_request(worker: Worker) -> None:
     ConnectRest(worker.base, FakeClock()).stop("m")
     assert [asked[0] for asked in worker.asked] == ["PUT /connectors/m/stop"]
+
+
+def test_who_answers_is_told_by_cluster_and_connectors(worker: Worker) -> None:
+    connect = ConnectRest(worker.base, FakeClock())
+    assert connect.who() is None, "an HTTP server, and not Connect"
+    assert connect.listens()
+    worker.answers["GET /"] = [(200, {"version": "4.3.1", "commit": "x", "kafka_cluster_id": "G"})]
+    worker.answers["GET /connectors"] = [(409, {"message": "rebalance"}), (200, ["m", "a"])]
+    assert connect.who() == WorkerFound("4.3.1", "G", ())
+    assert connect.who() == WorkerFound("4.3.1", "G", ("a", "m"))
+    worker.answers["GET /"] = [(200, ["something", "else"])]
+    assert connect.who() is None
+
+
+def test_another_web_server_is_no_worker(worker: Worker) -> None:
+    page = [(200, b"<html>welcome</html>")]
+    worker.answers = {"GET /": page, "GET /health": page, "GET /connectors/m/status": page}
+    connect = ConnectRest(worker.base, FakeClock())
+    assert not connect.ready()
+    assert connect.who() is None
+    with pytest.raises(StepFailed, match=r"answered 200: no JSON.*welcome"):
+        connect.status("m")
+
+
+def test_what_takes_connections_and_says_nothing_of_http_listens_and_is_no_worker() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            taken, _ = server.accept()  # the look
+            taken.close()
+            taken, _ = server.accept()
+            taken.sendall(b"220 mail at your service\r\n")
+            taken.close()
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        connect = ConnectRest(f"http://127.0.0.1:{server.getsockname()[1]}", FakeClock())
+        assert connect.listens()
+        assert connect.who() is None
+        thread.join()
+    assert not connect.listens()
+    assert connect.who() is None
