@@ -16,6 +16,7 @@ import dns.resolver
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from kafkaops.config.moving import zone_name
 from kafkaops.config.schema import Aws
 from kafkaops.engine.errors import ConfigError, OpsError, StepFailed, Unreachable
 from kafkaops.ports.names import Record
@@ -41,19 +42,20 @@ ROUTINGS = {
 
 
 class Route53:
-    """One hosted zone. `resolver` is `host:port`; None asks what the system would ask. It has
-    `patience` seconds to answer."""
+    """One hosted zone, by its id or by a name that no other of the account has. `resolver` is
+    `host:port`; None asks what the system would ask. It has `patience` seconds to answer."""
 
     def __init__(
         self,
-        zone_id: str,
+        zone: str,
         aws: Aws,
         *,
         resolver: str | None = None,
         client: Any = None,
         patience: float = 3.0,
     ) -> None:
-        self._zone_id = zone_id
+        self._given = zone
+        self._zone_id = "" if zone_name(zone) else zone
         self._aws = aws
         self._resolver_at = resolver
         self._made = client
@@ -62,7 +64,8 @@ class Route53:
 
     def zone(self) -> str:
         if self._name is None:
-            found = self._call("GetHostedZone", lambda c: c.get_hosted_zone(Id=self._zone_id))
+            zone_id = self._id()
+            found = self._call("GetHostedZone", lambda c: c.get_hosted_zone(Id=zone_id))
             self._name = _decode(found["HostedZone"]["Name"])
         return self._name
 
@@ -73,7 +76,7 @@ class Route53:
             if name != zone and not name.endswith("." + zone):
                 raise ConfigError(
                     "KO-NAMES-ZONE",
-                    f"{name} does not lie in the zone {zone} ({self._zone_id})",
+                    f"{name} does not lie in the zone {zone} ({self._id()})",
                     where="cutover.hosted_zone",
                     hint="name the hosted zone that holds these records",
                 )
@@ -84,12 +87,13 @@ class Route53:
 
     def change(self, delete: Sequence[Record], create: Sequence[Record], *, comment: str) -> str:
         self._strict(delete, create)
+        zone_id = self._id()
         changes = [{"Action": "DELETE", "ResourceRecordSet": _to_aws(r)} for r in delete]
         changes += [{"Action": "CREATE", "ResourceRecordSet": _to_aws(r)} for r in create]
         answer = self._call(
             "ChangeResourceRecordSets",
             lambda c: c.change_resource_record_sets(
-                HostedZoneId=self._zone_id,
+                HostedZoneId=zone_id,
                 ChangeBatch={"Comment": comment[:256], "Changes": changes},
             ),
         )
@@ -117,16 +121,58 @@ class Route53:
 
     # inside
 
+    def _id(self) -> str:
+        if not self._zone_id:
+            zones = self._named(zone_name(self._given))
+            if len(zones) != 1:
+                has = ", ".join(zones)
+                raise ConfigError(
+                    "KO-NAMES-ZONE",
+                    f"{len(zones)} hosted zones are named {self._given}: {has}"
+                    if zones
+                    else f"no hosted zone of this account is named {self._given}",
+                    where="cutover.hosted_zone",
+                    hint="give the id of the one that clients ask"
+                    if zones
+                    else "aws route53 list-hosted-zones",
+                )
+            (self._zone_id,) = (words.split()[0] for words in zones)
+        return self._zone_id
+
+    def _named(self, name: str) -> list[str]:
+        """The zones of just this name, public and private ones, as `id (private)`. The API lists
+        from a name on, a page at a time, and does not filter."""
+        found: list[str] = []
+        page: dict[str, Any] = {"DNSName": name}
+        for _ in range(100):
+            start = dict(page)
+            answer = self._call(
+                "ListHostedZonesByName",
+                lambda c, start=start: c.list_hosted_zones_by_name(**start),  # type: ignore[misc]
+            )
+            for item in answer["HostedZones"]:
+                if _decode(item["Name"]) == name:
+                    kind = "private" if item.get("Config", {}).get("PrivateZone") else "public"
+                    found.append(f"{str(item['Id']).removeprefix('/hostedzone/')} ({kind})")
+            if not answer.get("IsTruncated") or _decode(answer["NextDNSName"]) != name:
+                return found
+            page = {
+                "DNSName": answer["NextDNSName"],
+                "HostedZoneId": answer["NextHostedZoneId"],
+            }
+        raise StepFailed("KO-NAMES", f"more hosted zones are named {name} than can be read")
+
     def _of_name(self, name: str) -> list[Record]:
         """Records are listed from a name on, in an order of their own, a page at a time."""
         found: list[Record] = []
+        zone_id = self._id()
         page: dict[str, Any] = {"StartRecordName": name + "."}
         for _ in range(100):
             start = dict(page)
             answer = self._call(
                 "ListResourceRecordSets",
                 lambda c, start=start: c.list_resource_record_sets(  # type: ignore[misc]
-                    HostedZoneId=self._zone_id, **start
+                    HostedZoneId=zone_id, **start
                 ),
             )
             for item in answer["ResourceRecordSets"]:
@@ -185,7 +231,7 @@ class Route53:
             return ConfigError(
                 "KO-AWS-PERMISSION",
                 f"missing permission route53:{action}: {text}",
-                where=f"hosted zone {self._zone_id}",
+                where=f"hosted zone {self._given}",
                 hint=f"allow route53:{action} for the role or user that runs kafkaops",
             )
         if code in CREDENTIALS:
@@ -193,7 +239,7 @@ class Route53:
         if code == "NoSuchHostedZone":
             return ConfigError(
                 "KO-NAMES-ZONE",
-                f"there is no hosted zone {self._zone_id} in this account",
+                f"there is no hosted zone {self._given} in this account",
                 where="cutover.hosted_zone",
                 hint="aws route53 list-hosted-zones",
             )

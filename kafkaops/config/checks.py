@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kafkaops.config import checks_volumes
 from kafkaops.config.faults import Fault
+from kafkaops.config.moving import zone_name
 from kafkaops.config.schema import ClusterSpec, Config, HostSpec, Security
 
 
@@ -167,8 +168,8 @@ def _names(config: Config) -> Iterator[Fault]:
             yield Fault("cutover.broker_names", f"{name} is given to {times} nodes")
     if cutover.alias in names.values():
         yield Fault("cutover.alias", f"{cutover.alias} is also a broker's name")
-    zone = cutover.hosted_zone.rstrip(".")
-    if "." in zone:  # a zone id has no dots
+    zone = zone_name(cutover.hosted_zone)
+    if zone:
         for key, name in [
             ("cutover.alias", cutover.alias),
             *((f"cutover.broker_names.{node}", name) for node, name in names.items()),

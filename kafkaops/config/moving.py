@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field
 
 from kafkaops.config.strict import HostPort, Name, Strict
+
+ZONE_ID = re.compile(r"[A-Z0-9]{1,32}")
 
 
 class Mirror(Strict):
@@ -27,11 +30,19 @@ class Mirror(Strict):
     work_dir: str = "/var/lib/kafkaops/mirror"
 
 
+def zone_name(hosted_zone: str) -> str:
+    """The name of a hosted zone that is given by name, without a trailing dot; "" for an id, which
+    is of capitals and digits alone."""
+    return "" if ZONE_ID.fullmatch(hosted_zone) else hosted_zone.rstrip(".").lower()
+
+
 class Cutover(Strict):
     """Names and the pause. TTLs and durations in seconds; `broker_names` maps a node id to
     the name that both clusters advertise; empty means alias only."""
 
-    hosted_zone: str = Field(description="Route 53 hosted zone, by id or name")
+    hosted_zone: str = Field(
+        description="Route 53 hosted zone, by id, or by a name that one zone has"
+    )
     alias: str = Field(description="the name that clients bootstrap from")
     broker_names: dict[int, str] = Field(
         {}, description="node id to the name that both clusters advertise"

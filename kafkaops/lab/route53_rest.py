@@ -25,11 +25,13 @@ ACCOUNT = "arn:aws:iam::123456789012:user/lab"
 
 @dataclass
 class Api:
-    """`denied` lists IAM actions that are refused; `throttle` is how many calls to refuse yet."""
+    """`denied` lists IAM actions that are refused; `throttle` is how many calls to refuse yet.
+    `others` are further zones of the account, which are only listed."""
 
     zone: Zone
     denied: frozenset[str] = frozenset()
     throttle: int = 0
+    others: tuple[Zone, ...] = ()
     routes: list[tuple[str, str, str, Callable[[str, dict[str, str], bytes], ET.Element]]] = field(
         init=False
     )
@@ -148,25 +150,37 @@ class Api:
 
     def _list_by_name(self, _: str, query: dict[str, str], body: bytes) -> ET.Element:
         answer = ET.Element("ListHostedZonesByNameResponse", xmlns=NS)
-        zones = ET.SubElement(answer, "HostedZones")
+        listed = ET.SubElement(answer, "HostedZones")
+        size = min(int(query.get("maxitems", 100)), 100)
+        zones = sorted((self.zone, *self.others), key=_by_name)
         wanted = query.get("dnsname")
-        # The API lists from that name on, it does not filter.
-        if wanted is None or normal(wanted).split(".")[::-1] <= self.zone.name.split(".")[::-1]:
-            self._zone(zones)
-        if wanted is not None:
+        if wanted is not None:  # it lists from that name on, it does not filter
+            start = (normal(wanted).split(".")[::-1], query.get("hostedzoneid", ""))
+            zones = [zone for zone in zones if _by_name(zone) >= start]
             _text(answer, "DNSName", wanted)
-        _text(answer, "IsTruncated", "false")
-        _text(answer, "MaxItems", "100")
+        for zone in zones[:size]:
+            self._zone(listed, zone)
+        more = zones[size : size + 1]
+        _text(answer, "IsTruncated", "true" if more else "false")
+        for zone in more:
+            _text(answer, "NextDNSName", zone.name)
+            _text(answer, "NextHostedZoneId", zone.id)
+        _text(answer, "MaxItems", str(size))
         return answer
 
-    def _zone(self, parent: ET.Element) -> None:
+    def _zone(self, parent: ET.Element, of: Zone | None = None) -> None:
+        shown = of or self.zone
         zone = ET.SubElement(parent, "HostedZone")
-        _text(zone, "Id", f"/hostedzone/{self.zone.id}")
-        _text(zone, "Name", self.zone.name)
+        _text(zone, "Id", f"/hostedzone/{shown.id}")
+        _text(zone, "Name", shown.name)
         _text(zone, "CallerReference", "lab")
         config = ET.SubElement(zone, "Config")
         _text(config, "PrivateZone", "true")
-        _text(zone, "ResourceRecordSetCount", str(len(self.zone.record_sets())))
+        _text(zone, "ResourceRecordSetCount", str(len(shown.record_sets())))
+
+
+def _by_name(zone: Zone) -> tuple[list[str], str]:
+    return zone.name.split(".")[::-1], zone.id
 
 
 # -- XML --------------------------------------------------------------------------------------
