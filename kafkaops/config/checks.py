@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kafkaops.config import checks_volumes
+from kafkaops.config import accepting, checks_volumes
 from kafkaops.config.faults import Fault
 from kafkaops.config.moving import zone_name
 from kafkaops.config.schema import ClusterSpec, Config, HostSpec, Security
@@ -26,6 +26,7 @@ def check(config: Config) -> list[Fault]:
         *_names(config),
         *_mirror(config),
         *_clients(config),
+        *accepting.faults(config.accept),
         *_lab(config),
     ]
 

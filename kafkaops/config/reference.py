@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from kafkaops.config.accepting import ACCEPTABLE
 from kafkaops.config.faults import REASONS, model_of
 from kafkaops.config.loader import DEFAULT_FILE, ENV_CONTEXT, ENV_FILE
 from kafkaops.config.schema import Config
@@ -45,6 +46,15 @@ Paths are relative to the config file.
 """  # noqa: E501
 
 
+ACCEPT = """### What `accept` takes
+
+`CODE` accepts each finding of that code, `CODE:SUBJECT` those of one topic, group or user; both
+may be globs. A code that is not here is an error.
+
+| code | instead of accepting it |
+|---|---|"""
+
+
 ELEMENT: Mapping[Any, str] = {tuple: "[]", dict: ".KEY"}
 """How the section of an element is called, by what holds it."""
 
@@ -77,6 +87,8 @@ def markdown() -> str:
                 inner.append((key + ELEMENT.get(get_origin(info.annotation), ""), below))
         parts.append("")
         sections[:0] = inner
+    parts.append(ACCEPT)
+    parts += [f"| `{code}` | {instead} |" for code, instead in ACCEPTABLE.items()]
     return "\n".join(parts).rstrip() + "\n"
 
 

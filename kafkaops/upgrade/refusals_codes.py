@@ -1,5 +1,6 @@
 """Findings: their stable codes, whether each can be accepted, and what to do about it. Data.
 
+What can be accepted is listed with the config (`config/accepting.py`), which refuses other codes.
 Invariant: every code that a finding carries is in `CODES`; codes are published and never reused.
 """
 
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
+
+from kafkaops.config.accepting import ACCEPTABLE, FINDINGS
 
 
 class Kind(Enum):
@@ -30,6 +33,10 @@ class Finding:
     acceptable: bool = False
     accepted: bool = False
     note: bool = False
+
+    def __post_init__(self) -> None:
+        if self.acceptable and self.code not in ACCEPTABLE:
+            raise ValueError(f"{self.code} is not among the codes that a config may accept")
 
     @property
     def blocks(self) -> bool:
@@ -63,53 +70,29 @@ CODES: dict[str, tuple[Kind, str]] = {
     "KO-NAME-TYPE": (Kind.NO, "only plain A records can be moved"),
     "KO-NAME-ROUTING": (Kind.NO, "make it a simple record; weighted DNS would split a key"),
     "KO-NAME-NOT-BLUE": (Kind.NO, "point it to blue's hosts first"),
-    "KO-NAME-TTL": (Kind.ASK, "lower it, raise cutover.ttl, or accept the wait of one old TTL"),
     "KO-GREEN-RECORDS": (Kind.NO, "kafkaops cluster clear green, if nobody needs what it holds"),
     "KO-GREEN-PRODUCERS": (
         Kind.NO,
         "kafkaops cluster clear green: producer state goes with its topics",
     ),
-    "KO-GREEN-AUTO-CREATE": (Kind.ASK, "set auto.create.topics.enable=false on green"),
     "KO-PARITY": (Kind.NO, "see the reason"),
-    "KO-SCRAM-USERS": (
-        Kind.ASK,
-        "name its password in `users`, or create it on green: passwords cannot be read from blue",
-    ),
-    "KO-USERS-UNPROVEN": (Kind.ASK, "give REPL a login, or accept that passwords stay untried"),
     "KO-CLIENT-PROTOCOL": (Kind.NO, "give green's CLIENT listener the protocol of blue's"),
     "KO-CLIENT-MECHANISM": (Kind.NO, "enable the mechanism on green's CLIENT listener"),
-    "KO-ACL-DEFAULT": (
-        Kind.ASK,
-        "set allow.everyone.if.no.acl.found=true on green, or give clients ACLs on blue first",
-    ),
     "KO-SUPER-USERS": (Kind.NOTE, "check that no client is among them"),
     "KO-ACL-SURPLUS": (Kind.NOTE, "check that green should allow or deny more than blue"),
-    "KO-TIERED": (Kind.ASK, "green must have the same remote storage, or take the whole log"),
     "KO-TOPIC-LEFT-OUT": (Kind.NOTE, "not carried: made by tools, or excluded in the config"),
     "KO-TOPIC-UNMIRRORED": (Kind.NO, "rename it, or name it in mirror.exclude to leave it on blue"),
     "KO-CONFIG-NOT-CARRIED": (Kind.NOTE, "green's own value holds"),
     "KO-BROKERS-DIFFER": (Kind.NOTE, "topic defaults differ between blue's brokers"),
-    "KO-RF-ONE": (Kind.ASK, "one failed host stops it; raise the replication factor"),
-    "KO-RF-MIN-ISR": (Kind.ASK, "one host away stops acks=all writes; lower min.insync.replicas"),
     "KO-REASSIGNING": (Kind.NO, "wait until the reassignment has ended, or cancel it"),
     "KO-PARTITION-OFFLINE": (Kind.NO, "bring its brokers back"),
     "KO-UNDER-MIN-ISR": (Kind.NO, "wait until its replicas have caught up"),
     "KO-UNDER-REPLICATED": (Kind.NOTE, "best begun when every replica is in sync"),
     "KO-TXN-HANGING": (Kind.NO, "abort it with kafka-transactions.sh abort"),
-    "KO-TXN-IDS": (Kind.ASK, "the producer's transaction fails at the cut; see what it does then"),
-    "KO-STREAMS": (Kind.ASK, "wipe its local state after the move, or stop it by hooks"),
-    "KO-GROUP-KIP848": (Kind.ASK, "it is joined and left on green first, so that it exists there"),
-    "KO-GROUP-SHARE": (Kind.ASK, "its progress cannot be carried"),
-    "KO-GROUP-CONNECT": (Kind.ASK, "Connect workers were not tried; stop and start them by hooks"),
-    "KO-GROUP-ASSIGNS": (
-        Kind.ASK,
-        "stop it by hooks; give it `kafkaops offsets translate` if it keeps its own offsets",
-    ),
     "KO-GROUP-STATIC": (Kind.NOTE, "static members were not tried in a move"),
-    "KO-GROUP-UNDECLARED": (Kind.ASK, "say in clients how it moves"),
     "KO-GROUP-EMPTY": (Kind.NOTE, "its positions are carried; its clients cannot be watched"),
     "KO-ACKS": (Kind.NOTE, "brokers cannot tell acks; below all, a failure can lose records"),
-    "KO-DISK": (Kind.ASK, "give green room for all of blue's logs"),
+    **{code: (Kind.ASK, hint) for code, hint in FINDINGS.items()},
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from kafkaops.config.accepting import RACK_SPREAD
 from kafkaops.engine.errors import StepFailed, TimedOut
 from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Topic, TopicPartition
@@ -44,12 +45,12 @@ class Serves(Once):
                 "KO-NO-LEADER", f"{self.dst} has partitions without a leader: {leaderless[:10]}"
             )
         faults = rack_faults(topics, {b.id: b.rack for b in state.brokers})
-        accepted = [a for a in world.config.accept if a.startswith("KO-RACK-SPREAD")]
+        accepted = [a for a in world.config.accept if a.startswith(RACK_SPREAD)]
         if faults and not accepted:
             raise StepFailed(
-                "KO-RACK-SPREAD",
+                RACK_SPREAD,
                 f"{len(faults)} partitions on {self.dst} do not span the racks: {faults[:5]}",
-                hint="move them, or accept KO-RACK-SPREAD in the config",
+                hint=f"move them, or accept {RACK_SPREAD} in the config",
             )
         roundtrip(cluster, sorted(b.id for b in state.brokers), world)
         self.finish(world, {"brokers": len(state.brokers), "rack_faults": faults})

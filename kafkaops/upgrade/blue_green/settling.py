@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from kafkaops.config.accepting import NOT_SEEN
 from kafkaops.cutover import fence
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import flow
@@ -25,8 +26,6 @@ from kafkaops.upgrade.blue_green.move import (
 
 LOOK = 0.2
 """Seconds between two looks at the groups while their consumers are held."""
-NOT_SEEN = "KO-CLIENT-NOT-SEEN:"
-"""With a group's or topic's glob behind it, under `accept`: do not wait for that one."""
 
 
 class FencePersistent(Move):
@@ -127,7 +126,7 @@ class ClientsSeen(Move):
             "growing": sorted(set(before["growing"]) & set(topics) - grown),
             "consuming": sorted(set(before["consuming"]) - live),
         }
-        waived = [a.partition(":")[2] for a in world.config.accept if a.startswith(NOT_SEEN)]
+        waived = [a.partition(":")[2] for a in world.config.accept if a.startswith(f"{NOT_SEEN}:")]
         return {
             kind: [name for name in names if not any(fnmatchcase(name, w) for w in waived)]
             for kind, names in missing.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from kafkaops.config.accepting import MESSAGE_FORMAT
 from kafkaops.config.schema import ClusterSpec
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.model.cluster import ClusterState
@@ -141,17 +142,17 @@ def _format(one: Look, to: Protocol) -> Iterator[Finding]:
     now = one.set or one.spoken
     if now is not None and now < ONE_FORMAT <= to:
         yield Finding(
-            "KO-MESSAGE-FORMAT",
+            MESSAGE_FORMAT,
             one.host,
             f"{FORMAT} is {one.format}: it ends with this roll, for from protocol {ONE_FORMAT} on"
             " records are written in the newest format, which clients before 0.11 do not read",
             f"bring it to {now} by a roll of its own first: write it, kafkaops restart"
-            " --changed-config; or accept: [KO-MESSAGE-FORMAT]",
+            f" --changed-config; or accept: [{MESSAGE_FORMAT}]",
             acceptable=True,
         )
     else:
         yield Finding(
-            "KO-MESSAGE-FORMAT",
+            MESSAGE_FORMAT,
             one.host,
             f"{FORMAT}={one.format} is left in its file and has no effect since protocol"
             f" {ONE_FORMAT}; take it out, and a third roll makes that so: kafkaops restart"
