@@ -95,7 +95,6 @@ class ClientGroup(Strict):
     moves: Literal["follows-names", "rebootstrap", "hooks"]
     groups: tuple[str, ...] = Field((), description="consumer groups, as globs")
     client_ids: tuple[str, ...] = Field((), description="client ids, as globs")
-    topics: tuple[str, ...] = Field((), description="topics they use, as globs")
     host: Name | None = Field(None, description="where hooks run; default where kafkaops runs")
     stop: tuple[str, ...] = Field((), description="argument list: flush, commit, stop")
     start: tuple[str, ...] = Field((), description="argument list: start again")

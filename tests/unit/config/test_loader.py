@@ -125,6 +125,14 @@ def test_no_file_says_where_it_looked(tmp_path: Path) -> None:
         ({"accept": ["KO-FOO-*"]}, r"^accept\.0 .*KO-FOO-\* is no finding"),
         ({"accept": ["ko-rf-one"]}, r"^accept\.0 .*nearest that can is KO-RF-ONE$"),
         ({"accept": ["KO-CLIENT-NOT-SEEN"]}, r"^accept\.0 .*KO-CLIENT-NOT-SEEN:NAME"),
+        (
+            {
+                "clients": [
+                    {"name": "a", "moves": "rebootstrap", "groups": ["a"], "topics": ["t"]},
+                ]
+            },
+            r"^clients\.0\.topics .*unknown key",
+        ),
         ({"mirror": None}, r"^mirror: is required and missing"),
         ({"cutover.max_write_pause": 60}, r"max_write_pause .*45, and is 60; .*60 s"),
         ({"cutover.max_write_pause": "soon"}, r"valid number.*'soon'"),
