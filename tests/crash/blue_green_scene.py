@@ -23,6 +23,8 @@ from kafkaops.ports.connect import Connect
 from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.names import Names, Record
+from kafkaops.ports.probe import Probe
+from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
 from kafkaops.upgrade.blue_green.move import cut_of
@@ -34,6 +36,8 @@ from tests.crash.fake_mirror import FakeConnect, FakeVerification
 from tests.crash.fake_names import FakeNames
 
 NODES = (1, 2, 3)
+WORKERS = {"forward": "green-1", "back": "blue-1"}
+SETTINGS = "/opt/kafka/config/server.properties"
 TOPIC = "orders"
 APP, PASSWORD = ScramUser("app-1", "SCRAM-SHA-512", 4096), "the app's own"
 PROTOCOLS: dict[str, type[Any]] = {
@@ -42,6 +46,9 @@ PROTOCOLS: dict[str, type[Any]] = {
     "names": Names,
     "connect": Connect,
     "facts": Facts,
+    "verification": Verification,
+    "probe": Probe,
+    "local": Host,
 }
 
 
@@ -153,7 +160,7 @@ def config() -> Config:
     )
 
 
-class Probe:
+class FakeProbe:
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
 
@@ -190,7 +197,7 @@ class BlueGreen:
             for h in (*self.config.blue.hosts, *self.config.green.hosts)
         }
         for host in self.hosts.values():
-            host.files["/opt/kafka/config/server.properties"] = b"node.id=1\n"
+            host.files[SETTINGS] = b"node.id=1\n"
         every = tuple(f"127.0.1.{n}" for n in NODES)
         self.names = FakeNames(
             self.clock,
@@ -202,8 +209,8 @@ class BlueGreen:
         self.facts = MemoryFacts()
         self.clients = self.made_clients()
         self.connect = {
-            "forward": FakeConnect(self.blue, self.green, lambda: self._up("green-1")),
-            "back": FakeConnect(self.green, self.blue, lambda: self._up("blue-1")),
+            "forward": FakeConnect(self.blue, self.green, lambda: self._up(WORKERS["forward"])),
+            "back": FakeConnect(self.green, self.blue, lambda: self._up(WORKERS["back"])),
         }
         self.clock.others = self.live
         self.world = World(
@@ -213,7 +220,7 @@ class BlueGreen:
             hosts=self.hosts,
             local=self.made_local(),
             names=self.names,
-            probe=Probe(self.clients),
+            probe=FakeProbe(self.clients),
             connect_command=("java",),
             connect=self.connect,
             verification={
@@ -285,7 +292,10 @@ class BlueGreen:
                 name: (host.rules.fenced(table(host), 9092), host.rules.forward(table(host)))
                 for name, host in self.hosts.items()
             },
+            "ttls": {r.ttl for r in self.names.held.values()},
+            "settings": {name: host.files[SETTINGS] for name, host in self.hosts.items()},
             "mirrors": {d: c.state for d, c in self.connect.items()},
+            "workers": {d: self._up(host) for d, host in WORKERS.items()},
             "topics": sorted(self.clusters[here].topics()),
             "users": sorted(self.clusters[here].users.items()),
             "groups": {name: sorted(c.positions) for name, c in self.clusters.items()},

@@ -17,7 +17,9 @@ from typing import Any, Generic, TypeVar
 
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.errors import RolledBack, StepFailed
+from kafkaops.engine.events import Listener
 from kafkaops.engine.journal import Journal
+from kafkaops.engine.lease import Lease
 from kafkaops.engine.parallel import Lane, Parallel, in_turn
 from kafkaops.engine.readonly import declared, mutating, readonly_world
 from kafkaops.engine.run import Registry, Runner, RunResult
@@ -225,7 +227,8 @@ class Scene(Generic[W]):
     so that must never be, `shake` is what happens at a point `shaken`. `operate` is what a process
     does (`Runner.run`, `Runner.rollback`), `prepare` what an earlier, uncrashed process did. `wait`
     is how many seconds pass until somebody resumes. `returns` says whether automatic returns are
-    then simply tried again. `parallel` is how the lanes of a batch take turns.
+    then simply tried again. `parallel` is how the lanes of a batch take turns, `events` hears what
+    happens.
     """
 
     plan: Plan
@@ -241,6 +244,8 @@ class Scene(Generic[W]):
     wait: float = 5.0
     returns: bool = True
     parallel: Parallel = in_turn
+    lease: Lease = field(default_factory=NoLease)
+    events: Listener | None = None
     files: MemoryFiles = field(default_factory=MemoryFiles)
     outcomes: list[str] = field(default_factory=list)
 
@@ -275,8 +280,9 @@ class Scene(Generic[W]):
             self.registry,
             world,
             journal,
-            NoLease(),
+            self.lease,
             self.clock,
+            self.events,
             confirm=lambda question: True,
             parallel=self.parallel,
         )

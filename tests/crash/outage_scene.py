@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from kafkaops.config.schema import ClientGroup, Config
-from kafkaops.ports.host import Host, Ran
-from tests.crash.blue_green_scene import NODES, PROTOCOLS, BlueGreen, Clients, config
+from kafkaops.ports.host import Ran
+from tests.crash.blue_green_scene import NODES, BlueGreen, Clients, config
 from tests.crash.fake_host import FakeHost
 
 STOP, START = ("app", "stop"), ("app", "start")
@@ -88,8 +88,6 @@ class NoFirewall(FakeHost):
 
 class Outage(BlueGreen):
     """`stray` writes a record to this cluster at every moment, whatever hooks do."""
-
-    protocols: ClassVar[dict[str, type[Any]]] = {**PROTOCOLS, "local": Host}
 
     def __init__(self) -> None:
         self.stray = ""

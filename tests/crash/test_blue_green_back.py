@@ -21,7 +21,7 @@ from kafkaops.upgrade.blue_green.operation import moved_over
 from kafkaops.upgrade.blue_green.planner import CUT, DECIDED
 from kafkaops.upgrade.blue_green.registry import REGISTRY
 from kafkaops.upgrade.blue_green.returning import BEGIN
-from tests.crash.blue_green_scene import APP, PASSWORD, BlueGreen, config
+from tests.crash.blue_green_scene import APP, PASSWORD, SETTINGS, BlueGreen, config
 from tests.crash.conducting import Processes
 from tests.crash.engine_harness import Killed
 
@@ -32,7 +32,6 @@ INSIDE = [s.id for s in PLAN.specs if s.critical == CUT]
 LAST = PLAN.specs[-1].id
 PAST = [s.id for s in PLAN.specs][[s.id for s in PLAN.specs].index(DECIDED) :]
 OPERATION = operation.BlueGreen()
-SETTINGS = "/opt/kafka/config/server.properties"
 
 
 class Run(Processes):
@@ -46,15 +45,14 @@ class Run(Processes):
         """Up to the end of this step; inside the pause, where nobody can hold, its process dies."""
 
         def operate(conduct: Conduct) -> RunResult:
-            runner = conduct.runner(conduct.run.begin(PLAN), REGISTRY)
-
             def hear(event: Event) -> None:
                 if event.step == step and event.kind in {Kind.DONE, Kind.SKIPPED}:
                     if step in INSIDE:
                         raise Killed(step)
                     runner.request_stop()
 
-            runner._announcer._listener = hear
+            conduct.events = hear
+            runner = conduct.runner(conduct.run.begin(PLAN), REGISTRY)
             try:
                 return runner.run()
             except Interrupted:
