@@ -80,7 +80,13 @@ class GatesHeld(Move):
         since = self.get(world, "gates.since")
         if why:
             self.put(world, "gates.since", None)
-            return State.TODO if any(w.startswith("parity") for w in why) else State.PENDING
+            if not any(w.startswith("parity") for w in why):
+                return State.PENDING
+            if self.get(world, "gates.carried") is None:
+                return State.TODO
+            # what came since it was carried is carried too: PENDING, so that it may act again
+            self.put(world, "gates.carried", None)
+            return State.PENDING
         if since is None or since > now:
             self.put(world, "gates.since", now)
             return State.PENDING
@@ -91,6 +97,7 @@ class GatesHeld(Move):
 
     def act(self, world: World) -> None:
         carry(self, world)
+        self.put(world, "gates.carried", True)
 
     def undo(self, world: World) -> None:
         self.put(world, "gates.passed", None)
