@@ -216,6 +216,7 @@ def test_a_lease_that_is_lost_while_they_are_held_ends_the_run_before_the_names(
     failed: OpsError = ended.value
     assert (failed.code, failed.exit) == ("KO-LEASE-LOST", Exit.LOCKED)
     assert held.still_before_them()
+    assert held.world.facts.get("forward.gates.passed") is None
     held.scene.lease = NoLease()
     held.scene.play()
     assert held.scene.outcomes[-1] == "done"
