@@ -39,9 +39,11 @@ POINTS: Mapping[tuple[str, str], str] = {
     (THERE, "back"): "== mirror back what is new",
     (THERE, "bake"): "== bake",
     (BACK, "gates"): "== hold the gates",
+    (BACK, "names"): "== move the names, still forwarding",
     (BACK, "cutover"): "== fence, prove, commit, open",
     (BACK, "pause"): "✓ [cutover] fence the clients of green",
     (BACK, "settle"): "== see every client arrive",
+    (BACK, "finalize"): "== give up the way back",
     (END, "finalize"): "== give up the way back",
 }
 """(command, point): the line of progress that says it has come."""
