@@ -13,6 +13,8 @@ from kafkaops.config.faults import Fault
 NOT_SEEN = "KO-CLIENT-NOT-SEEN"
 RACK_SPREAD = "KO-RACK-SPREAD"
 MESSAGE_FORMAT = "KO-MESSAGE-FORMAT"
+GHOST = "KO-FEATURE-GHOST"
+STRANGER = "KO-STRANGER"
 
 FINDINGS: Mapping[str, str] = {
     "KO-NAME-TTL": "lower it, raise cutover.ttl, or accept the wait of one old TTL",
@@ -44,18 +46,21 @@ ACCEPTABLE: Mapping[str, str] = {
     **FINDINGS,
     RACK_SPREAD: "move the partitions that do not span green's racks",
     NOT_SEEN: "with the name of a group or topic behind it: it is not waited for after the cut",
+    STRANGER: "with the name of a topic behind it: its records that nothing carries are given up",
     MESSAGE_FORMAT: "bring the format of records up by a roll of its own first",
+    GHOST: "start that controller once more: while it is gone the target cannot be finalised",
 }
+NAMED: Mapping[str, str] = {NOT_SEEN: "a group or topic", STRANGER: "a topic"}
+"""Those that are accepted of one thing at a time."""
 
 
 def faults(accept: tuple[str, ...]) -> Iterator[Fault]:
     """What names no code that can be accepted, with the nearest that can."""
     for index, entry in enumerate(accept):
         code, _, subject = entry.partition(":")
-        if code == NOT_SEEN and not subject:
+        if code in NAMED and not subject:
             yield Fault(
-                f"accept.{index}",
-                f"{code} needs the name of a group or topic: {code}:NAME (globs)",
+                f"accept.{index}", f"{code} needs the name of {NAMED[code]}: {code}:NAME (globs)"
             )
         elif not any(fnmatchcase(known, code) for known in ACCEPTABLE):
             yield Fault(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from kafkaops.config.accepting import GHOST
 from kafkaops.engine.errors import GuardRefused
 from kafkaops.features import asking, ghosts, levels
 from kafkaops.features.asking import Change
@@ -139,7 +140,7 @@ def judged(features: Features, said: str) -> GuardRefused:
             hint="kafkaops features show",
         )
     return GuardRefused(
-        "KO-FEATURE-GHOST",
+        GHOST,
         f"{ghost.name} is registered and takes no part in the cluster, and blocks it: {said}",
         where=ghost.name,
         hint=ghosts.cure(ghost),

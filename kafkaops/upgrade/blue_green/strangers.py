@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from kafkaops.config.accepting import STRANGER
 from kafkaops.config.schema import Config
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked
@@ -16,7 +17,6 @@ from kafkaops.ports.verification import VerifyStatus
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.mirroring import tend
 
-STRANGER = "KO-STRANGER"
 HINT = (
     "end their writer; nothing carries these records to the other cluster. Once they may be given"
     f" up: accept {STRANGER}:TOPIC in the config"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from kafkaops.config.accepting import GHOST
 from kafkaops.features import asking, levels
 from kafkaops.features import ghosts as ghost_nodes
 from kafkaops.model.cluster import ClusterState
@@ -138,7 +139,7 @@ def ghosts(
         blocks = release is None or ghost_nodes.blocks(ghost, asking.raised(features, release))
         asks = blocks and ghost.controller and not older and ghost.id not in voters
         yield Finding(
-            "KO-FEATURE-GHOST",
+            GHOST,
             ghost.name,
             ghost_nodes.words(ghost)
             + (f"; {to} could not be finalised for it" if blocks and not older else ""),

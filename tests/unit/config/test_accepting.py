@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_every_code_of_the_list_is_used_and_no_other_can_be_accepted() -> None:
     assert {code for code, (kind, _) in CODES.items() if kind is Kind.ASK} == set(FINDINGS)
     rooms = "".join(path.read_text() for path in (ROOT / "kafkaops/upgrade").rglob("*.py"))
-    names = {getattr(accepting, n): n for n in ("NOT_SEEN", "RACK_SPREAD", "MESSAGE_FORMAT")}
+    names = {
+        getattr(accepting, n): n
+        for n in ("NOT_SEEN", "RACK_SPREAD", "MESSAGE_FORMAT", "GHOST", "STRANGER")
+    }
     for code in ACCEPTABLE:
         assert f'"{code}"' in rooms or re.search(rf"\b{names.get(code, code)}\b", rooms), code
     with pytest.raises(ValueError, match="KO-NEW"):
@@ -29,8 +32,8 @@ def test_every_code_of_the_list_is_used_and_no_other_can_be_accepted() -> None:
 def test_globs_and_subjects_name_known_codes() -> None:
     good = ("KO-*", "*", "KO-RF-*:scratch-*", "KO-DISK", "KO-TXN-IDS:a:b", "KO-CLIENT-NOT-SEEN:x")
     assert list(accepting.faults(good)) == []
-    bad = ("KO-TXN", "KO-NAME-MISSING", "", ":x", "KO-CLIENT-NOT-SEEN:")
-    assert [f.key for f in accepting.faults(bad)] == [f"accept.{n}" for n in range(5)]
+    bad = ("KO-TXN", "KO-NAME-MISSING", "", ":x", "KO-CLIENT-NOT-SEEN:", "KO-STRANGER")
+    assert [f.key for f in accepting.faults(bad)] == [f"accept.{n}" for n in range(6)]
 
 
 def test_the_codes_in_the_examples_comments_can_be_accepted() -> None:
