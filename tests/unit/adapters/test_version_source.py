@@ -37,14 +37,21 @@ FILES = {CLIENTS: b"clients", f"libs/kafka_2.13-{RELEASE}.jar": bytes(range(256)
 needs_curl = needs("curl", "curl")
 
 
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": lambda data: gzip.compress(data, mtime=0),  # the same bytes in another second too
+    "xz": lzma.compress,
+    "": lambda data: data,
+}
+
+
 def packed(files: Mapping[str, bytes] = FILES, top: str = f"{TOP}/", pack: str = "gz") -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{pack}") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
             entry = tarfile.TarInfo(f"{top}{name}")
             entry.size, entry.mode = len(data), 0o644
             tar.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
+    return PACKERS[pack](out.getvalue())
 
 
 def digest(data: bytes) -> str:
