@@ -33,7 +33,11 @@ class Mirror(Strict):
 def zone_name(hosted_zone: str) -> str:
     """The name of a hosted zone that is given by name, without a trailing dot; "" for an id, which
     is of capitals and digits alone."""
-    return "" if ZONE_ID.fullmatch(hosted_zone) else hosted_zone.rstrip(".").lower()
+    return (
+        ""
+        if ZONE_ID.fullmatch(hosted_zone.removeprefix("/hostedzone/"))
+        else hosted_zone.rstrip(".").lower()
+    )
 
 
 class Cutover(Strict):

@@ -28,7 +28,7 @@ def of(aws: AwsLab, zone: str) -> Route53:
     return Route53(zone, aws.aws, client=aws.client("route53"))
 
 
-@pytest.mark.parametrize("given", ["Z0", "kafka.lab", "kafka.lab.", "Kafka.Lab"])
+@pytest.mark.parametrize("given", ["Z0", "/hostedzone/Z0", "kafka.lab", "kafka.lab.", "Kafka.Lab"])
 def test_by_id_and_by_name_it_is_the_same_zone(aws: AwsLab, given: str) -> None:
     names = of(aws, given)
     (before,) = names.records([B1])
