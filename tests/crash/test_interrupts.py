@@ -48,6 +48,7 @@ class Operator:
         self.before = dict(before or {})
         self.heard: list[Event] = []
         self.code = 0
+        self.asked = 0.0  # when Ctrl-C was pressed, by the clock
 
     def type(
         self, interrupt_at: str = "", *, twice: int = 0, at: Collection[Kind] = (Kind.STARTED,)
@@ -69,6 +70,7 @@ class Operator:
                 self.before.pop(event.phase)()
             if event.step == interrupt_at and event.kind in at and not asked:
                 asked.append(event)
+                self.asked = self.world.clock.monotonic()
                 runner.request_stop()
                 if twice:
                     fuse.point = Point(len(fuse.calls) + twice, "before")
@@ -193,6 +195,8 @@ def test_one_ctrl_c_at_any_step_stops_or_goes_back_and_resumes_to_the_end(
     last = [s for w, s in STEPS if w == way][-1]
     ends = step == last and first(operator, step) is not Kind.PROGRESS
     assert outcome == ("returned" if returned else "done" if ends else "stopped")
+    if first(operator, step) is Kind.PROGRESS:
+        assert operator.world.clock.monotonic() - operator.asked < 2  # who only waits is not held
     assert operator.code == {"returned": Exit.ROLLED_BACK, "done": 0, "stopped": 130}[outcome]
     operator.world.live()
     before, after = ("green", "blue") if way == "back" else ("blue", "green")
