@@ -24,6 +24,7 @@ from kafkaops.ports.facts import Facts
 from kafkaops.ports.host import Host
 from kafkaops.ports.names import Names, Record
 from kafkaops.ports.probe import Probe
+from kafkaops.ports.provision import Provision
 from kafkaops.ports.verification import Verification
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green import planner
@@ -49,6 +50,7 @@ PROTOCOLS: dict[str, type[Any]] = {
     "verification": Verification,
     "probe": Probe,
     "local": Host,
+    "provision": Provision,
 }
 
 
@@ -179,6 +181,20 @@ class FakeProbe:
         return None
 
 
+class Green:
+    """Where green comes from: the next `looks` find a node missing."""
+
+    def __init__(self, looks: int = 0) -> None:
+        self.looks = looks
+
+    def missing(self) -> tuple[str, ...]:
+        self.looks -= 1
+        return ("green-2 (node 2) is not registered",) if self.looks >= 0 else ()
+
+    def remedy(self) -> str:
+        return "start it"
+
+
 class BlueGreen:
     """One fresh world with everything in it; `scene` hands it to the harness."""
 
@@ -207,6 +223,7 @@ class BlueGreen:
             ],
         )
         self.facts = MemoryFacts()
+        self.provision = Green()
         self.clients = self.made_clients()
         self.connect = {
             "forward": FakeConnect(self.blue, self.green, lambda: self._up(WORKERS["forward"])),
@@ -235,6 +252,7 @@ class BlueGreen:
             facts=self.facts,
             secrets=Secrets(environ={"OURS": "ours", "SECRET_app-1": PASSWORD}),
             say=lambda words: None,
+            provision=self.provision,
         )
         records = self.names.records(names.wanted_names(self.config.cutover))
         self.facts.put("names.planned", names.planned(records))

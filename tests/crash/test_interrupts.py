@@ -136,6 +136,7 @@ def busy(world: BlueGreen) -> dict[str, Callable[[], object]]:
             world.clients.act()  # a mirror that is behind
 
     return {
+        "green": lambda: setattr(world.provision, "looks", 3),
         "sanity": lambda: world.green.leaders.update({tp: 2}),
         "cutover": before_the_cut,
         "settle": lambda: setattr(world.connect["forward"], "state", "RUNNING"),  # a task lingers
@@ -224,7 +225,17 @@ def test_a_second_one_leaves_at_once_and_the_run_resumes_to_its_end(
 
 
 OUTAGE = planner.forward(Outage().config, id="run-1", created=0.0)
-WAITS = {"warm", "gates", "ttl-wait", "mirror-gone", "clients", "bake", "leaders", "leaders-back"}
+WAITS = {
+    "green",
+    "warm",
+    "gates",
+    "ttl-wait",
+    "mirror-gone",
+    "clients",
+    "bake",
+    "leaders",
+    "leaders-back",
+}
 """Steps that only wait, or find their work done: nothing begins there."""
 ACTING = [s.id for s in OUTAGE.specs if s.id not in {*WAITS, "hooks-start"}]
 

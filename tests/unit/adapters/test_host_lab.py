@@ -115,7 +115,7 @@ def test_the_supervisors_processes_are_its_units(host: LabHost, tmp_path: Path) 
         assert host.unit("kafka").enabled
         host.unit_enable("kafka", on=False)
         assert not host.unit("kafka").enabled
-        with pytest.raises(StepFailed, match=r"no unit nosuch\.service"):
+        with pytest.raises(ConfigError, match=r"no unit nosuch\.service"):
             host.unit_stop("nosuch")
     finally:
         supervisor.table.stop("blue-1/kafka", timeout=5, kill=True)

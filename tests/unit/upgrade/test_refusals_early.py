@@ -32,8 +32,8 @@ def failing(error: OpsError) -> Callable[..., Any]:
     return unit
 
 
-def unknown(host: str) -> StepFailed:
-    return StepFailed("KO-UNIT-UNKNOWN", "there is no unit kafka.service", where=host, hint="look")
+def silent(host: str) -> StepFailed:
+    return StepFailed("KO-UNIT", "systemd says nothing of kafka.service", where=host, hint="look")
 
 
 def refused(world: Any) -> OpsError:
@@ -44,26 +44,26 @@ def refused(world: Any) -> OpsError:
 
 
 @EVERY
-def test_a_unit_that_does_not_exist_is_a_refusal_and_no_step_that_failed(kind: Any) -> None:
+def test_a_unit_that_nobody_can_tell_of_is_a_refusal_and_no_step_that_failed(kind: Any) -> None:
     world = kind()
-    world.hosts["blue-2"].unit = failing(unknown("blue-2"))
+    world.hosts["blue-2"].unit = failing(silent("blue-2"))
     error = refused(world)
-    assert (error.code, error.where, int(error.exit)) == ("KO-UNIT-UNKNOWN", "blue-2", 5)
-    assert (error.message, error.hint) == ("there is no unit kafka.service", "look")
+    assert (error.code, error.where, int(error.exit)) == ("KO-UNIT", "blue-2", 5)
+    assert (error.message, error.hint) == ("systemd says nothing of kafka.service", "look")
 
 
 @EVERY
 def test_every_host_that_cannot_be_asked_is_named_in_one_line_each(kind: Any) -> None:
     world = kind()
-    world.hosts["blue-2"].unit = failing(unknown("blue-2"))
-    world.hosts["blue-5"].unit = failing(unknown("blue-5"))
+    world.hosts["blue-2"].unit = failing(silent("blue-2"))
+    world.hosts["blue-5"].unit = failing(silent("blue-5"))
     world.hosts["blue-6"].away = True
     error = refused(world)
     assert (error.code, int(error.exit)) == ("KO-REFUSED", 5)
     lines = [line.strip() for line in error.message.splitlines()]
     assert [line for line in lines if line.startswith("KO-")] == [
-        "KO-UNIT-UNKNOWN:blue-2: there is no unit kafka.service",
-        "KO-UNIT-UNKNOWN:blue-5: there is no unit kafka.service",
+        "KO-UNIT:blue-2: systemd says nothing of kafka.service",
+        "KO-UNIT:blue-5: systemd says nothing of kafka.service",
         "KO-HOST-AWAY:blue-6: blue-6 does not answer",
     ]
 
@@ -94,13 +94,13 @@ def test_a_host_that_is_away_is_named_once_beside_what_others_say() -> None:
 def test_a_tarball_a_host_and_the_cluster_are_refused_together() -> None:
     world = Upgrade(Options(to="4.2.0"))
     world.hosts["blue-2"].links.clear()
-    world.hosts["blue-3"].unit = failing(unknown("blue-3"))
+    world.hosts["blue-3"].unit = failing(silent("blue-3"))
     world.cluster.finalized["metadata.version"] = 30
     error = refused(world)
     assert isinstance(error, GuardRefused)
     for words in (
         "KO-VERSION-UNKNOWN:versions: ",
-        "KO-UNIT-UNKNOWN:blue-3: ",
+        "KO-UNIT:blue-3: ",
         "KO-LINK-NONE:blue-2: ",
         "KO-FEATURES-NEWER:metadata.version: ",
     ):

@@ -68,31 +68,18 @@ def test_another_password_on_green_ends_the_planning() -> None:
     assert "app-1" in refused.value.message
 
 
-class Part:
-    """A green of which the first looks find something missing."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    def missing(self) -> tuple[str, ...]:
-        self.looks -= 1
-        return ("green-2 (node 2) is not registered",) if self.looks >= 0 else ()
-
-    def remedy(self) -> str:
-        return "start it"
-
-
 def test_a_green_that_is_not_whole_ends_the_planning_by_name() -> None:
+    scene = BlueGreen()
+    scene.provision.looks = 1
     with pytest.raises(GuardRefused, match="green-2") as refused:
-        survey.look(replace(BlueGreen().world, provision=Part(1)))
+        survey.look(scene.world)
     assert (refused.value.code, refused.value.hint) == ("KO-GREEN-MISSING", "start it")
 
 
 def test_a_part_of_green_that_falls_away_before_its_step_is_waited_for() -> None:
     scene = BlueGreen()
-    part = Part(5)
-    scene.world = replace(scene.world, provision=part)
+    scene.provision.looks = 5
     run = scene.scene()
     run.play()
     assert run.outcomes == ["done"]
-    assert part.looks < 0
+    assert scene.provision.looks < 0
