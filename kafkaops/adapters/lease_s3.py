@@ -162,7 +162,7 @@ class S3Leases:
             return KeyError(code)
         if code in DENIED:
             return ConfigError(
-                "KO-AWS-PERMISSION",
+                "KO-AWS-DENIED",
                 f"missing permission s3:{action} on {self._bucket}: {text}",
                 where="state.lease",
                 hint="allow s3:GetObject, s3:PutObject and s3:ListBucket there",

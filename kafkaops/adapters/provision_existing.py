@@ -9,13 +9,15 @@ from kafkaops.ports.cluster import Cluster
 
 
 class ExistingCluster:
-    """Every host of the config that has a node id must be a broker which is registered."""
+    """Every host of the config that has a node id must be a broker which is registered, or a
+    controller which votes."""
 
     def __init__(self, spec: ClusterSpec, cluster: Callable[[], Cluster]) -> None:
         self._spec, self._cluster = spec, cluster
 
     def missing(self) -> tuple[str, ...]:
-        up = set(self._cluster().brokers_up())
+        state = self._cluster().snapshot(full=False)
+        up = {b.id for b in state.brokers} | set(state.quorum.voters if state.quorum else ())
         return tuple(
             f"{host.name} (node {host.node_id}) is not registered"
             for host in self._spec.hosts

@@ -229,7 +229,7 @@ class Route53:
         text = error.response.get("Error", {}).get("Message", str(error))
         if code in DENIED:
             return ConfigError(
-                "KO-AWS-PERMISSION",
+                "KO-AWS-DENIED",
                 f"missing permission route53:{action}: {text}",
                 where=f"hosted zone {self._given}",
                 hint=f"allow route53:{action} for the role or user that runs kafkaops",

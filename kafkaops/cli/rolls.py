@@ -167,7 +167,10 @@ def summary(run: Run) -> list[str]:
         found.append(f"the outage: {over['wall'] - begun['wall']:.1f} s")
     kept = facts.get(f"{notes}.ends-kept")
     if kept:
-        found.append(f"end no earlier than before the outage: {counted(kept, 'partition')}")
+        count = counted(kept["partitions"], "partition")
+        found.append(f"end no earlier than before the outage: {count}")
+    if short := facts.get(f"{notes}.ends-told"):
+        found.append(f"END EARLIER than before the outage: {', '.join(short[:5])}")
     left = [name for name in every if name not in back]
     if left:
         found.append(f"not restarted, or not watched to the end: {', '.join(left)}")

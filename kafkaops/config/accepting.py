@@ -5,7 +5,7 @@ do. Data; the one list that findings, the check of a config and its page are mad
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from kafkaops.config.faults import Fault
@@ -68,6 +68,14 @@ def faults(accept: tuple[str, ...]) -> Iterator[Fault]:
                 f"{code} is no finding that can be accepted; the nearest that can is"
                 f" {_nearest(code)}",
             )
+
+
+def subjects(accept: Iterable[str], code: str) -> tuple[str, ...]:
+    """Globs of what the entries accept of that code; those in `NAMED` only by a subject."""
+    every = "" if code in NAMED else "*"
+    parted = (entry.partition(":") for entry in accept)
+    globs = (subject or every for known, _, subject in parted if fnmatchcase(code, known))
+    return tuple(glob for glob in globs if glob)
 
 
 def _nearest(code: str) -> str:

@@ -127,6 +127,37 @@ def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
     assert world.cluster.serving()
 
 
+def test_what_was_lost_is_still_told_when_the_kernels_have_let_clients_in() -> None:
+    """What clients write then would hide it."""
+    world = Outage(options=LONG)
+    world.cluster.nodes[4].signal = 9
+    lost: list[bool] = []
+
+    def tick() -> None:
+        world.write()
+        if not lost and world.facts.get("downtime.blue-4.started"):
+            lost.append(True)
+            lose(world, ORDERS)
+
+    world.cluster.on_tick = tick
+    scene = world.scene()
+    assert raised(scene).code == "KO-ENDS-SHORT"
+    world.clock.sleep(LONG.outage + 60)
+    assert world.cluster.serving()
+    world.cluster.written[ORDERS] += 10
+    error = raised(scene)
+    assert (error.code, "let in" in error.message, "orders-0" in error.message) == (
+        "KO-ENDS-SHORT",
+        True,
+        True,
+    )
+    error = raised(scene)
+    assert error.code == "KO-STOP-UNCLEAN"
+    assert "no earlier" not in error.message
+    scene.process()
+    assert scene.outcomes == ["done"]
+
+
 def test_a_leader_that_does_not_know_yet_how_far_its_followers_are_is_waited_for() -> None:
     world = Outage()
     real, looks = world.cluster.ends, [3]

@@ -25,6 +25,7 @@ from kafkaops.upgrade.blue_green.move import (
     offsets_in,
     offsets_out,
     partitions_of,
+    since,
 )
 
 
@@ -69,6 +70,9 @@ def held(move: Move, world: World) -> Iterator[None]:
     try:
         yield
     except StepFailed as failed:
+        fired = move.get(world, "time.fence.fired")
+        if fired is None or since(world, fired) < world.config.cutover.max_write_pause:
+            raise  # at once: hosts may take long to be asked, and writers are held meanwhile
         try:
             loose = [] if outage.planned(world.config) else _loose(move, world)
         except OpsError:

@@ -70,8 +70,8 @@ def taken(world: World, direction: str) -> Blocked | None:
 
 def _is_ours(world: World, direction: str, found: WorkerFound) -> bool:
     target = world.clusters["green" if direction == "forward" else "blue"]
-    mine = {rendering.name(direction)}
-    return found.cluster_id == target.cluster_id() and set(found.connectors) <= mine
+    mine = not found.connectors or rendering.name(direction) in found.connectors
+    return mine and found.cluster_id == target.cluster_id()
 
 
 def tend(world: World, direction: str) -> None:

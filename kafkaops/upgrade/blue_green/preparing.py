@@ -13,7 +13,7 @@ from kafkaops.ports.cluster import Cluster
 from kafkaops.ports.world import World
 from kafkaops.upgrade import parity, parity_producers, parity_undo
 from kafkaops.upgrade.blue_green import outage
-from kafkaops.upgrade.blue_green.move import Move, cluster_spec, partitions_of, since
+from kafkaops.upgrade.blue_green.move import Move, Once, cluster_spec, partitions_of, since
 
 AT_ONCE = 16
 LOST = "lost"
@@ -113,18 +113,18 @@ def lacking(world: World) -> Blocked | None:
     return Blocked("KO-GREEN-MISSING", why, hint=world.provision.remedy())
 
 
-class GreenThere(Move):
+class GreenThere(Once):
     """All of green that the config names is there, as they say who provide it. What falls away
-    meanwhile is waited for."""
-
-    def check(self, world: World) -> State:
-        return State.TODO if lacking(world) else State.DONE
+    before that is waited for; later steps see to what they need."""
 
     def safe(self, world: World) -> Blocked | None:
         return lacking(world)
 
     def act(self, world: World) -> None:
-        """Clusters are built by others."""
+        self.finish(world)  # clusters are built by others
+
+    def undo(self, world: World) -> None:
+        self.forget(world)
 
 
 class ClosedToClients(Move):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 
-from kafkaops.config.accepting import RACK_SPREAD
+from kafkaops.config.accepting import RACK_SPREAD, subjects
 from kafkaops.engine.errors import StepFailed, TimedOut
 from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Topic, TopicPartition
@@ -44,16 +45,19 @@ class Serves(Once):
             raise StepFailed(
                 "KO-NO-LEADER", f"{self.dst} has partitions without a leader: {leaderless[:10]}"
             )
-        faults = rack_faults(topics, {b.id: b.rack for b in state.brokers})
-        accepted = [a for a in world.config.accept if a.startswith(RACK_SPREAD)]
-        if faults and not accepted:
+        racks = {b.id: b.rack for b in state.brokers}
+        waived = subjects(world.config.accept, RACK_SPREAD)
+        told = {n: t for n, t in topics.items() if not any(fnmatchcase(n, g) for g in waived)}
+        if faults := rack_faults(told, racks):
             raise StepFailed(
                 RACK_SPREAD,
                 f"{len(faults)} partitions on {self.dst} do not span the racks: {faults[:5]}",
                 hint=f"move them, or accept {RACK_SPREAD} in the config",
             )
         roundtrip(cluster, sorted(b.id for b in state.brokers), world)
-        self.finish(world, {"brokers": len(state.brokers), "rack_faults": faults})
+        self.finish(
+            world, {"brokers": len(state.brokers), "rack_faults": rack_faults(topics, racks)}
+        )
 
     def undo(self, world: World) -> None:
         if SCRATCH in self.target(world).topics():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from kafkaops.config.accepting import NOT_SEEN
+from kafkaops.config.accepting import NOT_SEEN, subjects
 from kafkaops.cutover import fence
 from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.mirror import flow
@@ -126,7 +126,7 @@ class ClientsSeen(Move):
             "growing": sorted(set(before["growing"]) & set(topics) - grown),
             "consuming": sorted(set(before["consuming"]) - live),
         }
-        waived = [a.partition(":")[2] for a in world.config.accept if a.startswith(f"{NOT_SEEN}:")]
+        waived = subjects(world.config.accept, NOT_SEEN)
         return {
             kind: [name for name in names if not any(fnmatchcase(name, w) for w in waived)]
             for kind, names in missing.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from kafkaops.config.accepting import STRANGER
+from kafkaops.config.accepting import STRANGER, subjects
 from kafkaops.config.schema import Config
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked
@@ -27,7 +27,7 @@ def found(status: VerifyStatus, config: Config) -> list[str]:
     """Places of records that the mirror back did not write, without those of accepted topics. One
     that came between two of the mirror's can look like another record in its place."""
     theirs = {"extra", "altered", "reordered"}
-    waived = [a.partition(":")[2] for a in config.accept if a.startswith(f"{STRANGER}:")]
+    waived = subjects(config.accept, STRANGER)
     return [
         f"{d.tp}@{d.target_offset}"
         for d in status.differences

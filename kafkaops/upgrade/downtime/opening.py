@@ -136,7 +136,8 @@ class Led(OpeningStep):
             raise StepFailed(
                 "KO-ELECT-SHORT",
                 f"after the election {len(short)} partitions lack records: {named(short)}",
-                hint="clients are still out; bring the last replica back before anybody writes",
+                hint="clients are still out; the last replica, if it was not started since, may"
+                " hold what is missing; a resume says which partitions end earlier",
             )
 
     def _agreed(self, world: World, away: Collection[TopicPartition]) -> tuple[TopicPartition, ...]:
@@ -149,11 +150,15 @@ class Opened(OpeningStep):
     earlier than then, however its brokers ended."""
 
     def check(self, world: World) -> State:
-        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
-        if not kinds <= {"open", "absent"}:
+        if not self._open(world):
             return State.TODO
         self.stamp(world, "outage-over")
-        return State.DONE
+        known = ("ends-kept", "ends-told")  # the kernels may have let clients in, whatever ends
+        return State.DONE if any(self.noted(world, name) for name in known) else State.TODO
+
+    def _open(self, world: World) -> bool:
+        kinds = {state.kind for state in fence.states(self.hosts(world)).values()}
+        return kinds <= {"open", "absent"}
 
     def safe(self, world: World) -> Blocked | None:
         away = sorted(self.away(world))
@@ -166,27 +171,55 @@ class Opened(OpeningStep):
         )
 
     def act(self, world: World) -> None:
-        self._as_before(world)
+        led = [
+            p.tp
+            for topic in self.cluster(world).topics().values()
+            for p in topic.partitions
+            if p.leader >= 0
+        ]
+        short = self._still_short(world, led)
+        found = self.noted(world, "ends-short") or {"words": [], "closings": 0}
+        closings = self.noted(world, "closings") or 0
+        # What clients write once they are in may hide that records are missing: what was found
+        # stays found.
+        let_in = self._open(world) or (bool(found["words"]) and found["closings"] != closings)
+        short = short or (found["words"] if let_in else [])
+        told = self.noted(world, "ends-told")
+        if short and not told:
+            self.note(world, "ends-short", {"words": short, "closings": closings})
+            if let_in:
+                self.note(world, "ends-told", short)
+            raise _ends_short(short, let_in)
+        if not short and not told:
+            before = offsets_in(self.proven(world, "still") or {})
+            self.note(world, "ends-kept", {"partitions": sum(tp in before for tp in led)})
         fence.lift(self.hosts(world), self.port)
         self.stamp(world, "outage-over")
 
-    def _as_before(self, world: World) -> None:
-        clock = world.clock
-        topics = self.cluster(world).topics()
-        led = [p.tp for t in topics.values() for p in t.partitions if p.leader >= 0]
-        deadline = clock.monotonic() + LEVEL
-        while short := self.short(world, led):
-            if clock.monotonic() >= deadline:
-                raise StepFailed(
-                    "KO-ENDS-SHORT",
-                    f"{len(short)} partitions end earlier than before the outage: {named(short)}",
-                    hint="clients are still out, and the kernels let them in once --outage is over:"
-                    " bring back whoever is left out, see the logs of those that lead these, then"
-                    " resume",
-                )
-            clock.sleep(1.0)
-        before = offsets_in(self.proven(world, "still") or {})
-        self.note(world, "ends-kept", sum(tp in before for tp in led))
+    def _still_short(self, world: World, led: Collection[TopicPartition]) -> list[str]:
+        deadline = world.clock.monotonic() + LEVEL
+        while (short := self.short(world, led)) and world.clock.monotonic() < deadline:
+            world.clock.sleep(1.0)
+        return short
+
+
+def _ends_short(short: Collection[str], let_in: bool) -> StepFailed:
+    many = f"{len(short)} partitions"
+    if let_in:
+        return StepFailed(
+            "KO-ENDS-SHORT",
+            f"clients were let in when --outage was over, and {many} ended earlier than before it:"
+            f" {named(sorted(short))}",
+            hint="what lay between those offsets is lost, unless a replica that was left out and"
+            " not started since holds it; resume goes on to the end",
+        )
+    return StepFailed(
+        "KO-ENDS-SHORT",
+        f"{many} end earlier than before the outage: {named(sorted(short))}",
+        hint="clients are still out, and the kernels let them in once --outage is over; see the"
+        " logs of those that lead these. A replica that was left out and not started since may"
+        " hold what is missing",
+    )
 
 
 def in_sync_then(kept: Mapping[str, Collection[str]]) -> dict[TopicPartition, tuple[int, ...]]:

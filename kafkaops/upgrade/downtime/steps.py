@@ -117,10 +117,15 @@ class ClientsStarted(OutageStep):
             return
         self.note(world, "unclean-told", True)
         words = named([f"{host} ({how})" for host, how in untold.items()])
+        ends = (
+            ", every partition ends no earlier than before the outage,"
+            if self.noted(world, "ends-kept")
+            else ""
+        )
         raise StepFailed(
             "KO-STOP-UNCLEAN",
-            f"{words} did not end by itself when told to; all is in sync, every partition ends no"
-            " earlier than before the outage, and clients are in again",
+            f"{words} did not end by itself when told to; all is in sync{ends} and clients are in"
+            " again",
             where=next(iter(untold)),
             hint="look at its log, then resume",
         )
@@ -148,6 +153,7 @@ class Closed(OutageStep):
     def act(self, world: World) -> None:
         fence.prepare(self.hosts(world), self.port)
         self.stamp(world, "outage-begun")
+        self.note(world, "closings", (self.noted(world, "closings") or 0) + 1)
         fence.fire(
             self.hosts(world),
             port=self.port,

@@ -203,7 +203,7 @@ def test_a_missing_permission_names_the_action(place: Place) -> None:
     leases._client().meta.events.register("before-send.s3.PutObject", denied)
     with pytest.raises(ConfigError, match="s3:PutObject") as refused:
         leases.acquire("blue", ANN, TTL)
-    assert refused.value.code == "KO-AWS-PERMISSION"
+    assert refused.value.code == "KO-AWS-DENIED"
 
 
 def test_an_endpoint_that_does_not_answer_is_unreachable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kafkaops.adapters.provision_lab import LabCluster
 from kafkaops.config.schema import ClusterSpec, HostSpec
 from kafkaops.lab import control
 from kafkaops.lab.layout import Layout
+from kafkaops.model.cluster import ClusterState, Quorum
 from tests.crash.fake_kafka import FakeCluster
 
 
@@ -31,6 +33,18 @@ def spec() -> ClusterSpec:
 def test_every_node_of_the_config_is_registered(up: tuple[int, ...], told: tuple[str, ...]) -> None:
     cluster: Any = FakeCluster("green", "GREEN", up, "4.3")
     assert ExistingCluster(spec(), lambda: cluster).missing() == told
+
+
+def test_a_controller_that_votes_is_no_broker_that_is_missing() -> None:
+    class Apart(FakeCluster):
+        def snapshot(self, *, full: bool = True) -> ClusterState:
+            quorum = Quorum(101, 1, 1, {101: 1})
+            return replace(super().snapshot(full=full), quorum=quorum)
+
+    controller = HostSpec(name="green-c", node_id=101, address="127.0.2.101", via="local")
+    whole = spec().model_copy(update={"hosts": (*spec().hosts, controller)})
+    cluster: Any = Apart("green", "GREEN", (1, 2, 3), "4.3")
+    assert ExistingCluster(whole, lambda: cluster).missing() == ()
 
 
 @pytest.fixture

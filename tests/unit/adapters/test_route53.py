@@ -116,7 +116,7 @@ def test_a_missing_permission_is_named(zone: Route53, client: Any) -> None:
     denied = Route53(zone._zone_id, Aws(), client=Denies(client))
     with pytest.raises(ConfigError, match="route53:ChangeResourceRecordSets") as failed:
         denied.change([OLD], [NEW], comment="")
-    assert failed.value.code == "KO-AWS-PERMISSION"
+    assert failed.value.code == "KO-AWS-DENIED"
 
 
 def test_no_endpoint_is_unreachable_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,5 +67,5 @@ def test_the_permission_that_a_name_needs_is_named(aws: AwsLab) -> None:
     aws.front.set({"deny": "route53:ListHostedZonesByName"})
     with pytest.raises(ConfigError, match="route53:ListHostedZonesByName") as refused:
         of(aws, "kafka.lab").zone()
-    assert refused.value.code == "KO-AWS-PERMISSION"
+    assert refused.value.code == "KO-AWS-DENIED"
     assert of(aws, "Z0").zone() == "kafka.lab", "an id needs it not"

@@ -50,3 +50,12 @@ def test_codes_that_pages_tell_to_accept_can_be() -> None:
     found = {code for page in pages for code in told.findall(page.read_text())}
     assert {"KO-CLIENT-NOT-SEEN", "KO-USERS-UNPROVEN"} <= found
     assert found - {"KO-FENCE-CLIENTS"} <= set(ACCEPTABLE), "that one cannot be, says the page"
+
+
+def test_what_is_accepted_of_a_code_is_a_list_of_globs() -> None:
+    given = ("KO-RACK*", "KO-STRANGER:a-*", "KO-STRANGER", "KO-CLIENT-*:readers", "KO-DISK:x")
+    assert accepting.subjects(given, "KO-RACK-SPREAD") == ("*",)
+    assert accepting.subjects(("KO-RACK-SPREAD:orders",), "KO-RACK-SPREAD") == ("orders",)
+    assert accepting.subjects(given, "KO-STRANGER") == ("a-*",)  # never all of them
+    assert accepting.subjects(given, "KO-CLIENT-NOT-SEEN") == ("readers",)
+    assert accepting.subjects(given, "KO-TIERED") == ()
