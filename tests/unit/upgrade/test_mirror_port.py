@@ -79,6 +79,14 @@ def test_ours_that_cannot_have_its_port_is_not_taken_for_up(
     assert (blocked.code, blocked.transient) == ("KO-MIRROR-PORT", False)
 
 
+def test_a_connector_that_somebody_put_beside_ours_leaves_the_worker_ours() -> None:
+    world = BlueGreen()
+    ours(world)
+    both = ("kafkaops-forward", "sink-1")
+    world.connect["forward"].theirs = WorkerFound("4.3.1", "GREEN", both)
+    assert STEP.check(world.world) is State.DONE
+
+
 def test_the_way_back_names_its_own_port() -> None:
     world = BlueGreen()
     world.connect["back"].taken = True
