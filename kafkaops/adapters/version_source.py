@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import tarfile
+import threading
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
@@ -37,10 +38,12 @@ class VersionSources:
         self._versions = versions
         self._aws = aws
         self._known: dict[str, Tarball] = {}
+        self._looking = threading.Lock()  # the lanes of a batch ask at once, and a look reads all
 
     def tarball(self, release: str) -> Tarball:
-        if release not in self._known:
-            self._known[release] = self._look(release)
+        with self._looking:
+            if release not in self._known:
+                self._known[release] = self._look(release)
         found = self._known[release]
         if self._versions[release].source.startswith("s3://"):
             return self._signed(release)  # anew: a signature does not outlive a long roll

@@ -11,6 +11,8 @@ import ssl
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -78,6 +80,25 @@ def kept(directory: Path, data: bytes) -> Path:
 
 
 # files
+
+
+def test_a_file_is_read_once_for_all_who_ask_at_the_same_time(tmp_path: Path) -> None:
+    data = packed()
+    meeting, looks = threading.Barrier(2), []
+
+    class Counting(VersionSources):
+        def _look(self, release: str) -> Tarball:
+            looks.append(release)
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(0.2)  # a second one would come meanwhile
+            return super()._look(release)
+
+    spec = Version(source=str(kept(tmp_path, data)), sha512=digest(data))
+    sources = Counting({RELEASE: spec}, Aws())
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(sources.tarball, [RELEASE] * 4))
+    assert looks == [RELEASE]
+    assert {tarball.sha512 for tarball in found} == {digest(data)}
 
 
 @pytest.mark.parametrize("pack", ["gz", "", "xz"])
