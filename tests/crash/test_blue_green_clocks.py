@@ -82,4 +82,6 @@ def test_a_host_whose_clock_is_set_inside_the_cut_holds_nobody_past_the_budget(
             world.hosts["blue-2"].ahead += seconds
 
         world, scene = shaken(call, theirs)
-        ends_well(world, scene, f"{seconds:+g} s at call {call}, {scene.outcomes}")
+        words = f"{seconds:+g} s at call {call}, {scene.outcomes}"
+        assert scene.outcomes[-1] == "done", words
+        ends_well(world, scene, words)

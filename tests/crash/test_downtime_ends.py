@@ -103,7 +103,8 @@ def lose(world: Outage, tp: TopicPartition, count: int = 1) -> None:
     world.cluster.written[tp] -= count
 
 
-def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
+def recovering() -> Outage:
+    """A broker that is killed at its stop, and whose log recovery loses a record."""
     world = Outage(options=LONG)
     world.cluster.nodes[4].signal = 9
     lost: list[bool] = []
@@ -115,6 +116,11 @@ def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
             lose(world, ORDERS)
 
     world.cluster.on_tick = tick
+    return world
+
+
+def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
+    world = recovering()
     scene = world.scene()
     error = raised(scene)
     assert (error.code, int(error.exit)) == ("KO-ENDS-SHORT", 8)
@@ -129,17 +135,7 @@ def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
 
 def test_what_was_lost_is_still_told_when_the_kernels_have_let_clients_in() -> None:
     """What clients write then would hide it."""
-    world = Outage(options=LONG)
-    world.cluster.nodes[4].signal = 9
-    lost: list[bool] = []
-
-    def tick() -> None:
-        world.write()
-        if not lost and world.facts.get("downtime.blue-4.started"):
-            lost.append(True)
-            lose(world, ORDERS)
-
-    world.cluster.on_tick = tick
+    world = recovering()
     scene = world.scene()
     assert raised(scene).code == "KO-ENDS-SHORT"
     world.clock.sleep(LONG.outage + 60)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from moto.server import ThreadedMotoServer
 
 from kafkaops.config.schema import Aws
 from kafkaops.engine.clock import FakeClock
@@ -22,6 +24,17 @@ SHORT, LONG = 1.0, 60.0
 
 SESSION = botocore.session.Session()
 """One for all: each reads its descriptions of services anew."""
+
+
+@contextmanager
+def moto_port() -> Iterator[int]:
+    """A moto server of its own, by its port."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        yield int(server.get_host_and_port()[1])
+    finally:
+        server.stop()
 
 
 class AwsLab:

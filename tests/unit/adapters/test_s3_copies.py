@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.server import ThreadedMotoServer
 
 from kafkaops.adapters.key_process import fitting
 from kafkaops.adapters.key_request import Use
@@ -15,7 +14,7 @@ from kafkaops.adapters.kms import decrypted
 from kafkaops.adapters.s3_copies import S3Copies
 from kafkaops.engine.errors import Exit, OpsError
 from kafkaops.ports.disks import Key
-from tests.unit.adapters.aws_lab import REGION, AwsLab
+from tests.unit.adapters.aws_lab import REGION, AwsLab, moto_port
 
 BROKER = "arn:aws:sts::123456789012:assumed-role/broker/i-1"
 URI = "s3://copies/a/token"
@@ -69,10 +68,8 @@ class Place(AwsLab):
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[int]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with moto_port() as port:
+        yield port
 
 
 @pytest.fixture(params=["plain", "versioned"])

@@ -1,16 +1,12 @@
-"""Tarballs of Kafka releases: real ones, from a file, a server of this machine, and moto's S3; and
-what a host makes of them."""
+"""Tarballs of Kafka releases: real ones, from a file, a server of this machine, and moto's S3."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import lzma
 import ssl
-import tarfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,42 +18,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from moto.server import ThreadedMotoServer
 
 from kafkaops.adapters.host_local import LocalHost
 from kafkaops.adapters.version_source import SIGNED_FOR, VersionSources
 from kafkaops.config.schema import Aws, Version
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.versions import Tarball
-from tests.unit.adapters.aws_lab import REGION, AwsLab
+from tests.unit.adapters.aws_lab import REGION, AwsLab, moto_port
+from tests.unit.adapters.tarballs import CLIENTS, RELEASE, TOP, digest, kept, packed
 from tests.unit.adapters.volume_parts import needs
 
-RELEASE = "4.3.1"
-TOP = f"kafka_2.13-{RELEASE}"
-CLIENTS = f"libs/kafka-clients-{RELEASE}.jar"
-FILES = {CLIENTS: b"clients", f"libs/kafka_2.13-{RELEASE}.jar": bytes(range(256)) * 400}
 needs_curl = needs("curl", "curl")
-
-
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": lambda data: gzip.compress(data, mtime=0),  # the same bytes in another second too
-    "xz": lzma.compress,
-    "": lambda data: data,
-}
-
-
-def packed(files: Mapping[str, bytes] = FILES, top: str = f"{TOP}/", pack: str = "gz") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(f"{top}{name}")
-            entry.size, entry.mode = len(data), 0o644
-            tar.addfile(entry, io.BytesIO(data))
-    return PACKERS[pack](out.getvalue())
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha512(data).hexdigest()
 
 
 def source(where: str | Path, sha512: str, aws: Aws | None = None) -> VersionSources:
@@ -71,12 +42,6 @@ def refused(sources: VersionSources, release: str = RELEASE) -> ConfigError:
     assert caught.value.hint
     assert caught.value.exit == 4
     return caught.value
-
-
-def kept(directory: Path, data: bytes) -> Path:
-    path = directory / "kafka.tgz"
-    path.write_bytes(data)
-    return path
 
 
 # files
@@ -308,10 +273,8 @@ def test_a_server_that_is_not_reached_or_not_trusted_from_here(
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[int]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with moto_port() as port:
+        yield port
 
 
 @pytest.fixture
@@ -380,18 +343,11 @@ def test_nobody_to_sign(lab: AwsLab, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert refused(source(OBJECT, "a" * 128, lab.aws)).code == "KO-AWS-CREDENTIALS"
 
 
-# what a host makes of them
-
-
-@pytest.fixture
-def host() -> LocalHost:
-    return LocalHost("h", "127.0.0.1", as_self=True)
-
-
 @needs_curl
 def test_a_host_is_told_another_checksum_or_nothing_and_keeps_nothing(
-    lab: AwsLab, host: LocalHost, tmp_path: Path
+    lab: AwsLab, tmp_path: Path
 ) -> None:
+    host = LocalHost("h", "127.0.0.1", as_self=True)
     there = tmp_path / "versions" / ".4.3.1.tgz"
     url = source(OBJECT, "a" * 128, lab.aws).tarball(RELEASE).url
     with pytest.raises(StepFailed) as caught:
@@ -403,39 +359,3 @@ def test_a_host_is_told_another_checksum_or_nothing_and_keeps_nothing(
     assert "404" in caught.value.message
     assert "Signature" not in caught.value.message  # whoever reads it could fetch
     assert list(there.parent.iterdir()) == []
-
-
-def test_a_tarball_with_a_member_that_leads_out_of_it_is_not_unpacked(
-    host: LocalHost, tmp_path: Path
-) -> None:
-    members = {f"{TOP}/{CLIENTS}": b"x", "a/../../../outside": b"evil"}
-    path = kept(tmp_path, packed(members, top=""))
-    home = tmp_path / "versions" / RELEASE
-    with pytest.raises(StepFailed) as caught:
-        host.unpack(str(path), str(home))
-    assert caught.value.code == "KO-HOST-UNPACK"
-    assert "'..'" in caught.value.message
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
-
-
-def test_a_member_with_an_absolute_name_lands_in_the_version(
-    host: LocalHost, tmp_path: Path
-) -> None:
-    outside = tmp_path / "outside"
-    members = {f"{TOP}/{CLIENTS}": b"x", str(outside): b"evil"}
-    home = tmp_path / "versions" / RELEASE
-    host.unpack(str(kept(tmp_path, packed(members, top=""))), str(home))
-    assert (home / CLIENTS).read_bytes() == b"x"
-    assert not outside.exists()
-
-
-@pytest.mark.parametrize("cut", [2, 3])
-def test_a_tarball_that_ended_early_leaves_no_version_on_the_host(
-    host: LocalHost, tmp_path: Path, cut: int
-) -> None:
-    data = packed()
-    path = kept(tmp_path, data[: len(data) // cut])
-    with pytest.raises(StepFailed) as caught:
-        host.unpack(str(path), str(tmp_path / "versions" / RELEASE))
-    assert caught.value.code == "KO-HOST-UNPACK"
-    assert list((tmp_path / "versions").iterdir()) == []

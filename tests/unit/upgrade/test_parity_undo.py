@@ -122,4 +122,14 @@ def test_what_somebody_set_otherwise_since_is_left_alone() -> None:
 
 
 def test_nothing_changed_is_nothing_read() -> None:
-    parity_undo.take_back({}, None)  # type: ignore[arg-type]
+    asked: list[str] = []
+
+    class Unread(Undone):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    target = Unread(before())
+    asked.clear()
+    parity_undo.take_back({}, target)  # type: ignore[arg-type]
+    assert asked == []

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from kafkaops.adapters.kms import KmsKeys, decrypted
 from kafkaops.adapters.s3_copies import S3Copies
@@ -18,7 +17,7 @@ from kafkaops.model.volume import VolumeSpec
 from kafkaops.ports.disks import Key
 from kafkaops.volumes import copies
 from kafkaops.volumes.policy import administrator, broker, key_policy
-from tests.unit.adapters.aws_lab import REGION, AwsLab
+from tests.unit.adapters.aws_lab import REGION, AwsLab, moto_port
 
 KEY = f"arn:aws:kms:{REGION}:123456789012:key/00000000-0000-4000-8000-000000000001"
 ROLE = "arn:aws:iam::123456789012:role/broker"
@@ -172,10 +171,8 @@ class Place(AwsLab):
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[int]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with moto_port() as port:
+        yield port
 
 
 @pytest.fixture
