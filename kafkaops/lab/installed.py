@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kafkaops.lab import kit, release, unit_file
+from kafkaops.lab import archive, kit, release, unit_file
 from kafkaops.lab.layout import LabHostSpec, Layout
 
 DIRECTORY = "opt/kafka"
@@ -33,6 +33,7 @@ Environment=JAVA_HOME=/{JAVA_HOME}
 Environment="KAFKA_HEAP_OPTS=%(heap)s"
 Environment="KAFKA_JVM_PERFORMANCE_OPTS=%(jvm)s"
 Environment="KAFKA_OPTS=%(opts)s"
+Environment="KAFKA_CLASS_ARCHIVES=%(archives)s"
 ExecStart=/{DIRECTORY}/current/bin/kafka-server-start.sh /{PROPERTIES}
 # Kafka gives its controlled shutdown 300 s.
 TimeoutStopSec=330
@@ -61,6 +62,7 @@ def prepare(
         "heap": " ".join(flag for flag in jvm if flag.startswith("-Xm")),
         "jvm": " ".join(flag for flag in jvm if not flag.startswith("-Xm")),
         "opts": f"-Dkafkaops.host={host.name}",
+        "archives": archive.directory(),
     }
     unit.write_text(UNIT % flags)
     (wants / unit.name).symlink_to(f"../{unit.name}")

@@ -92,7 +92,11 @@ def fetch(version: str, say: Say = quiet, listing: Path = LIST) -> Path:
 
 
 def settle(directory: Path, jars: tuple[Jar, ...]) -> None:
-    """Write down that what lies there are these jars: from now on they are known by their sizes."""
+    """Write down that what lies there are these jars: from now on they are known by their sizes.
+    Their times are the epoch's, as in a tarball: a JVM takes a class-data archive only for jars of
+    the times it was made for."""
+    for jar in jars:
+        os.utime(directory / jar.filename, (0, 0))
     sizes = {jar.filename: (directory / jar.filename).stat().st_size for jar in jars}
     known = {"list": _digest(jars), "sizes": sizes}
     write(directory / "ready.json", json.dumps(known).encode())
@@ -150,8 +154,9 @@ def _digest(jars: tuple[Jar, ...]) -> str:
 def _ready(directory: Path, digest: str) -> bool:
     try:
         ready = json.loads((directory / "ready.json").read_text())
+        files = [((directory / name).stat(), size) for name, size in ready["sizes"].items()]
         return ready["list"] == digest and all(
-            (directory / name).stat().st_size == size for name, size in ready["sizes"].items()
+            file.st_size == size and file.st_mtime == 0 for file, size in files
         )
     except (FileNotFoundError, ValueError, KeyError):
         return False

@@ -28,16 +28,18 @@ START = """\
 #!/bin/sh
 # Runs a node in the foreground: kafka-server-start.sh SERVER.PROPERTIES
 # Taken from the environment: JAVA_HOME, KAFKA_HEAP_OPTS, KAFKA_JVM_PERFORMANCE_OPTS,
-# KAFKA_LOG4J_OPTS, KAFKA_OPTS.
+# KAFKA_LOG4J_OPTS, KAFKA_OPTS, and KAFKA_CLASS_ARCHIVES, a directory with VERSION.jsa for the
+# class-data archives of those versions that have one.
 if [ $# -lt 1 ]; then
   echo "usage: $0 SERVER.PROPERTIES" >&2
   exit 2
 fi
 # As it was called, links and all: it runs what the link names.
 home=$(dirname "$0")/..
-CLASSPATH=
+CLASSPATH= version=
 for jar in "$home"/libs/*.jar; do
   CLASSPATH=${CLASSPATH:+$CLASSPATH:}$jar
+  case $jar in */kafka_2.13-*) version=${jar##*/kafka_2.13-} version=${version%.jar} ;; esac
 done
 export CLASSPATH
 set -f # options are words, not patterns
@@ -49,6 +51,8 @@ if [ -z "${KAFKA_LOG4J_OPTS:-}" ]; then
     set -- "-Dlog4j.configuration=file:$home/config/log4j.properties" "$@"
   fi
 fi
+archive=${KAFKA_CLASS_ARCHIVES:-}/$version.jsa
+if [ -e "$archive" ]; then set -- "-XX:SharedArchiveFile=$archive" "$@"; fi
 # Each of these holds several arguments.
 exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" ${KAFKA_HEAP_OPTS:--Xms1g -Xmx1g} \\
   ${KAFKA_JVM_PERFORMANCE_OPTS:--server -XX:+UseG1GC} ${KAFKA_LOG4J_OPTS:-} ${KAFKA_OPTS:-} "$@"
@@ -175,4 +179,4 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one that has no hard links
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)

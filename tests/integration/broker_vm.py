@@ -105,6 +105,7 @@ def shared(directory: Path) -> Path:
         f"-Dlog4j2.configurationFile={KIT}/log4j2.properties",
     ]
     if (cds := archive.path(VERSION)).exists():
+        shutil.copy2(cds, root / "libs")
         line.append(f"-XX:SharedArchiveFile={KIT}/libs/{cds.name}")
     script = root / "kafka.sh"
     script.write_text(

@@ -24,6 +24,7 @@ def test_recorded_once_and_used_by_any_later_start(target: Path, tmp_path: Path)
     listing = tmp_path / "classes.lst"
     assert archive.flags(VERSION) == [f"-XX:SharedArchiveFile={target}"]
     assert archive.recording(VERSION, listing) == [f"-XX:DumpLoadedClassList={listing}"]
+    target.parent.mkdir()
     target.touch()
     assert archive.flags(VERSION) == [f"-XX:SharedArchiveFile={target}"]
     assert archive.recording(VERSION, listing) == []

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from kafkaops.engine.errors import ConfigError
-from kafkaops.lab import installed, kit, release
+from kafkaops.lab import archive, installed, kit, release
 from kafkaops.lab.layout import Layout, Settings
 from kafkaops.lab.unit_file import UnitFault
 from tests.unit.lab import fake_kit
@@ -99,6 +99,17 @@ def test_a_switched_link_and_a_changed_unit_count_from_the_next_start(
     assert "log4j2.properties" not in text
 
 
+def test_each_version_starts_with_its_own_class_archive_if_there_is_one(layout: Layout) -> None:
+    archive.directory().mkdir()
+    archive.path("4.3.1").touch()
+    assert not any("SharedArchiveFile" in word for word in started(layout))
+    root = layout.host_root("blue-1")
+    release.install("4.3.1", root / "opt/kafka/versions/4.3.1")
+    (root / "opt/kafka/current").unlink()
+    (root / "opt/kafka/current").symlink_to("versions/4.3.1")
+    assert f"-XX:SharedArchiveFile={archive.path('4.3.1')}" in started(layout)
+
+
 def test_what_cannot_be_started_is_refused(layout: Layout) -> None:
     root = layout.host_root("blue-1")
     (root / "opt/kafka/current").unlink()
@@ -118,6 +129,7 @@ def test_jars_are_links_to_the_kits_or_copies_on_another_file_system(
         copy = Path(other) / "copied" / "libs" / JAR
         assert copy.read_text() == f"{JAR} of 4.3.1"
         assert not copy.samefile(own)
+        assert copy.stat().st_mtime == own.stat().st_mtime == 0
 
 
 def test_a_release_packs_to_the_same_bytes_and_unpacks_to_what_is_laid_out(
@@ -125,7 +137,6 @@ def test_a_release_packs_to_the_same_bytes_and_unpacks_to_what_is_laid_out(
 ) -> None:
     first = release.pack("4.3.1", tmp_path / "one")
     for jar in (jars / "4.3.1").glob("*.jar"):
-        os.utime(jar, (1, 1))
         jar.chmod(0o600)
     second = release.pack("4.3.1", tmp_path / "two")
     assert first.path.read_bytes() == second.path.read_bytes()

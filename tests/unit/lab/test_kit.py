@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_a_torn_or_stray_file_is_replaced(listed: Path) -> None:
     assert (again / "one-1.0.jar").read_bytes() == b"one's content"
     assert not (again / "zero-0.1.jar").exists()
     assert len(Mirror.served) == 3
+
+
+def test_jars_have_the_times_that_a_tarball_gives_them(listed: Path) -> None:
+    """Or no class-data archive of theirs fits those that were unpacked. Also in an older kit."""
+    first = kit.fetch("9.9.9", listing=listed) / "one-1.0.jar"
+    assert first.stat().st_mtime == 0
+    os.utime(first, (5, 5))
+    kit.fetch("9.9.9", listing=listed)
+    assert first.stat().st_mtime == 0
+    assert len(Mirror.served) == 2
 
 
 def test_a_version_without_list_names_those_with(listed: Path) -> None:
