@@ -27,7 +27,7 @@ from kafkaops.engine.store import RunDirectory
 from kafkaops.ports.conduct import Conduct
 from kafkaops.ports.facts import Facts
 from kafkaops.upgrade.fleet.leaving import left, restored
-from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
+from kafkaops.upgrade.rolling.phases import LOST, UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
     from kafkaops.cli.runs import Run
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class Orders:
     """What the operator said. `yes` and `confirm` also answer the plan's go/no-go questions;
     `until` is the phase to stop after; `wishes` are kept with the run from here on, by fact;
-    `anew`: hosts that were left out, and elections that were allowed, before are so no more."""
+    `anew`: hosts that were left out, elections that were allowed and losses that were accepted
+    before are so no more."""
 
     yes: bool = False
     confirm: str | None = None
@@ -51,7 +52,7 @@ class Orders:
     def keep(self, facts: Facts) -> Wished:
         """Write down what was said with the run."""
         said: dict[str, Any] = {"run.reason": self.reason} if self.reason else {}
-        said |= dict.fromkeys((WITHOUT, UNCLEAN), None) if self.anew else {}
+        said |= dict.fromkeys((WITHOUT, UNCLEAN, LOST), None) if self.anew else {}
         for fact, wished in self.wishes.items():
             known = said[fact] if fact in said else facts.get(fact)
             said[fact] = [*dict.fromkeys((*(known or ()), *wished))]

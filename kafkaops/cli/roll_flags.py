@@ -69,3 +69,12 @@ Unclean = Annotated[
         ' topics only by a glob like "__*".',
     ),
 ]
+Lost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-lost",
+        metavar="GLOB",
+        help="Downtime: topics or partitions whose lost records are given up, so that clients are"
+        " let in; may be repeated.",
+    ),
+]

@@ -10,7 +10,7 @@ from kafkaops.cli.session import current
 from kafkaops.engine.errors import UsageFault
 from kafkaops.model.words import counted
 from kafkaops.upgrade.rolling.down import STOPS
-from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
+from kafkaops.upgrade.rolling.phases import ACCEPTED, LOST, UNCLEAN, WITHOUT
 
 if TYPE_CHECKING:
     from kafkaops.cli.carry import Orders
@@ -42,8 +42,11 @@ FLAGS = {
     ACCEPTED: "--accept-unavailable",
     WITHOUT: "--without",
     UNCLEAN: "--elect-unclean",
+    LOST: "--accept-lost",
 }
 """The flag of `run resume` that adds to a fact."""
+OF_OUTAGES = (UNCLEAN, LOST)
+"""Those of them that say nothing to any other run."""
 STOPPING = frozenset({*NOUNS, "rolling-back", "downtime-back", "protocol"})
 """Operations that stop nodes, and so may have to go on without one."""
 VERBS = {
@@ -112,24 +115,21 @@ def _release(strategy: str, to: str | None) -> None:
     Release.of(to)
 
 
-def wishes(
-    run: Run, accept: tuple[str, ...], without: tuple[str, ...], unclean: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """What a resume adds to a run, by the fact that keeps it. UsageFault where that says nothing to
-    this run."""
-    flags = {ACCEPTED: accept, WITHOUT: without, UNCLEAN: unclean}
-    flag = next((FLAGS[fact] for fact, given in flags.items() if given), None)
+def wishes(run: Run, flags: Mapping[str, Sequence[str] | None]) -> dict[str, tuple[str, ...]]:
+    """What was asked for of a run, by the fact that keeps it, without what was not. UsageFault
+    where that says nothing to this run."""
+    asked = {fact: tuple(given) for fact, given in flags.items() if given}
     outage = run.last.plan.operation.startswith(OUTAGE)
-    if flag and (run.operation not in STOPPING or (unclean and not outage)):
-        flag = FLAGS[UNCLEAN] if unclean else flag
+    idle = [f for f in asked if run.operation not in STOPPING or (f in OF_OUTAGES and not outage)]
+    if idle:
         raise UsageFault(
             "KO-USAGE",
-            f"{flag} says nothing to this run ({run.operation})",
+            f"{FLAGS[idle[0]]} says nothing to this run ({run.operation})",
             where=run.id,
             hint=f"kafkaops run resume {run.id}",
         )
     known = {str(s.args["host"]) for s in run.last.plan.specs if s.args.get("host")}
-    strange = [name for name in without if name not in known]
+    strange = [name for name in asked.get(WITHOUT, ()) if name not in known]
     if strange:
         raise UsageFault(
             "KO-HOST-UNKNOWN",
@@ -137,7 +137,7 @@ def wishes(
             where=run.id,
             hint=f"--without with one of: {', '.join(sorted(known))}",
         )
-    return {fact: given for fact, given in flags.items() if given}
+    return asked
 
 
 def nodes(plan: Plan) -> list[str]:

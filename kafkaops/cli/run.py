@@ -9,7 +9,7 @@ import typer
 from kafkaops.cli.commands import OpsCommand
 from kafkaops.cli.consent_flags import Confirm, Reason, Until, Yes
 from kafkaops.cli.output import Text, emit, news
-from kafkaops.cli.roll_flags import Accept, Unclean, Without
+from kafkaops.cli.roll_flags import Accept, Lost, Unclean, Without
 from kafkaops.cli.run_looks import Id, app
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit, GuardRefused
@@ -38,6 +38,7 @@ def resume(
     accept: Accept = None,
     without: Without = None,
     unclean: Unclean = None,
+    lost: Lost = None,
 ) -> int:
     """Go on with a run that was stopped, failed, or whose process died.
 
@@ -47,12 +48,14 @@ def resume(
       kafkaops run resume orders-20261124-101500 --yes
       kafkaops run resume --accept-unavailable scratch
       kafkaops run resume --without blue-3 --elect-unclean "orders*" --confirm orders
+      kafkaops run resume --accept-lost orders-7 --confirm orders
     """
     from kafkaops.cli import carry, rolls
+    from kafkaops.upgrade.rolling.phases import ACCEPTED, LOST, UNCLEAN, WITHOUT
 
     loaded = current().load()
     found = _idle(loaded, run)
-    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), tuple(unclean or ()))
+    wishes = rolls.wishes(found, {ACCEPTED: accept, WITHOUT: without, UNCLEAN: unclean, LOST: lost})
     orders = carry.Orders(yes, confirm, until, reason, wishes)
     if not carry.can_go_on(found.directory):
         words = f"nothing to do: run {found.id} is {found.status.value}"
@@ -60,7 +63,9 @@ def resume(
     words = f"This goes on with run {found.id} ({found.operation})."
     if unclean:
         words += f" Unclean elections are allowed for {', '.join(unclean)}."
-    agree_to_go_on(loaded, found, words, orders, severe=bool(unclean))
+    if lost:
+        words += f" Lost records of {', '.join(lost)} are given up."
+    agree_to_go_on(loaded, found, words, orders, severe=bool(unclean or lost))
     return _do(loaded, found, orders, "resume")
 
 
@@ -84,10 +89,11 @@ def rollback(
       kafkaops run rollback --without blue-3
     """
     from kafkaops.cli import carry, rolls, runs
+    from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 
     loaded = current().load()
     found = _idle(loaded, run)
-    wishes = rolls.wishes(found, tuple(accept or ()), tuple(without or ()), ())
+    wishes = rolls.wishes(found, {ACCEPTED: accept, WITHOUT: without})
     orders = carry.Orders(yes, confirm, None, reason, wishes, anew=True)
     if found.status is runs.Status.ROLLED_BACK:
         words = f"nothing to do: run {found.id} was rolled back"

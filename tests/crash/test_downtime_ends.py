@@ -19,7 +19,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.downtime.planner import expected
 from kafkaops.upgrade.downtime.stages import stages
 from kafkaops.upgrade.rolling.choosing import Options
-from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
+from kafkaops.upgrade.rolling.phases import LOST, UNCLEAN, WITHOUT
 from tests.crash.downtime_scene import NODES, Outage, back_of, without_the_last
 from tests.crash.engine_harness import Point, Scene, uncrashed
 from tests.crash.upgrade_scene import NEW, OLD
@@ -131,6 +131,40 @@ def test_where_a_log_recovery_lost_records_clients_stay_out() -> None:
     lose(world, ORDERS, -1)
     assert raised(scene).code == "KO-STOP-UNCLEAN"
     assert world.cluster.serving()
+
+
+def test_what_was_lost_can_be_given_up_by_name_and_the_end_still_tells_it() -> None:
+    world = recovering()
+    scene = world.scene()
+    error = raised(scene)
+    assert f"--accept-lost {ORDERS} --confirm {world.world.config.name}" in error.hint
+    world.facts.put(LOST, ["payments*", "orders-1"])
+    assert raised(scene).code == "KO-ENDS-SHORT"
+    assert not world.cluster.serving()
+    world.facts.put(LOST, ["payments*", str(ORDERS)])
+    error = raised(scene)
+    assert error.code == "KO-STOP-UNCLEAN"
+    assert "no earlier" not in error.message
+    assert world.cluster.serving()
+    [line] = [line for line in world.said if line.startswith("given up, as asked: ")]
+    assert f"{ORDERS} ends at" in line
+    scene.process()
+    assert scene.outcomes == ["done"]
+    [told_at_the_end] = [w for w in told(world, scene.plan) if w.startswith("END EARLIER")]
+    assert str(ORDERS) in told_at_the_end
+
+
+def test_what_is_lost_beside_what_was_given_up_keeps_clients_out() -> None:
+    world = recovering()
+    scene = world.scene()
+    raised(scene)
+    other = next(tp for tp in world.cluster.parts if tp != ORDERS)
+    lose(world, other)
+    world.facts.put(LOST, [str(ORDERS)])
+    error = raised(scene)
+    assert (error.code, f"--accept-lost {other} " in error.hint) == ("KO-ENDS-SHORT", True)
+    assert "2 partitions end earlier" in error.message
+    assert not world.cluster.serving()
 
 
 def test_what_was_lost_is_still_told_when_the_kernels_have_let_clients_in() -> None:

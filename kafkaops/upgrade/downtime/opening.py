@@ -15,11 +15,12 @@ from kafkaops.cutover import fence
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Partition, TopicPartition
+from kafkaops.model.words import counted
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import offsets_in
 from kafkaops.upgrade.downtime.steps import OutageStep
 from kafkaops.upgrade.rolling.node import named
-from kafkaops.upgrade.rolling.phases import UNCLEAN
+from kafkaops.upgrade.rolling.phases import LOST, UNCLEAN
 
 CLOSED = frozenset({"timed", "permanent"})
 """Kinds of a fence that lets nobody in."""
@@ -45,15 +46,24 @@ class OpeningStep(OutageStep):
             if p.leader < 0 and p.tp in before
         }
 
-    def short(self, world: World, among: Collection[TopicPartition]) -> list[str]:
+    def short(
+        self, world: World, among: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, str]:
         """Those of `among` that end earlier than they did before the outage, with both ends."""
         before = offsets_in(self.proven(world, "still") or {})
         ends = self.cluster(world).ends([tp for tp in among if tp in before])
-        return [
-            f"{tp} ends at {end.high_watermark}, not {before[tp]}"
+        return {
+            tp: f"{tp} ends at {end.high_watermark}, not {before[tp]}"
             for tp, end in sorted(ends.items())
             if end.high_watermark < before[tp]
-        ]
+        }
+
+    def meant(
+        self, world: World, fact: str, among: Collection[TopicPartition]
+    ) -> tuple[TopicPartition, ...]:
+        """Those of `among` that the operator named: `fact` keeps the globs."""
+        globs = world.facts.get(fact) or ()
+        return tuple(tp for tp in among if any(_names(glob, tp) for glob in globs))
 
 
 class Led(OpeningStep):
@@ -67,7 +77,7 @@ class Led(OpeningStep):
 
     def safe(self, world: World) -> Blocked | None:
         away = self.away(world)
-        agreed = self._agreed(world, away)
+        agreed = self.meant(world, UNCLEAN, away)
         waiting = sorted(set(away) - set(agreed))
         if waiting:
             return Blocked(
@@ -94,7 +104,7 @@ class Led(OpeningStep):
         )
 
     def act(self, world: World) -> None:
-        agreed = self._agreed(world, self.away(world))
+        agreed = self.meant(world, UNCLEAN, self.away(world))
         if not agreed:
             return
         loose = self._loose(world)
@@ -135,14 +145,11 @@ class Led(OpeningStep):
         if short:
             raise StepFailed(
                 "KO-ELECT-SHORT",
-                f"after the election {len(short)} partitions lack records: {named(short)}",
+                f"after the election {len(short)} partitions lack records:"
+                f" {named(list(short.values()))}",
                 hint="clients are still out; the last replica, if it was not started since, may"
                 " hold what is missing; a resume says which partitions end earlier",
             )
-
-    def _agreed(self, world: World, away: Collection[TopicPartition]) -> tuple[TopicPartition, ...]:
-        globs = world.facts.get(UNCLEAN) or ()
-        return tuple(tp for tp in away if any(_names(glob, tp) for glob in globs))
 
 
 class Opened(OpeningStep):
@@ -177,48 +184,58 @@ class Opened(OpeningStep):
             for p in topic.partitions
             if p.leader >= 0
         ]
-        short = self._still_short(world, led)
+        lost = self._still_short(world, led)
+        given_up = set(self.meant(world, LOST, lost))
         found = self.noted(world, "ends-short") or {"words": [], "closings": 0}
         closings = self.noted(world, "closings") or 0
         # What clients write once they are in may hide that records are missing: what was found
         # stays found.
         let_in = self._open(world) or (bool(found["words"]) and found["closings"] != closings)
-        short = short or (found["words"] if let_in else [])
+        short = list(lost.values()) or (found["words"] if let_in else [])
         told = self.noted(world, "ends-told")
         if short and not told:
             self.note(world, "ends-short", {"words": short, "closings": closings})
-            if let_in:
+            if let_in or given_up == set(lost):
                 self.note(world, "ends-told", short)
-            raise _ends_short(short, let_in)
+            if let_in:
+                raise _missed(short)
+            if kept := [tp for tp in lost if tp not in given_up]:
+                raise _ends_short(short, f"--accept-lost {kept[0]} --confirm {world.config.name}")
+            world.say(f"given up, as asked: {named(short)}")
         if not short and not told:
             before = offsets_in(self.proven(world, "still") or {})
             self.note(world, "ends-kept", {"partitions": sum(tp in before for tp in led)})
         fence.lift(self.hosts(world), self.port)
         self.stamp(world, "outage-over")
 
-    def _still_short(self, world: World, led: Collection[TopicPartition]) -> list[str]:
+    def _still_short(
+        self, world: World, led: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, str]:
         deadline = world.clock.monotonic() + LEVEL
         while (short := self.short(world, led)) and world.clock.monotonic() < deadline:
             world.clock.sleep(1.0)
         return short
 
 
-def _ends_short(short: Collection[str], let_in: bool) -> StepFailed:
-    many = f"{len(short)} partitions"
-    if let_in:
-        return StepFailed(
-            "KO-ENDS-SHORT",
-            f"clients were let in when --outage was over, and {many} ended earlier than before it:"
-            f" {named(sorted(short))}",
-            hint="what lay between those offsets is lost, unless a replica that was left out and"
-            " not started since holds it; resume goes on to the end",
-        )
+def _missed(short: Collection[str]) -> StepFailed:
     return StepFailed(
         "KO-ENDS-SHORT",
-        f"{many} end earlier than before the outage: {named(sorted(short))}",
+        f"clients were let in when --outage was over, and {counted(len(short), 'partition')} ended"
+        f" earlier than before it: {named(sorted(short))}",
+        hint="what lay between those offsets is lost, unless a replica that was left out and"
+        " not started since holds it; resume goes on to the end",
+    )
+
+
+def _ends_short(short: Collection[str], flags: str) -> StepFailed:
+    verb = "ends" if len(short) == 1 else "end"
+    return StepFailed(
+        "KO-ENDS-SHORT",
+        f"{counted(len(short), 'partition')} {verb} earlier than before the outage:"
+        f" {named(sorted(short))}",
         hint="clients are still out, and the kernels let them in once --outage is over; see the"
         " logs of those that lead these. A replica that was left out and not started since may"
-        " hold what is missing",
+        f" hold what is missing. To give it up and let clients in: kafkaops run resume {flags}",
     )
 
 

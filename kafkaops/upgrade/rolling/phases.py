@@ -12,6 +12,8 @@ WITHOUT = "run.without"
 UNCLEAN = "run.elect-unclean"
 """The fact that holds the globs of topics and partitions that may get a leader by an unclean
 election."""
+LOST = "run.accept-lost"
+"""The fact that holds the globs of topics and partitions whose lost records are given up."""
 
 
 class Phase(Enum):

@@ -17,7 +17,7 @@ from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.engine.facts import FileFacts
 from kafkaops.engine.lease import lost
 from kafkaops.upgrade.rolling.choosing import Options
-from kafkaops.upgrade.rolling.phases import ACCEPTED, UNCLEAN, WITHOUT
+from kafkaops.upgrade.rolling.phases import ACCEPTED, LOST, UNCLEAN, WITHOUT
 from tests.crash.restart_scene import Restart
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
@@ -100,9 +100,10 @@ def test_going_back_forgets_who_was_left_out_on_the_way_there(
     facts = FileFacts(next(config.parent.rglob(run)) / "facts")
     facts.put(WITHOUT, ["blue-3"])
     facts.put(UNCLEAN, ["*"])
+    facts.put(LOST, ["*"])
     facts.put(ACCEPTED, ["lonely"])
     assert kafkaops("run", "rollback", run, "--yes")[0] == 0
-    assert (facts.get(WITHOUT), facts.get(UNCLEAN)) == (None, None)
+    assert [facts.get(fact) for fact in (WITHOUT, UNCLEAN, LOST)] == [None] * 3
     assert facts.get(ACCEPTED) == ["lonely"]
 
 
@@ -138,14 +139,15 @@ def test_whatever_stops_nodes_may_go_on_without_one(operation: str) -> None:
     spec = SimpleNamespace(args={"host": "blue-3"})
     plan = SimpleNamespace(operation=operation, specs=[spec])
     run = cast(Any, SimpleNamespace(id="r", operation=operation, last=SimpleNamespace(plan=plan)))
-    assert wishes(run, (), ("blue-3",), ()) == {WITHOUT: ("blue-3",)}
-    if operation == "downtime-back":
-        assert wishes(run, (), (), ("*",)) == {UNCLEAN: ("*",)}
-    else:
-        with pytest.raises(UsageFault, match="elect-unclean"):
-            wishes(run, (), (), ("*",))
+    assert wishes(run, {WITHOUT: ["blue-3"], LOST: None}) == {WITHOUT: ("blue-3",)}
+    for fact, flag in ((UNCLEAN, "elect-unclean"), (LOST, "accept-lost")):
+        if operation == "downtime-back":
+            assert wishes(run, {fact: ["*"]}) == {fact: ("*",)}
+        else:
+            with pytest.raises(UsageFault, match=flag):
+                wishes(run, {fact: ["*"]})
     with pytest.raises(UsageFault, match="blue-9"):
-        wishes(run, (), ("blue-9",), ())
+        wishes(run, {WITHOUT: ["blue-9"]})
 
 
 def test_a_restart_that_is_over_does_not_hide_an_upgrade(
