@@ -45,8 +45,10 @@ def show(error: OpsError, session: Session) -> int:
             print(f"  - {line}", file=sys.stderr)
         if error.where:
             print(f"  where: {error.where}", file=sys.stderr)
-        if isinstance(error.__cause__, OpsError):  # other causes are in the message already
-            print(f"  why:   {error.__cause__.message}", file=sys.stderr)
+        cause = error.__cause__
+        # other causes are in the message already
+        if isinstance(cause, OpsError) and cause.message not in error.message:
+            print(f"  why:   {cause.message}", file=sys.stderr)
         if error.hint:
             print(f"  next:  {error.hint}", file=sys.stderr)
             if (

@@ -18,9 +18,13 @@ from kafkaops.cli.session import current
 from kafkaops.engine.clock import Clock, SystemClock
 from kafkaops.engine.events import Event, Kind
 from kafkaops.engine.step import Progress
+from kafkaops.model.words import counted
 
 PLAIN_EVERY = 30.0
 """Seconds between plain lines of a step that takes long."""
+
+WAITED = 5.0
+"""Seconds after which a step that a guard holds up says so, once for each reason's code."""
 
 WINDOW = 20.0
 """Seconds that a rate is measured over."""
@@ -55,6 +59,8 @@ class Running:
     seen: deque[tuple[float, Progress]] = field(default_factory=deque)
     message: str = ""
     told: float = 0.0
+    codes: set[str] = field(default_factory=set)
+    """Of the reasons that were told."""
 
     def note(self, now: float, progress: Progress | None, message: str) -> None:
         self.message = message
@@ -117,6 +123,8 @@ class Board:
         self.clock = clock or SystemClock()
         self.running: dict[str, Running] = {}
         self.ended: set[str] = set()
+        self._known = 0
+        self._heading = ""
         self._lock = threading.Lock()
         self._console: Any = None
         self._display: Any = None
@@ -124,10 +132,13 @@ class Board:
     def __call__(self, event: Event) -> None:
         with self._lock:
             if event.kind is Kind.PHASE:
-                self._line(f"== {self.titles.get(event.phase, event.phase)}", "bold")
+                self._heading = f"== {self.titles.get(event.phase, event.phase)}"
             elif event.kind in NEWS:
                 words, style = NEWS[event.kind]
                 self._line(f"-- {words}{f': {event.message}' if event.message else ''}", style)
+            elif event.kind is Kind.SKIPPED and event.data.get("known"):
+                self._known += 1
+                self._over(event)
             elif event.kind in ENDS:
                 self._end(event)
             elif event.step:
@@ -141,8 +152,17 @@ class Board:
     @contextmanager
     def shown(self) -> Iterator[Board]:
         """While inside, a terminal shows the running steps live."""
+        try:
+            with self._shown():
+                yield self
+        finally:
+            with self._lock:
+                self._catch_up()
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
         if not current().colours(stderr=True):
-            yield self
+            yield
             return
         from rich.console import Console
         from rich.live import Live
@@ -154,13 +174,15 @@ class Board:
         with display:
             self._console, self._display = console, display
             try:
-                yield self
+                yield
             finally:
                 self._console = self._display = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """While inside, the terminal is free for a question."""
+        with self._lock:
+            self._catch_up()
         if self._display is None:
             yield
             return
@@ -171,26 +193,51 @@ class Board:
             self._display.start()
 
     def _go_on(self, event: Event) -> None:
+        self._catch_up()
         now = self.clock.monotonic()
         step = self.running.get(event.step)
         if step is None:
             step = Running(_name(event), now - event.seconds, told=now)
             self.running[event.step] = step
         step.note(now, event.progress, _why(event))
-        if self._console is None and now - step.told >= PLAIN_EVERY:
+        code = str(event.data.get("code", "")) if event.kind is Kind.WAITING else ""
+        patience = WAITED if code not in {"", *step.codes} else PLAIN_EVERY
+        if event.kind is Kind.STARTED or self._console is not None:
+            return  # what it waited for is over; and what is live is told as it changes
+        if now - step.told >= patience:
             step.told = now
+            step.codes.add(code)
             told = "; ".join(filter(None, (f"{span(now - step.since)} so far", step.words())))
             self._line(f"  {step.name}: {told}")
 
-    def _end(self, event: Event) -> None:
+    def _catch_up(self) -> None:
+        """Tell what was held back: a run that goes on finds most steps as it left them, so they
+        are counted; and their headings say nothing."""
+        known, heading = self._known, self._heading
+        self._known, self._heading = 0, ""
+        if known:
+            words = f"· {counted(known, 'step')} done before, and still so"
+            self._print(words, ENDS[Kind.SKIPPED][2])
+        if heading:
+            self._print(heading, "bold")
+
+    def _over(self, event: Event) -> None:
         self.running.pop(event.step, None)
         self.ended.add(event.step)
+
+    def _end(self, event: Event) -> None:
+        self._over(event)
         mark, words, style = ENDS[event.kind]
         took = f" ({span(event.seconds)})" if event.seconds else ""
-        why = f": {event.message}" if event.message else ""
+        said = event.message.removeprefix(f"{event.title}: ")
+        why = f": {said}" if said else ""
         self._line(f"{mark} {_name(event)}: {words}{took}{why}", style)
 
     def _line(self, text: str, style: str = "") -> None:
+        self._catch_up()
+        self._print(text, style)
+
+    def _print(self, text: str, style: str = "") -> None:
         if self._console is not None:
             self._console.print(text, style=style or None, soft_wrap=True)
         else:

@@ -23,7 +23,7 @@ class Kind(Enum):
     WAITING = "waiting"  # a guard says not yet; `message` says why
     PROGRESS = "progress"  # acted, not there yet
     DONE = "done"
-    SKIPPED = "skipped"  # found done
+    SKIPPED = "skipped"  # found done; `known`: as the run had left it
     FAILED = "failed"
     SECTION = "section"  # a critical section begins to act; `data` has budget and attempt
     DECIDED = "decided"  # past the point where the section goes back by itself

@@ -197,11 +197,12 @@ class Stepping(Generic[W]):
             return Blocked(error.code, error.message, error.hint)
 
     def _refusal(self, spec: Spec, blocked: Blocked) -> OpsError:
+        flags = blocked.hint.startswith("--")  # of the command that goes on
         return GuardRefused(
             blocked.code,
             f"{spec.title}: {blocked.reason}",
             where=spec.id,
-            hint=blocked.hint or self.resume,
+            hint=f"{self.resume} {blocked.hint}" if flags else blocked.hint or self.resume,
         )
 
     def _act(self, spec: Spec, step: Step[W], budget: Budget | None) -> None:
@@ -241,9 +242,10 @@ class Stepping(Generic[W]):
             self.history.note(h.DONE, step=spec.id, seconds=round(seconds, 3))
             self.announcer.say(Kind.DONE, spec, seconds=seconds)
         else:
-            if spec.id not in self.history.done:
+            known = spec.id in self.history.done
+            if not known:
                 self.history.note(h.SEEN_DONE, step=spec.id)
-            self.announcer.say(Kind.SKIPPED, spec)
+            self.announcer.say(Kind.SKIPPED, spec, known=known)
 
     def _progress(self, spec: Spec, step: Step[W], seconds: float, trouble: str | None) -> str:
         """Say how far it is; what it waits for, in words."""

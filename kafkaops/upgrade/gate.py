@@ -18,6 +18,7 @@ from kafkaops.engine.step import Blocked
 from kafkaops.model.cluster import ClusterState
 from kafkaops.model.min_isr import MinIsr
 from kafkaops.model.partition import Partition, Topic, TopicPartition
+from kafkaops.model.words import counted, said_of
 from kafkaops.upgrade.gate_quorum import FETCH_TIMEOUT, caught_up, quorum
 
 _SHOWN = 5
@@ -229,7 +230,8 @@ def _blocked(
             if some:
                 yield Blocked(
                     CODES[harm],
-                    f"{len(some)} partitions: {harm.value}: {_names(some)}",
+                    f"{counted(len(some), 'partition')} {said_of(len(some), harm.value)}:"
+                    f" {_names(some)}",
                     _hint(harm, some, transient, up, together=len(nodes) > 1),
                     transient,
                 )

@@ -254,7 +254,8 @@ def test_a_topic_of_one_replica_made_meanwhile_is_refused_by_name() -> None:
     when(world, one, lambda: world.cluster.topic("lonely", [(other,)], 1))
     error = raised(scene)
     assert (type(error), error.code) == (StepFailed, "KO-RF-ONE")
-    assert "lonely-0" in error.message
+    assert error.message.endswith("may go: 1 partition has one replica only: lonely-0")
+    assert "run resume run-1 --accept-unavailable lonely, or" in error.hint
     assert world.starts()[other] == 0
 
 

@@ -76,6 +76,20 @@ def test_an_operator_error_is_what_where_and_next(
     assert out.err == "error KO-ISR-BELOW-MIN: 2 of 3\n  where: t-0\n  next:  wait\n"
 
 
+@pytest.mark.parametrize(("cause", "told"), [("the disk is full", True), ("2 of 3", False)])
+def test_a_cause_is_told_where_the_message_does_not_have_it(
+    cause: str,
+    told: bool,
+    breaking: Callable[[BaseException], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = GuardRefused("KO-ISR-BELOW-MIN", "batch 1: 2 of 3")
+    error.__cause__ = GuardRefused("KO-OTHER", cause)
+    breaking(error)
+    cli.run(["version"])
+    assert (f"why:   {cause}" in capsys.readouterr().err) is told
+
+
 @pytest.mark.parametrize(
     ("hint", "config", "told"),
     [

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kafkaops.cli.progress import PLAIN_EVERY, Board, Running, span
+from kafkaops.cli.progress import PLAIN_EVERY, WAITED, Board, Running, span
 from kafkaops.engine.clock import FakeClock
 from kafkaops.engine.events import Event, Kind
 from kafkaops.engine.step import Progress
@@ -108,10 +108,28 @@ def test_a_wait_says_what_for_by_its_code_and_what_would_help(
     for _ in range(int(PLAIN_EVERY) + 1):
         board(waiting)
         clock.sleep(1)
-    assert capsys.readouterr().err == (
-        f"  {NAME}: 30 s so far; KO-VOLUME-NOT-MOUNTED: b-1: nothing is mounted at /data"
-        " (next: kafkaops volume mount)\n"
-    )
+    why = "KO-VOLUME-NOT-MOUNTED: b-1: nothing is mounted at /data (next: kafkaops volume mount)"
+    assert capsys.readouterr().err == f"  {NAME}: 5.0 s so far; {why}\n"
+    for _ in range(int(PLAIN_EVERY)):
+        board(waiting)
+        clock.sleep(1)
+    assert capsys.readouterr().err == f"  {NAME}: 35 s so far; {why}\n"
+    other = replace(waiting, data={"code": "KO-VOLUME-OTHER"})
+    for _ in range(int(WAITED) + 1):
+        board(other)
+        clock.sleep(1)
+    assert capsys.readouterr().err.count("so far; KO-VOLUME-OTHER") == 1
+
+
+def test_what_a_step_waited_for_is_not_told_as_it_begins(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = FakeClock()
+    board = Board(1, clock=clock)
+    board(replace(event(Kind.WAITING, message="not yet"), data={"code": "KO-GATE-NOT-UP"}))
+    clock.sleep(PLAIN_EVERY)
+    board(event(Kind.STARTED))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,8 +138,44 @@ def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == f"✗ {NAME}: failed (1.0 s): the clusters differ\n"
 
 
+def test_a_failure_does_not_say_its_title_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    Board(1, clock=FakeClock())(event(Kind.FAILED, message="compare every record: they differ"))
+    assert capsys.readouterr().err == f"✗ {NAME}: failed: they differ\n"
+
+
+def step(kind: Kind, number: int, *, known: bool = False) -> Event:
+    named = {"step": f"s-{number}", "title": f"step {number}", "phase": f"p-{number}"}
+    return replace(event(kind), **named, data={"known": known})
+
+
+def test_what_a_resume_finds_as_it_was_left_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    board = Board(9, clock=FakeClock())
+    with board.shown():
+        for number in (1, 2, 3):
+            board(step(Kind.PHASE, number))
+            board(step(Kind.SKIPPED, number, known=True))
+        board(step(Kind.PHASE, 4))
+        board(step(Kind.SKIPPED, 4))
+        board(step(Kind.PHASE, 5))
+        board(step(Kind.STARTED, 5))
+        assert capsys.readouterr().err.splitlines() == [
+            "· 3 steps done before, and still so",
+            *("== p-4", "· [p-4] step 4: already so", "== p-5"),
+        ]
+        board(step(Kind.DONE, 5))
+        board(step(Kind.SKIPPED, 6, known=True))
+    assert capsys.readouterr().err.splitlines() == [
+        "✓ [p-5] step 5: done",
+        "· 1 step done before, and still so",
+    ]
+    assert len(board.ended) == 6
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_event_can_be_shown(kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
     Board(1, clock=FakeClock())(event(kind))
     quiet = {Kind.RUN_STARTED, Kind.STARTED, Kind.WAITING, Kind.PROGRESS}
+    quiet |= {Kind.PHASE}  # it is told with the first that happens in it
     assert bool(capsys.readouterr().err) is (kind not in quiet)
