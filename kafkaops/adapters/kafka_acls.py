@@ -63,7 +63,7 @@ async def bindings(wire: Wire, node: int | None = None) -> tuple[Acl, ...] | Non
             principal_filter=None, host_filter=None, operation=1, permission_type=1,
         )  # fmt: skip
 
-    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    answer = await (wire.ask(make) if node is None else wire.direct(make, node))
     if answer.error_code == _SECURITY_DISABLED:
         return None
     check(answer.error_code, "ACLs", answer.error_message)
@@ -146,7 +146,7 @@ async def quotas(wire: Wire, node: int | None = None) -> tuple[Quota, ...]:
     def make() -> Any:
         return DescribeClientQuotasRequest(components=[], strict=False)
 
-    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    answer = await (wire.ask(make) if node is None else wire.direct(make, node))
     if answer.error_code in FEATURE_OFF:
         return ()
     check(answer.error_code, "quotas", answer.error_message)

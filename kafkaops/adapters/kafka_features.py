@@ -190,7 +190,7 @@ def newest(answers: Collection[Any]) -> dict[str, int]:
 async def _fenced(wire: Wire, up: Collection[int]) -> list[int]:
     """Brokers that are registered and not up (KIP-1073); none where brokers are too old to tell."""
     try:
-        answer = await wire.send(
+        answer = await wire.ask(
             lambda: DescribeClusterRequest(include_fenced_brokers=True, min_version=2)
         )
     except (k.IncompatibleBrokerVersion, k.UnsupportedVersionError):

@@ -8,8 +8,9 @@ Invariant: every call is bounded in time, and every error leaves translated.
 from __future__ import annotations
 
 import logging
+import random
 import threading
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import kafka.errors as k
@@ -194,6 +195,30 @@ class Link:
                 if node is not None and manager.cluster.broker_metadata(node) is None:
                     raise
 
+    async def ask(self, make: Make) -> Any:
+        """The answer of whichever node to a question that changes nothing. A host that hangs takes
+        a request and says nothing: one that was silent for an attempt's time is left aside, and
+        another asked too."""
+        deadline = self._clock.monotonic() + self.timeout
+        asked: dict[Future, Any] = {}
+        while True:
+            node = self._beside(set(asked.values()))
+            asked[self._manager.call_soon(lambda n=node: self.direct(make, n))] = node
+            try:
+                return await self._manager.wait_for(first_of(asked), self._attempt * 1000)
+            except (*BROKEN, k.KafkaTimeoutError):
+                if self._clock.monotonic() >= deadline or self._manager.closed:
+                    raise
+            if any(future.is_done for future in asked):
+                asked = {future: n for future, n in asked.items() if not future.is_done}
+                await self.sleep(0.05)
+
+    def _beside(self, silent: Collection[Any]) -> Any:
+        """A node that is not silent, as long as there is one."""
+        node = self._manager.least_loaded_node()
+        others = [b.node_id for b in self._manager.cluster.brokers() if b.node_id not in silent]
+        return random.choice(others) if node in silent and others else node
+
     async def together(self, work: Mapping[K, Callable[[], Awaitable[T]]]) -> dict[K, T]:
         """Run all at once; the first error is raised after all have ended."""
         manager = self._manager
@@ -239,3 +264,16 @@ class Link:
     def now(self) -> float:
         """Monotonic seconds, for deadlines inside the loop."""
         return self._clock.monotonic()
+
+
+def first_of(futures: Collection[Future]) -> Future:
+    """Done as soon as one of them is, and as that one."""
+    first = Future()
+
+    def ended(_: object, future: Future) -> None:
+        if not first.is_done:
+            first.failure(future.exception) if future.failed() else first.success(future.value)
+
+    for future in futures:
+        future.add_both(ended, future=future)
+    return first

@@ -58,7 +58,7 @@ async def missing(wire: Wire) -> tuple[str, ...]:
 async def _cluster(wire: Wire) -> list[str]:
     if not wire.supports(DescribeClusterRequest):
         return []
-    answer = await wire.send(
+    answer = await wire.ask(
         lambda: DescribeClusterRequest(include_cluster_authorized_operations=True, max_version=0)
     )
     if answer.error_code in _DENIED:
@@ -78,11 +78,11 @@ async def _topics(wire: Wire, nobody: str) -> list[str]:
             max_version=9,
         )
 
-    [row] = (await wire.send(lambda: make([wanted(name=nobody)]))).topics
+    [row] = (await wire.ask(lambda: make([wanted(name=nobody)]))).topics
     if row.error_code in _DENIED:
         return ["DESCRIBE on TOPIC * (topics that it cannot see would be left behind)"]
     lacks: dict[str, list[str]] = {}
-    for topic in (await wire.send(lambda: make(None))).topics:
+    for topic in (await wire.ask(lambda: make(None))).topics:
         if not topic.is_internal and not topic.error_code:
             for operation in lacking(TOPIC, topic):
                 lacks.setdefault(operation, []).append(topic.name)
@@ -92,7 +92,7 @@ async def _topics(wire: Wire, nobody: str) -> list[str]:
 async def _groups(wire: Wire, nobody: str) -> list[str]:
     """A heartbeat in a group that is not there, to any broker: what it refuses first is the right.
     Looking for the coordinator would make a fresh cluster create its internal topic."""
-    answer = await wire.send(
+    answer = await wire.ask(
         lambda: HeartbeatRequest(group_id=nobody, generation_id=0, member_id="none", max_version=3)
     )
     return [f"{READ} on GROUP *"] if answer.error_code in _DENIED else []
@@ -102,7 +102,7 @@ async def _transactions(wire: Wire, nobody: str) -> list[str]:
     """The same with a transactional id; its right to write cannot be asked for without writing."""
     if not wire.supports(DescribeTransactionsRequest):
         return []
-    answer = await wire.send(lambda: DescribeTransactionsRequest(transactional_ids=[nobody]))
+    answer = await wire.ask(lambda: DescribeTransactionsRequest(transactional_ids=[nobody]))
     denied = any(row.error_code in _DENIED for row in answer.transaction_states)
     return ["DESCRIBE on TRANSACTIONAL_ID *"] if denied else []
 

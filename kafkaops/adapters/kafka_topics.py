@@ -181,7 +181,7 @@ async def _describe_configs(
             include_documentation=False,
         )
 
-    answer = await (wire.send(make) if node is None else wire.direct(make, node))
+    answer = await (wire.ask(make) if node is None else wire.direct(make, node))
     return list(answer.results)
 
 

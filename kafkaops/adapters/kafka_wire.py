@@ -80,7 +80,7 @@ class Wire(Link):
         self.controller = answer.controller_id
         known = {(b.node_id, b.host, b.port) for b in self._manager.cluster.brokers()}
         if {(b.node_id, b.host, b.port) for b in answer.brokers} != known:
-            await self._manager.cluster.refresh_metadata()
+            self._manager.cluster.update_metadata(answer)
         if topics is None:
             self._leaders.clear()
         for topic in answer.topics:
@@ -100,7 +100,7 @@ class Wire(Link):
         for the truth, every partition would be gone, and every guard would pass."""
         deadline = self._clock.monotonic() + self.timeout
         while True:
-            answer = await self.send(make)
+            answer = await self.ask(make)
             if answer.brokers or self.supports(DescribeQuorumRequest):
                 return answer
             if self._clock.monotonic() >= deadline:
@@ -217,13 +217,13 @@ class Wire(Link):
 
     async def _find(self, keys: list[str], kind: int) -> list[tuple[str, int, int, str | None]]:
         if self._manager.broker_version_data.api_version(FindCoordinatorRequest) >= 4:
-            answer = await self.send(
+            answer = await self.ask(
                 lambda: FindCoordinatorRequest(key_type=kind, coordinator_keys=keys, min_version=4)
             )
             return [(c.key, c.node_id, c.error_code, c.error_message) for c in answer.coordinators]
 
         def one(key: str) -> Callable[[], Awaitable[Any]]:
-            return lambda: self.send(
+            return lambda: self.ask(
                 lambda: FindCoordinatorRequest(key=key, key_type=kind, max_version=3)
             )
 

@@ -25,12 +25,9 @@ class FakeWire(Wire):
         nodes = [SimpleNamespace(node_id=n, host=f"h{n}", port=9094) for n in (1, 2, 3)]
         self.nodes = nodes
         self._manager = SimpleNamespace(
-            cluster=SimpleNamespace(brokers=lambda: nodes, refresh_metadata=self._refreshed),
+            cluster=SimpleNamespace(brokers=lambda: nodes, update_metadata=lambda answer: None),
             broker_version_data=SimpleNamespace(api_version=lambda request: 8),
         )
-
-    async def _refreshed(self) -> None:
-        """The library asks for the brokers anew; these stay."""
 
     async def direct(self, make: Callable[[], Any], node: int | None) -> Any:  # type: ignore[override]
         request = make()
@@ -42,6 +39,9 @@ class FakeWire(Wire):
 
     async def send(self, make: Callable[[], Any], node: int | None = None) -> Any:
         return await self.direct(make, node)
+
+    async def ask(self, make: Callable[[], Any]) -> Any:
+        return await self.direct(make, None)
 
     async def sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)
