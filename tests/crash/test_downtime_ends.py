@@ -276,6 +276,24 @@ def test_kafkas_own_topics_must_not_end_before_where_they_were_when_the_outage_b
     assert not world.cluster.serving()
 
 
+def test_a_resume_after_clients_were_let_in_shuts_nobody_out_again() -> None:
+    """Each outage with a stop that was not clean asks for one, or with a start hook that failed."""
+    world = Outage()
+    world.cluster.nodes[4].signal = 9
+    scene = world.scene()
+    assert raised(scene).code == "KO-STOP-UNCLEAN"
+    shut: list[float] = []
+
+    def tick() -> None:
+        world.write()
+        if not world.cluster.serving():
+            shut.append(world.clock.now)
+
+    world.cluster.on_tick = tick
+    scene.process()
+    assert (scene.outcomes, shut) == (["done"], [])
+
+
 # Clients with hooks, and the length of the outage.
 
 
