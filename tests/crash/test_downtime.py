@@ -213,6 +213,38 @@ def test_when_the_timer_has_let_clients_in_nobody_is_elected() -> None:
         led.act(world.world)
 
 
+def test_a_listener_that_a_resume_closed_again_was_open_all_the_same() -> None:
+    world = Outage(options=Options(outage=7200.0))
+    _, scene, host = without_the_last(world)
+    scene.always = lambda: None  # some partitions are led while others have nobody
+    world.clock.sleep(7200)
+    assert world.cluster.serving()
+    world.facts.put(WITHOUT, [host])
+    world.facts.put(UNCLEAN, ["*"])
+    with pytest.raises(OpsError, match="its timer had opened it meanwhile") as caught:
+        scene.process()
+    assert caught.value.code == "KO-OUTAGE-OVER"
+    assert not any("unclean election" in line for line in world.said)
+
+
+def test_ends_are_proven_anew_where_clients_were_in_before_anybody_was_stopped() -> None:
+    world = Outage()
+
+    def until_still(runner: Runner[World]) -> RunResult:
+        runner.until = "still"
+        return runner.run()
+
+    held = world.scene(operate=until_still)
+    held.play()
+    before = world.facts.get("downtime.still")["orders/0"]
+    world.clock.sleep(world.options.outage + 1)
+    assert world.cluster.written[TopicPartition("orders", 0)] > before
+    held.operate = lambda runner: runner.run()
+    held.process()
+    assert held.outcomes[-1] == "done"
+    assert world.facts.get("downtime.still")["orders/0"] > before
+
+
 def test_nobody_is_elected_who_was_not_in_sync_before_the_outage() -> None:
     world = Outage(options=Options(outage=36000.0))
     last_of = without_the_last(Outage(options=Options(outage=36000.0)))[2]

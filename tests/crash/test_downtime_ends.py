@@ -181,11 +181,44 @@ def test_what_was_lost_is_still_told_when_the_kernels_have_let_clients_in() -> N
         True,
         True,
     )
+    assert world.cluster.serving()
     error = raised(scene)
     assert error.code == "KO-STOP-UNCLEAN"
     assert "no earlier" not in error.message
     scene.process()
     assert scene.outcomes == ["done"]
+
+
+def test_a_loss_that_clients_have_written_over_is_told_beside_one_that_still_shows() -> None:
+    world = recovering()
+    scene = world.scene()
+    raised(scene)
+    other = next(tp for tp in world.cluster.parts if tp != ORDERS)
+    lose(world, other, 1000)
+    assert "2 partitions" in raised(scene).message
+    world.clock.sleep(LONG.outage + 60)
+    world.cluster.on_tick = lambda: None
+    before = world.facts.get("downtime.still")
+    world.cluster.written[ORDERS] = before["orders/0"] + 10
+    world.cluster.written[other] = before[f"{other.topic}/{other.partition}"] - 1
+    world.facts.put(LOST, [str(other)])
+    error = raised(scene)
+    assert (error.code, "2 partitions" in error.message) == ("KO-ENDS-SHORT", True)
+    assert {str(ORDERS), str(other)} <= set(error.message.replace(",", "").split())
+    assert world.cluster.serving()
+
+
+def test_a_way_back_tells_what_the_way_there_had_lost_before_clients_were_let_in() -> None:
+    world = recovering()
+    plan = world.plan()
+    assert raised(world.scene(plan=plan)).code == "KO-ENDS-SHORT"
+    world.clock.sleep(LONG.outage + 60)
+    world.cluster.written[ORDERS] += 10
+    back = world.scene(plan=back_of(world, plan))
+    error = raised(back)
+    assert (error.code, str(ORDERS) in error.message) == ("KO-ENDS-SHORT", True)
+    assert world.cluster.serving()
+    assert not any(words.startswith("end no earlier") for words in told(world, back.plan))
 
 
 def test_a_leader_that_does_not_know_yet_how_far_its_followers_are_is_waited_for() -> None:

@@ -8,7 +8,7 @@ topics that is not proven, so they are elected only where they were named as suc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from kafkaops.cutover import fence
@@ -17,7 +17,7 @@ from kafkaops.engine.step import Blocked, State
 from kafkaops.model.partition import Partition, TopicPartition
 from kafkaops.model.words import counted
 from kafkaops.ports.world import World
-from kafkaops.upgrade.blue_green.move import offsets_in
+from kafkaops.upgrade.blue_green.move import offsets_in, offsets_out
 from kafkaops.upgrade.downtime.steps import OutageStep
 from kafkaops.upgrade.rolling.node import named
 from kafkaops.upgrade.rolling.phases import LOST, UNCLEAN
@@ -116,12 +116,13 @@ class Led(OpeningStep):
         """Why the ends that were proven may be the ends no more: somebody could have written."""
         states = fence.states(self.hosts(world))
         names = [name for name, state in states.items() if state.kind not in CLOSED]
-        if not names:
+        if not names and not self.proven(world, "let-in"):
             return None
+        how = f"has opened it again on {named(names)}" if names else "had opened it meanwhile"
         return Blocked(
             "KO-OUTAGE-OVER",
-            f"the timer has opened the CLIENT listener again on {named(names)}: who was in sync"
-            " before may lack what was written since",
+            f"the CLIENT listener is to be closed, and its timer {how}: who was in sync before may"
+            " lack what was written since",
             "bring the last replica back, and resume",
             transient=False,
         )
@@ -185,28 +186,39 @@ class Opened(OpeningStep):
             if p.leader >= 0
         ]
         lost = self._still_short(world, led)
-        given_up = set(self.meant(world, LOST, lost))
-        found = self.noted(world, "ends-short") or {"words": [], "closings": 0}
-        closings = self.noted(world, "closings") or 0
-        # What clients write once they are in may hide that records are missing: what was found
-        # stays found.
-        let_in = self._open(world) or (bool(found["words"]) and found["closings"] != closings)
-        short = list(lost.values()) or (found["words"] if let_in else [])
-        told = self.noted(world, "ends-told")
-        if short and not told:
-            self.note(world, "ends-short", {"words": short, "closings": closings})
-            if let_in or given_up == set(lost):
-                self.note(world, "ends-told", short)
-            if let_in:
-                raise _missed(short)
-            if kept := [tp for tp in lost if tp not in given_up]:
-                raise _ends_short(short, f"--accept-lost {kept[0]} --confirm {world.config.name}")
-            world.say(f"given up, as asked: {named(short)}")
-        if not short and not told:
-            before = offsets_in(self.proven(world, "still") or {})
-            self.note(world, "ends-kept", {"partitions": sum(tp in before for tp in led)})
+        is_open = self._open(world)
+        short = self._missing(world, lost, was_open=is_open or bool(self.proven(world, "let-in")))
+        given_up = self.meant(world, LOST, short)
+        kept = [] if is_open else [tp for tp in lost if tp not in given_up]
+        if kept:
+            flags = f"--accept-lost {kept[0]} --confirm {world.config.name}"
+            raise _ends_short(list(short.values()), flags)
         fence.lift(self.hosts(world), self.port)
         self.stamp(world, "outage-over")
+        if short:
+            self._tell(world, list(short.values()), asked=len(given_up) == len(short))
+        else:
+            before = offsets_in(self.proven(world, "still") or {})
+            self.note(world, "ends-kept", {"partitions": sum(tp in before for tp in led)})
+
+    def _missing(
+        self, world: World, lost: Mapping[TopicPartition, str], *, was_open: bool
+    ) -> Mapping[TopicPartition, str]:
+        """What clients write once they are in may hide that records are missing: what was found
+        before that stays found."""
+        known = offsets_in(self.proven(world, "missing") or {}) if was_open else {}
+        short = {**lost, **known}
+        self.prove(world, "missing", offsets_out(short))
+        return short
+
+    def _tell(self, world: World, short: Sequence[str], *, asked: bool) -> None:
+        """Once, with clients in."""
+        if self.noted(world, "ends-told") is not None:
+            return
+        self.note(world, "ends-told", short)
+        if not asked:
+            raise _missed(short)
+        world.say(f"given up, as asked: {named(short)}")
 
     def _still_short(
         self, world: World, led: Collection[TopicPartition]

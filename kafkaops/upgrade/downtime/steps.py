@@ -73,6 +73,9 @@ class OutageStep(NodeStep):
     def proven(self, world: World, name: str) -> Any | None:
         return world.facts.get(f"{self.spec.args['proof']}.{name}")
 
+    def prove(self, world: World, name: str, value: Any) -> None:
+        world.facts.put(f"{self.spec.args['proof']}.{name}", value)
+
     def stamp(self, world: World, name: str) -> None:
         clock = world.clock
         if self.noted(world, name) is None:
@@ -154,9 +157,10 @@ class Closed(OutageStep):
         return State.DONE if kinds <= {"timed", "permanent"} else State.TODO
 
     def act(self, world: World) -> None:
+        if self.proven(world, "still") is not None:
+            self._was_open(world)
         fence.prepare(self.hosts(world), self.port)
         self.stamp(world, "outage-begun")
-        self.note(world, "closings", (self.noted(world, "closings") or 0) + 1)
         fence.fire(
             self.hosts(world),
             port=self.port,
@@ -164,6 +168,16 @@ class Closed(OutageStep):
             drain=DRAIN,
             clock=world.clock,
         )
+
+    def _was_open(self, world: World) -> None:
+        """Clients could write since the ends stood still. Before anybody was told to stop that is
+        proven anew; afterwards it cannot be, and is written down."""
+        proof = self.spec.args["proof"]
+        marks = (f"{proof}.{host.name}.mark" for host in self.cluster_spec(world).hosts)
+        if any(world.facts.get(mark) is not None for mark in marks):
+            self.prove(world, "let-in", True)
+        else:
+            self.prove(world, "still", None)
 
     def undo(self, world: World) -> None:
         fence.lift(self.hosts(world), self.port)
