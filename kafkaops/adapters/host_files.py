@@ -61,7 +61,7 @@ class CommandFiles:
         if code == scripts.ABSENT:
             raise StepFailed("KO-HOST-PROCESS", f"there is no process {pid}", where=self.name)
         if code != 0:
-            raise self._failed("KO-HOST-PROCESS", f"open files of process {pid}", err)
+            raise self._failed("KO-HOST-PROCESS", f"open files of process {pid}", err, code)
         names = out.decode(errors="replace").splitlines()
         return tuple(sorted({n for n in names if n.startswith("/") and not n.startswith("/dev/")}))
 
