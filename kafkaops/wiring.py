@@ -72,6 +72,9 @@ class LateVersions:
 
         return VersionSources(self._config.versions, self._config.aws)
 
+    def sha512(self, release: str) -> str:
+        return self._sources.sha512(release)
+
     def tarball(self, release: str) -> Tarball:
         return self._sources.tarball(release)
 

@@ -40,6 +40,9 @@ class VersionSources:
         self._known: dict[str, Tarball] = {}
         self._looking = threading.Lock()  # the lanes of a batch ask at once, and a look reads all
 
+    def sha512(self, release: str) -> str:
+        return self._spec(release).sha512
+
     def tarball(self, release: str) -> Tarball:
         with self._looking:
             if release not in self._known:
@@ -49,7 +52,7 @@ class VersionSources:
             return self._signed(release)  # anew: a signature does not outlive a long roll
         return found
 
-    def _look(self, release: str) -> Tarball:
+    def _spec(self, release: str) -> Version:
         if release not in self._versions:
             known = ", ".join(sorted(self._versions)) or "none"
             raise ConfigError(
@@ -58,7 +61,10 @@ class VersionSources:
                 where="versions",
                 hint=f'under `versions:` add "{release}": with `source` and `sha512`',
             )
-        spec = self._versions[release]
+        return self._versions[release]
+
+    def _look(self, release: str) -> Tarball:
+        spec = self._spec(release)
         if spec.source.startswith("s3://"):
             return self._signed(release)
         if spec.source.startswith("https://"):

@@ -22,6 +22,10 @@ class Tarball:
 class Versions(Protocol):
     """The releases of the config's `versions`."""
 
+    def sha512(self, release: str) -> str:
+        """What the config says of its tarball, which is not looked at. ConfigError
+        KO-VERSION-UNKNOWN."""
+
     def tarball(self, release: str) -> Tarball:
         """ConfigError: a release that the config does not name (KO-VERSION-UNKNOWN), a source that
         is not there (KO-VERSION-SOURCE), a file with another checksum (KO-VERSION-CHECKSUM) or

@@ -13,7 +13,7 @@ from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.engine_harness import SOAK, Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import RACKS, VOTERS
-from tests.crash.upgrade_scene import NEW, OLD, Upgrade, in_zookeeper_mode
+from tests.crash.upgrade_scene import NEW, OLD, OneVersion, Upgrade, in_zookeeper_mode
 
 SHARE = 1.0 if SOAK else 0.1
 NODES = (1, 2, 3, 4, 5, 6, *VOTERS)
@@ -52,6 +52,20 @@ def test_everything_is_brought_and_tried_before_the_first_stop() -> None:
 def test_killed_at_every_change_it_resumes_to_the_same_end() -> None:
     assert uncrashed(there)[0]["starts"] == ONCE
     assert sweep(there, reads=SOAK, share=SHARE).verdict().killed > 30
+
+
+def test_a_source_that_is_gone_once_the_version_was_brought_keeps_no_resume() -> None:
+    """A resume may come from another machine, or after a mirror dropped the release."""
+    calls = uncrashed(there)[1].calls
+    stop = [n for n, (name, _) in enumerate(calls, 1) if name.endswith("unit_stop")][2]
+    world, versions = Upgrade(), OneVersion()
+    world.world = replace(world.world, versions=versions)
+    scene = world.scene()
+    scene.process(Point(stop, "after"))
+    versions.gone = True
+    scene.process()
+    assert scene.outcomes == ["killed", "done"]
+    assert world.starts() == ONCE
 
 
 def test_a_trial_that_fails_stops_nobody() -> None:

@@ -19,12 +19,19 @@ OLD, NEW = "3.9.2", "4.3.1"
 
 
 class OneVersion:
-    """Implements `ports.versions.Versions`."""
+    """Implements `ports.versions.Versions`. `gone`: the source is there no more."""
+
+    gone = False
+
+    def sha512(self, release: str) -> str:
+        return f"sum-{release}"
 
     def tarball(self, release: str) -> Tarball:
+        if self.gone:
+            raise ConfigError("KO-VERSION-SOURCE", f"{release} is not there", where="versions")
         if release not in (OLD, NEW):
             raise ConfigError("KO-VERSION-UNKNOWN", f"no {release} here", where="versions")
-        return Tarball(release, f"sum-{release}", Path(f"/tarballs/{release}.tgz"), size=1000)
+        return Tarball(release, self.sha512(release), Path(f"/tarballs/{release}.tgz"), size=1000)
 
 
 class Upgrade(Restart):

@@ -52,10 +52,13 @@ class Host(LocalHost):
 class Address:
     """Implements `ports.versions.Versions`: an address with this checksum, for any release."""
 
-    sha512: str
+    checksum: str
+
+    def sha512(self, release: str) -> str:
+        return self.checksum
 
     def tarball(self, release: str) -> Tarball:
-        return Tarball(release, self.sha512, url="https://127.0.0.1:9/kafka.tgz")
+        return Tarball(release, self.checksum, url="https://127.0.0.1:9/kafka.tgz")
 
 
 class Bringing:
