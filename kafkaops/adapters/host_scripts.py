@@ -49,9 +49,10 @@ ls -lU fd | sed -n 's/^[^>]* -> //p'
 sed -n 's|^[^/]* \\(/.*\\)$|\\1|p' maps
 true
 """
-# What an unpacking that was killed left beside its place goes first.
+# What an unpacking that was killed left beside its place goes first. Whoever logs in may have a
+# umask by which the service's user could not enter what is unpacked.
 UNPACK = """\
-set -e; [ ! -d "$2" ] || exit 0
+set -e; umask 022; [ ! -d "$2" ] || exit 0
 [ ! -e "$2" ] || exit 45
 test -e "$1" || exit 44
 d=$(dirname "$2"); mkdir -p "$d"; t="$2.kafkaops.part"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_a_member_with_an_absolute_name_lands_in_the_version(
     host.unpack(str(kept(tmp_path, packed(members, top=""))), str(home))
     assert (home / CLIENTS).read_bytes() == b"x"
     assert not outside.exists()
+
+
+def test_the_services_user_can_read_a_version_whatever_umask_the_login_has(
+    host: LocalHost, tmp_path: Path
+) -> None:
+    home = tmp_path / "versions" / RELEASE
+    before = os.umask(0o077)
+    try:
+        host.unpack(str(kept(tmp_path, packed())), str(home))
+    finally:
+        os.umask(before)
+    inside = [home.parent, home, *(p for p in home.rglob("*") if p.is_dir())]
+    assert {p.stat().st_mode & 0o777 for p in inside} == {0o755}
 
 
 @pytest.mark.parametrize("cut", [2, 3])
