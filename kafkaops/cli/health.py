@@ -10,6 +10,7 @@ from kafkaops.cli.output import Table, Text, emit, news
 from kafkaops.cli.session import current
 
 if TYPE_CHECKING:
+    from kafkaops.model.health import Health
     from kafkaops.upgrade.rolling.roster import Entry
 
 app = make_app()
@@ -20,15 +21,15 @@ def health() -> int:
     """Say whether all is well: clusters as `cluster health` does, what each host runs, and what a
     run of kafkaops still holds suspended.
 
-    Exit 5 if a cluster is not well, a host cannot be asked or runs nothing, or something is held by
-    a run that nobody carries.
+    Exit 5 if a cluster is not well or does not answer, a host cannot be asked or runs nothing, or
+    something is held by a run that nobody carries.
 
     \b
     Examples:
       kafkaops health
       kafkaops health -c orders.yaml -o json
     """
-    from kafkaops.cli import runs, targets
+    from kafkaops.cli import runs
     from kafkaops.engine.errors import Exit
     from kafkaops.model.health import Level
 
@@ -38,7 +39,7 @@ def health() -> int:
     data: list[Any] = []
     bad = False
     for colour, spec in loaded.config.clusters.items():
-        judged = targets.one(colour).health(deep=False)
+        judged = _judged(colour)
         hosts = current().operations.roster(world, spec)
         down = [h.host for h in hosts if h.trouble or not h.started]
         bad = bad or judged.verdict is Level.BAD or bool(down)
@@ -58,6 +59,18 @@ def health() -> int:
     said = [{"run": run, "working": working, "held": lines} for run, working, lines in held]
     emit({"clusters": data, "held": said}, *parts)
     return Exit.GUARD if bad else Exit.OK
+
+
+def _judged(colour: str) -> Health:
+    """One that does not answer is bad, and the more there is to say of its hosts."""
+    from kafkaops.cli import targets
+    from kafkaops.engine.errors import Unreachable
+    from kafkaops.model.health import Check, Health, Level
+
+    try:
+        return targets.one(colour).health(deep=False)
+    except Unreachable as error:
+        return Health("", (Check("cluster", Level.BAD, f"does not answer: {error.message}"),))
 
 
 def _rows(hosts: list[Entry]) -> list[tuple[Any, ...]]:
