@@ -31,7 +31,8 @@ class NodeHost:
         self.room = 10**12
         self.times: dict[str, float] = {}
         self.trial: Ran | None = None
-        self.line = ("java", "-Xmx6g", "-cp", "/opt/kafka/current/libs/*", "kafka.Kafka", "s.p")
+        libs = self.where("/opt/kafka/current/libs/*")
+        self.line = ("java", "-Xmx6g", "-cp", libs, "kafka.Kafka", "s.p")
         self.user = "kafka"
         self.refused: set[str] = set()
         self.tried: list[tuple[str, ...]] = []

@@ -45,6 +45,7 @@ DROPPED = (
     "-XX:DumpLoadedClassList",
     "-XX:StartFlightRecording",
 )
+SERVER = re.compile(r"kafka_2\.\d+-")
 HEAP = ("-Xms16m", "-Xmx128m")
 """Both: they are the last to speak of it, whatever flag said more before."""
 LOGGING = re.compile(r"-Dlog4j2?\.configuration(File)?=")
@@ -75,14 +76,22 @@ def command(
         raise ValueError(f"its command line does not start {MAIN}")
     java, *flags = argv[: argv.index(MAIN)]
     kept: list[str] = []
+    path: list[str] = []
     words = iter(flags)
     for word in words:
         if word in VALUED:
-            next(words, None)
+            path = _beside(next(words, "").split(":"), olds)
         elif not word.startswith(DROPPED):
             kept.append(_logging(word, olds, home, brought) or _moved(word, olds, home))
-    more = [*HEAP, f"-Dkafka.logs.dir={logs}", "-cp", f"{home}/libs/*"]
+    more = [*HEAP, f"-Dkafka.logs.dir={logs}", "-cp", ":".join([f"{home}/libs/*", *path])]
     return [java, *kept, *more, MAIN, "--version"]
+
+
+def _beside(path: Sequence[str], olds: Sequence[str]) -> list[str]:
+    """What a class path has besides a Kafka of its own, by whichever name it says that: the unit
+    gives it to the new version too, and a logging configuration may need it."""
+    kafka = {*olds, *(posixpath.dirname(p) for p in path if SERVER.match(posixpath.basename(p)))}
+    return [p for p in path if p and not any(p == k or p.startswith(f"{k}/") for k in kafka)]
 
 
 def _moved(word: str, olds: Sequence[str], home: str) -> str:

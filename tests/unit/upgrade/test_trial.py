@@ -118,6 +118,16 @@ def test_the_old_class_path_is_not_tried(word: str) -> None:
     assert flags(word, f"{ROOT}/libs/a.jar:{ROOT}/libs/b.jar", "-server") == ["-server"]
 
 
+def test_what_the_unit_adds_to_the_class_path_is_tried_with_the_new_version() -> None:
+    """An appender or a layout of its own, without which its logging cannot be set up."""
+    other = "/usr/share/kafka/bin/../libs"  # a link to the link
+    path = f"/opt/log/layout.jar:{LINK}/bin/../libs/a.jar:{ROOT}/libs/*:/opt/kafka/current-x/*"
+    path += f":{other}/kafka_2.13-3.9.2.jar:{other}/log4j.jar"
+    line = trial.command(["java", "-cp", path, "kafka.Kafka", "s.p"], [LINK, ROOT], HOME)
+    wanted = f"{HOME}/libs/*:/opt/log/layout.jar:/opt/kafka/current-x/*"
+    assert line[line.index("-cp") + 1] == wanted
+
+
 SCRIPTS = f"-Dlog4j.configuration=file:{LINK}/bin/../config/log4j.properties"
 UNITS = f"-Dlog4j.configuration=file:{LINK}/config/log4j.properties"
 YAML = f"-Dlog4j2.configurationFile={LINK}/bin/../config/log4j2.yaml"
