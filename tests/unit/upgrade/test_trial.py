@@ -192,6 +192,15 @@ def test_it_is_tried_as_the_units_user_whose_logs_are_its_own(
     assert f"-Dkafka.logs.dir={trial.LOGS}-{user}" in line
 
 
+def test_a_java_without_a_path_is_the_one_that_the_units_own_path_leads_to() -> None:
+    found = host()
+    found.path = "PATH=/opt/jdk-17/bin:/usr/bin"
+    wanted = ("runuser", "-u", "kafka", "--", "env", found.path, "java")
+    assert passes(found)[: len(wanted)] == wanted
+    found.line = ("/usr/lib/jvm/java-11/bin/java", *found.line[1:])
+    assert passes(found)[4] == found.line[0]
+
+
 def test_a_process_that_is_no_broker() -> None:
     found = host(("java", "-jar", "kafka-agent.jar"))
     assert "does not start kafka.Kafka" in refusal(found)
