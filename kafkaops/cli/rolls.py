@@ -128,7 +128,9 @@ def wishes(run: Run, flags: Mapping[str, Sequence[str] | None]) -> dict[str, tup
             where=run.id,
             hint=f"kafkaops run resume {run.id}",
         )
-    known = {str(s.args["host"]) for s in run.last.plan.specs if s.args.get("host")}
+    specs = run.last.plan.specs
+    known = {str(s.args["host"]) for s in specs if s.args.get("host")}
+    known |= {str(name) for s in specs for name in s.args.get("brokers", ())}  # only shut out of
     strange = [name for name in asked.get(WITHOUT, ()) if name not in known]
     if strange:
         raise UsageFault(

@@ -40,6 +40,27 @@ def test_undisturbed_everybody_runs_the_new_version_after_one_outage() -> None:
     assert world.plan().specs == ()
 
 
+def test_brokers_that_run_the_version_already_are_closed_to_clients_too_and_stay_up() -> None:
+    world = Outage()
+    world.upgraded(1, 4, 100)
+    plan = world.plan()
+    assert not any("wait at the start" in note for note in plan.notes)
+    scene = world.scene(plan=plan)
+    for name in ("blue-1", "blue-2"):
+        stop = world.hosts["blue-5"].unit_stop
+
+        def seen(service: str, *, timeout: float, name: str = name, stop: Any = stop) -> Any:
+            assert world.hosts[name].closed
+            return stop(service, timeout=timeout)
+
+        world.hosts["blue-5"].unit_stop = seen  # type: ignore[method-assign]
+    scene.play()
+    state = scene.state()
+    assert scene.outcomes == ["done"]
+    assert state["starts"] == {n: int(n not in (1, 4, 100)) for n in NODES}
+    assert (state["versions"], state["closed"]) == (dict.fromkeys(NODES, NEW), [])
+
+
 def test_nobody_is_stopped_while_clients_can_write_and_controllers_stop_last() -> None:
     world = Outage()
     order: list[int] = []

@@ -32,6 +32,7 @@ def plan(world: World, options: Options, run: str) -> Plan:
         survey.cluster_spec(world, options),
         ready.state,
         ready.hosts,
+        ready.every,
         ready.changes,
         options,
         id=run,

@@ -38,6 +38,7 @@ def downtime(
     spec: ClusterSpec,
     state: ClusterState,
     hosts: Mapping[int, HostSpec],
+    every: Mapping[int, HostSpec],
     changes: Mapping[int, Change],
     options: Options,
     *,
@@ -45,7 +46,8 @@ def downtime(
     created: float,
     notes: Collection[str] = (),
 ) -> Plan:
-    """All nodes of `hosts`, each with its change."""
+    """All nodes of `hosts`, each with its change. Clients are shut out of `every` broker, those too
+    that stay up because they run the version already: else ends would not stand still."""
     order = stages(state, hosts)
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
@@ -56,8 +58,8 @@ def downtime(
         "soak": 0.0,
         "notes": OPERATION,
         "proof": OPERATION,
-        "brokers": [hosts[n].name for n in sorted(hosts) if n in brokers],
-        "nodes": sorted(n for n in hosts if n in brokers),
+        "brokers": [every[n].name for n in sorted(every) if n in brokers],
+        "nodes": sorted(n for n in every if n in brokers),
         "port": spec.client_port,
         "outage": options.outage,
         "mates": {},
@@ -85,13 +87,13 @@ def downtime(
                 **({"poll": POLL} | more),
             )
 
-    every = sorted(hosts)
-    alone = [n for n in every if n in voters and n not in brokers]
-    serving = [n for n in every if n in brokers]
+    nodes = sorted(hosts)
+    alone = [n for n in nodes if n in voters and n not in brokers]
+    serving = [n for n in nodes if n in brokers]
     p, back = Phase, options.return_timeout
     specs = [
-        *each("version-ready", p.BRING, "bring {1} to {0}", every, deadline=BRING_TIMEOUT),
-        *each("version-tried", p.TRY, "try {1} on {0}", every, deadline=BRING_TIMEOUT),
+        *each("version-ready", p.BRING, "bring {1} to {0}", nodes, deadline=BRING_TIMEOUT),
+        *each("version-tried", p.TRY, "try {1} on {0}", nodes, deadline=BRING_TIMEOUT),
         one(
             "clients-stopped",
             p.CLIENTS,
@@ -101,10 +103,10 @@ def downtime(
         one("outage-closed", p.OUTAGE, "close the CLIENT listener on every broker"),
         one("outage-still", p.STILL, "every end offset stands still"),
     ]
-    for number, nodes in enumerate(order, 1):
+    for number, stage in enumerate(order, 1):
         words = f"stage {number}/{len(order)}: stop {{}}"
-        specs += each("outage-down", p.DOWN, words, nodes, f"down-{number}", deadline=STOP_TIMEOUT)
-    specs += each("node-switched", p.INSTALL, "give {} its version", every, "install")
+        specs += each("outage-down", p.DOWN, words, stage, f"down-{number}", deadline=STOP_TIMEOUT)
+    specs += each("node-switched", p.INSTALL, "give {} its version", nodes, "install")
     specs += each("node-started", p.AGAIN, "start {}", alone, "again-controllers")
     specs += [
         replace(s, id=f"runs-{s.args['host']}")
@@ -178,8 +180,9 @@ def _notes(
         yield f"stage {number}: {', '.join(f'{hosts[n].name} (node {n})' for n in nodes)}"
     waits = last(state, order)
     final = sorted({node for nodes in waits.values() for node in nodes})
-    yield (
-        f"{len(waits)} partitions wait at the start for their last replica: one of broker"
-        f" {named(final, 12)}"
-    )
+    if waits:
+        yield (
+            f"{len(waits)} partitions wait at the start for their last replica: one of broker"
+            f" {named(final, 12)}"
+        )
     yield f"expected outage: about {expected(order):.0f} s, more where logs have to be recovered"

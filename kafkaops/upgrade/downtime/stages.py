@@ -53,7 +53,7 @@ def last(
     for topic in state.topics.values():
         for part in topic.partitions:
             known = [node for node in part.isr if node in stage]
-            if known:
+            if known and len(known) == len(part.isr):  # else somebody stays up
                 most = max(stage[node] for node in known)
                 found[part.tp] = tuple(n for n in known if stage[n] == most)
     return found

@@ -38,11 +38,12 @@ NOTES = {UPGRADE: "rolling", BACK: "rolling-back"}
 @dataclass(frozen=True)
 class Ready:
     """What an upgrade is about once nothing speaks against it: `changes` of the nodes that do not
-    run the release yet, `hosts` theirs. `left` says in words who is left alone, and what to know;
-    `older`: it goes to an older release."""
+    run the release yet, `hosts` theirs, `every` those of all that were looked at. `left` says in
+    words who is left alone, and what to know; `older`: it goes to an older release."""
 
     state: ClusterState
     hosts: Mapping[int, HostSpec]
+    every: Mapping[int, HostSpec]
     changes: Mapping[int, Change]
     left: tuple[str, ...]
     older: bool
@@ -82,7 +83,7 @@ def ready(world: World, options: Options) -> Ready:
     }
     hosts = {node: chosen.hosts[node] for node in changes}
     left += fleet.look(world, spec, hosts.values())
-    return Ready(state, hosts, changes, tuple(left), older)
+    return Ready(state, hosts, chosen.hosts, changes, tuple(left), older)
 
 
 def plan(world: World, options: Options, run: str) -> Plan:

@@ -87,6 +87,7 @@ def outage(**more: Any) -> Plan:
         config.blue,
         world.cluster.snapshot(),
         hosts,
+        hosts,
         dict.fromkeys(hosts, change),
         Options(to="4.3.1"),
         id="run-1",
