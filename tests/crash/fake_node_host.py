@@ -199,6 +199,7 @@ class NodeHost:
     def switch(self, path: str, target: str) -> None:
         self._reached()
         assert self.node.pid == 0, f"{self.name} runs while its version is changed"
+        assert not target.startswith("/"), "the host's own adapter refuses that"
         self.links[path] = target
 
     def remove(self, path: str) -> None:

@@ -130,6 +130,18 @@ def test_back_from_the_end_the_controllers_go_last() -> None:
     assert (state["starts"], state["faults"]) == (dict.fromkeys(NODES, 2), [])
 
 
+@pytest.mark.parametrize("link", [f"/opt/kafka/versions/{OLD}", f"versions/{OLD}/"])
+def test_a_link_that_somebody_wrote_another_way_can_be_turned_back(link: str) -> None:
+    world = Upgrade()
+    for host in world.hosts.values():
+        host.links["/opt/kafka/current"] = link
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    world.scene(plan=upgrading.way_back(world.world, plan)).play()
+    assert world.versions() == dict.fromkeys(NODES, OLD)
+    assert set(world.state()["links"].values()) == {f"versions/{OLD}"}
+
+
 def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
     def back() -> Scene[World]:
         world = Upgrade()

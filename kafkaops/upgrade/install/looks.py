@@ -42,6 +42,7 @@ class Look:
 
 def look(host: Host, node: int, spec: ClusterSpec, place: Place, release: str) -> Look:
     unit = host.unit(spec.service)
+    link = host.link(place.link)
     mark = host.read(place.mark(release))
     if mark is None and host.sha512(place.jar(release)) is not None:
         mark = b""
@@ -50,7 +51,7 @@ def look(host: Host, node: int, spec: ClusterSpec, place: Place, release: str) -
         node,
         unit,
         running(host.open_files(unit.pid)) if unit.pid else None,
-        host.link(place.link),
+        None if link is None else place.said(link),
         None if mark is None else mark.decode(errors="replace").strip(),
         host.free(place.directory),
         settings(host.read(spec.properties) or b""),

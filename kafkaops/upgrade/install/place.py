@@ -41,6 +41,12 @@ class Place:
         """A file that every Kafka of this release has."""
         return f"{self.home(release)}/libs/kafka-clients-{release}.jar"
 
+    def said(self, link: str) -> str:
+        """A link's text as it is written here, `versions/4.3.1`, where somebody wrote the same
+        place another way: from the root, or with a slash at its end."""
+        path, below = self.pointed(link), posixpath.normpath(self.directory) + "/"
+        return path.removeprefix(below) if path.startswith(below) else link
+
     def pointed(self, link: str) -> str:
         """The absolute directory that a link text means here."""
         return posixpath.normpath(posixpath.join(self.directory, link))

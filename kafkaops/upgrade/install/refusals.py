@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from kafkaops.config.accepting import GHOST
@@ -157,6 +158,15 @@ def _way(one: Look, place: Place, to: Release) -> Iterator[Finding]:
             f"there is no link {place.link}",
             "lay Kafka out as DIRECTORY/versions/RELEASE with a link `current`, and let the unit"
             " start it by the link; see docs/rolling.md",
+        )
+        return
+    if posixpath.isabs(one.link):
+        yield Finding(
+            "KO-NOT-BY-LINK",
+            one.host,
+            f"{place.link} points to {one.link}, which is not below {place.directory}: it could not"
+            " be turned back",
+            f"move that version to {place.directory}/versions, and point the link there",
         )
         return
     if not one.unit.pid:

@@ -114,7 +114,8 @@ class Switched(InstallStep):
         see_end(self, world)
         host, place = self.host(world), self.place(world)
         if self.get(world, "link-before") is None:
-            self.put(world, "link-before", host.link(place.link))
+            before = host.link(place.link)
+            self.put(world, "link-before", None if before is None else place.said(before))
         host.switch(place.link, self.link)
 
     def undo(self, world: World) -> None:

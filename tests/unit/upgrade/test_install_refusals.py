@@ -169,6 +169,14 @@ def test_four_is_reached_from_3_3_or_later() -> None:
     assert world.plan().specs
 
 
+def test_a_link_that_could_not_be_turned_back_is_told_before_it_is_turned() -> None:
+    world = Upgrade()
+    world.hosts["blue-2"].links["/opt/kafka/current"] = "/srv/kafka/3.9.2"
+    error = refused(world)
+    assert error.code == "KO-NOT-BY-LINK"
+    assert "points to /srv/kafka/3.9.2, which is not below /opt/kafka" in error.message
+
+
 def test_a_process_that_holds_no_kafka_open_is_not_the_brokers() -> None:
     world = Upgrade()
     host = world.hosts["blue-2"]
