@@ -40,7 +40,7 @@ def find(
     yield from _cluster(state, to)
     for one in looks:
         yield from _way(one, place, to)
-        if tarball is not None:
+        if tarball is not None and not one.runs(str(to), place):
             yield from _room(one, place, to, tarball)
         yield from _settings(one, to)
         if state.quorum is None and to < KRAFT_ONLY:

@@ -177,6 +177,17 @@ def test_a_link_that_could_not_be_turned_back_is_told_before_it_is_turned() -> N
     assert "points to /srv/kafka/3.9.2, which is not below /opt/kafka" in error.message
 
 
+def test_who_runs_the_version_already_needs_neither_room_nor_our_own_unpacking() -> None:
+    world = Upgrade()
+    world.upgraded(1)
+    host = world.hosts["blue-1"]
+    host.unpacked["/opt/kafka/versions/4.3.1"] = "4.3.1"
+    host.room = 0
+    assert "blue-1 runs 4.3.1 already" in world.plan().notes
+    host.links["/opt/kafka/current"] = "versions/3.9.2"
+    assert "KO-VERSION-FOREIGN" in str(refused(world).message)
+
+
 def test_a_process_that_holds_no_kafka_open_is_not_the_brokers() -> None:
     world = Upgrade()
     host = world.hosts["blue-2"]
