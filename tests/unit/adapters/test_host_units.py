@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from kafkaops.adapters.host_local import LocalHost
+from kafkaops.adapters.host_scripts import BEFORE_STOP
 from kafkaops.adapters.host_units import Shown, read_unit, seconds
 from kafkaops.ports.host_units import Unit
+
+
+def test_the_time_for_a_stop_outranks_what_an_operator_set_for_the_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else systemd kills by the operator's: seen, 90 s of an override.conf instead of 600."""
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = BEFORE_STOP.replace("/run/systemd/system", str(tmp_path / "units"))
+    host = LocalHost("h", "127.0.0.1", as_self=True)
+    assert host.run(("sh", "-c", script, "sh", "kafka.service", "600")).code == 0
+    [ours] = (tmp_path / "units" / "kafka.service.d").iterdir()
+    assert ours.read_text() == "[Service]\nTimeoutStopSec=600\n"
+    assert max("10-kafka.conf", "override.conf", "zz-local.conf", ours.name) == ours.name
 
 
 @pytest.mark.parametrize(
