@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from kafkaops.cli.rolls import lines, summary
-from kafkaops.engine.errors import OpsError
+from kafkaops.engine.errors import GuardRefused, OpsError
 from kafkaops.engine.step import Plan
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
@@ -401,6 +401,14 @@ def test_killed_at_any_hook_every_client_runs_in_the_end() -> None:
             assert scene.outcomes == ["killed", "done"]
             assert scene.state()["stopped"] == []
             assert world.starts() == dict.fromkeys(NODES, 1)
+
+
+def test_a_timer_that_would_let_clients_in_with_nodes_down_is_refused() -> None:
+    seconds = expected(stages(Outage().cluster.snapshot(), NODES))
+    with pytest.raises(GuardRefused, match=f"about {seconds:.0f} s") as caught:
+        Outage(options=Options(outage=seconds - 1)).plan()
+    assert caught.value.code == "KO-OUTAGE-SHORT"
+    assert Outage(options=Options(outage=seconds)).plan().specs
 
 
 def test_the_plan_says_which_outage_to_expect_and_the_end_which_one_it_was() -> None:

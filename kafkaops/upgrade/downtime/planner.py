@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kafkaops.config.schema import ClusterSpec, Config, HostSpec
+from kafkaops.engine.errors import GuardRefused
 from kafkaops.engine.plan_json import fingerprint
 from kafkaops.engine.step import Plan, Spec
 from kafkaops.model.cluster import ClusterState
@@ -47,8 +48,16 @@ def downtime(
     notes: Collection[str] = (),
 ) -> Plan:
     """All nodes of `hosts`, each with its change. Clients are shut out of `every` broker, those too
-    that stay up because they run the version already: else ends would not stand still."""
+    that stay up because they run the version already: else ends would not stand still.
+    GuardRefused where the kernels would let clients in while nodes are down."""
     order = stages(state, hosts)
+    if options.outage < expected(order):
+        raise GuardRefused(
+            "KO-OUTAGE-SHORT",
+            f"--outage {options.outage:g} is over before the outage can be: it is expected to take"
+            f" about {expected(order):.0f} s, and clients would be let in with nodes down",
+            hint=f"--outage {max(600, 3 * expected(order)):.0f}, or leave it out",
+        )
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
     common: dict[str, Any] = {
