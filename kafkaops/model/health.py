@@ -10,11 +10,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from kafkaops.model.cluster import ClusterState
+from kafkaops.model.cluster import ClusterState, Quorum
 from kafkaops.model.partition import Partition, Topic
+from kafkaops.model.words import counted
 
 VOTER_LAG = 1000
 """Records that a voter may be behind the leader of the metadata log before it is named."""
+VOTER_SILENCE = 10_000
+"""Milliseconds for which a voter may lack what the leader has. An idle log grows by two records a
+second: by its records alone a controller that is dead would be fine for minutes."""
 
 
 class Level(Enum):
@@ -105,14 +109,21 @@ def _quorum(state: ClusterState) -> Check:
     if quorum.leader < 0:
         return Check("quorum", Level.BAD, "no leader")
     end = max(quorum.voters.values(), default=0)
-    behind = {n: end - at for n, at in sorted(quorum.voters.items()) if end - at > VOTER_LAG}
+    lags = {n: end - at for n, at in sorted(quorum.voters.items())}
+    behind = {n: lag for n, lag in lags.items() if lag > VOTER_LAG or _silent(quorum, n)}
     count = len(quorum.voters)
     if behind:
         level = Level.BAD if count - len(behind) <= count // 2 else Level.WARN
-        words = ", ".join(f"{n} by {lag} records" for n, lag in behind.items())
+        words = ", ".join(f"{n} by {counted(lag, 'record')}" for n, lag in behind.items())
         names = tuple(str(n) for n in behind)
         return Check("quorum", level, f"{len(behind)} of {count} voters behind: {words}", names)
     return Check("quorum", Level.OK, f"{count} voters, leader {quorum.leader}")
+
+
+def _silent(quorum: Quorum, voter: int) -> bool:
+    """By the leader's clock; brokers of before KIP-836 tell no times."""
+    now = quorum.caught_up.get(quorum.leader, -1)
+    return now > 0 and now - quorum.caught_up.get(voter, -1) > VOTER_SILENCE
 
 
 def _partitions(name: str, found: list[Partition], level: Level) -> Check:

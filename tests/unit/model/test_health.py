@@ -33,10 +33,19 @@ def state(*topics: Topic) -> ClusterState:
 HEALTHY = state(topic("t", min_insync_replicas="2"))
 
 
+def silent(*voters: int) -> Quorum:
+    """These ended 30 s ago, in an idle cluster."""
+    now = 1_700_000_000_000
+    ends = {n: 940 if n in voters else 1000 for n in (1, 2, 3)}
+    times = {n: now - 30_000 if n in voters else now - 400 for n in (2, 3)}
+    return Quorum(1, 1, 1000, ends, caught_up={1: now, **times})
+
+
 def test_healthy() -> None:
     health = judge(HEALTHY, expected=(1, 2, 3))
     assert health.verdict is Level.OK, health
     assert all(not c.items for c in health.checks)
+    assert judge(replace(HEALTHY, quorum=silent())).verdict is Level.OK
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,18 @@ def test_healthy() -> None:
         ),
         (
             replace(HEALTHY, quorum=Quorum(1, 1, 0, {1: 9000, 2: 7, 3: 5})),
+            "quorum",
+            Level.BAD,
+            ("2", "3"),
+        ),
+        (
+            replace(HEALTHY, quorum=silent(3)),
+            "quorum",
+            Level.WARN,
+            ("3",),
+        ),
+        (
+            replace(HEALTHY, quorum=silent(2, 3)),
             "quorum",
             Level.BAD,
             ("2", "3"),
