@@ -113,13 +113,26 @@ class CommandHost(CommandFiles, CommandUnits, CommandAgents):
 
     def _root(self) -> tuple[str, ...]:
         if self._sudo is None:
-            _, out, _ = self.execute(("id", "-u"), b"", 30.0)
+            code, out, _ = self.execute(("id", "-u"), b"", 30.0)
+            if code == 0 and not out.strip().isdigit():
+                raise self._noisy(out)
             if out.strip() == b"0":
                 self._sudo = ()
             else:
                 self._allowed()
                 self._sudo = SUDO
         return self._sudo
+
+    def _noisy(self, out: bytes) -> ConfigError:
+        """Every answer would begin so, and files that are read and written back too."""
+        said = out.decode(errors="replace").strip().partition("\n")[0]
+        return ConfigError(
+            "KO-HOST-NOISE",
+            f"{self.name} answers a command with more than its output: {said[:80]!r}",
+            where=self.name,
+            hint="on the host: start-up files of that user's shell (.bashrc) must print nothing"
+            " where nobody is at a terminal",
+        )
 
     def _allowed(self) -> None:
         code, _, err = self.execute((*SUDO, "true"), b"", 30.0)
