@@ -91,10 +91,11 @@ START = 'systemctl reset-failed "$1" 2>/dev/null; exec systemctl start "$1"'
 # it how it ended: so an active target refers to it. $2 is a stop timeout in seconds, 0 for the
 # unit's own. Under /run: it holds until the next boot. Of all drop-ins, wherever they lie, the last
 # name holds (systemd.unit(5)): `systemctl edit` makes an override.conf.
-BEFORE_STOP = """\
+STOP_DROP_IN = "zzzz-kafkaops-stop.conf"
+BEFORE_STOP = f"""\
 set -e; r=/run/systemd/system; mkdir -p $r/multi-user.target.d "$r/$1.d"
 printf '[Unit]\\nAfter=%s\\n' "$1" > "$r/multi-user.target.d/kafkaops-$1.conf"
-[ "$2" = 0 ] || printf '[Service]\\nTimeoutStopSec=%s\\n' "$2" > "$r/$1.d/zzzz-kafkaops-stop.conf"
+[ "$2" = 0 ] || printf '[Service]\\nTimeoutStopSec=%s\\n' "$2" > "$r/$1.d/{STOP_DROP_IN}"
 systemctl daemon-reload
 """
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from kafkaops.adapters.host_scripts import BEFORE_STOP, JOURNAL, START, UNIT
+from kafkaops.adapters.host_scripts import BEFORE_STOP, JOURNAL, START, STOP_DROP_IN, UNIT
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
@@ -15,6 +15,7 @@ WANTED = (
     *("LoadState", "ActiveState", "SubState", "MainPID", "Result", "UnitFileState"),
     *("ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic", "ExecMainCode"),
     *("ExecMainStatus", "TimeoutStopUSec", "NRestarts", "NeedDaemonReload", "FragmentPath"),
+    "DropInPaths",
 )
 EXITED = 1  # CLD_EXITED of waitid(2); systemd's ExecMainCode
 SPANS = dict(us=1e-6, ms=1e-3, s=1, min=60, h=3600, d=86400, w=604800, month=2629800, y=31557600)
@@ -130,6 +131,7 @@ def read_unit(name: str, found: Shown) -> Unit:
         enabled=found["UnitFileState"] in {"enabled", "enabled-runtime"},
         stale=found["NeedDaemonReload"] == "yes",
         file=found["FragmentPath"],
+        drop_ins=tuple(p for p in found["DropInPaths"].split() if not p.endswith(STOP_DROP_IN)),
     )
 
 

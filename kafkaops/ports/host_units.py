@@ -24,7 +24,8 @@ class Unit:
     host's clock, 0 when none. Of the last end, None while it runs or if it never ran:
     `exit_code`, or `signal` that killed it. `result` is systemd's (`success`, `exit-code`,
     `signal`, `timeout`, ...). `stop_timeout` in seconds, after which a stop becomes a kill.
-    `stale`: the unit file was changed and not reloaded. `file` is the unit file's path.
+    `stale`: the unit file was changed and not reloaded. `file` is the unit file's path, `drop_ins`
+    are those of the files that add to it, without our own.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Unit:
     enabled: bool = False
     stale: bool = False
     file: str = ""
+    drop_ins: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

@@ -67,6 +67,8 @@ class NodeHost:
             None if active else node.killed,
             "success" if active or not node.killed else "signal",
             restarts=node.restarts,
+            file="/etc/systemd/system/kafka.service",
+            drop_ins=("/etc/systemd/system/kafka.service.d/override.conf",),
         )
 
     def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:

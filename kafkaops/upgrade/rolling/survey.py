@@ -82,8 +82,9 @@ def _reasons(
 
 
 def outdated(host: Host, unit: Unit, spec: ClusterSpec) -> bool:
-    """Whether the broker's properties or its unit were written after its process started."""
-    files = [spec.properties, *([unit.file] if unit.file else [])]
+    """Whether the broker's properties, its unit or a drop-in of that (`systemctl edit` writes one,
+    and reloads) were written after its process started."""
+    files = [spec.properties, *([unit.file] if unit.file else []), *unit.drop_ins]
     times = [host.changed(file) for file in files]
     return unit.stale or any(at is not None and at > unit.started for at in times)
 

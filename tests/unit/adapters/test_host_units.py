@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kafkaops.adapters.host_local import LocalHost
-from kafkaops.adapters.host_scripts import BEFORE_STOP
-from kafkaops.adapters.host_units import Shown, read_unit, seconds
+from kafkaops.adapters.host_scripts import BEFORE_STOP, STOP_DROP_IN
+from kafkaops.adapters.host_units import WANTED, Shown, read_unit, seconds
 from kafkaops.ports.host_units import Unit
 
 
@@ -70,6 +70,13 @@ def test_a_running_unit_started_when_the_hosts_clock_says() -> None:
     assert (unit.running, unit.pid, unit.exit_code, unit.signal) == (True, 7, None, None)
     assert unit.started == pytest.approx(4960.0)
     assert unit.stop_timeout == 90.0
+
+
+def test_drop_ins_are_those_of_the_operator_and_not_ours() -> None:
+    theirs = ("/usr/lib/systemd/system/kafka.service.d/10-a.conf", "/etc/x/override.conf")
+    ours = f"/run/systemd/system/kafka.service.d/{STOP_DROP_IN}"
+    assert "DropInPaths" in WANTED
+    assert read_unit("kafka", shown(DropInPaths=" ".join((*theirs, ours)))).drop_ins == theirs
 
 
 def test_an_old_systemd_that_lacks_a_property() -> None:

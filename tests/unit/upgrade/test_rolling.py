@@ -145,6 +145,9 @@ def test_who_was_restarted_since_is_left_alone() -> None:
     [
         ("/opt/kafka/config/server.properties", 10.0, {2}),
         ("/opt/kafka/config/server.properties", -10.0, set()),
+        ("/etc/systemd/system/kafka.service", 10.0, {2}),
+        ("/etc/systemd/system/kafka.service.d/override.conf", 10.0, {2}),
+        ("/etc/systemd/system/kafka.service.d/override.conf", -10.0, set()),
         ("/etc/elsewhere", 10.0, set()),
     ],
 )
