@@ -48,11 +48,16 @@ def some(state: ClusterState, looks: Sequence[Look], place: Place, to: Release) 
 
 
 def find(
-    state: ClusterState, rolled: Some, others: Sequence[Look], away: Collection[int], to: Release
+    state: ClusterState,
+    rolled: Some,
+    others: Sequence[Look],
+    away: Collection[int],
+    to: Release,
+    flag: str = "",
 ) -> Iterator[Finding]:
     """`others` are those of `Some.left` that have a host in the config; `away` have none."""
     voters = set(state.quorum.voters) if state.quorum else set()
-    command = f"kafkaops upgrade --strategy rolling --to {to}"
+    command = f"kafkaops upgrade --strategy rolling --to {to}{flag}"
     for one in others:
         now = _release(one)
         if now is None:

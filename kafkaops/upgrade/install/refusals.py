@@ -23,6 +23,7 @@ KRAFT_ONLY = Release(4, 0, 0)
 OLDEST = Release(3, 3, 0)
 """The oldest software, and the oldest metadata.version, from which 4.x may be reached ("Upgrading
 to 4.0" of Kafka's documentation)."""
+KAFKAS_OWN = "kafka-features.sh --bootstrap-server HOST:PORT downgrade"
 UNPACKED = 3
 """A tarball, and what comes out of it, for as long as both are there: this many times its size."""
 UNKNOWN_SIZE = 150 * MIB
@@ -34,21 +35,23 @@ def find(
     place: Place,
     to: Release,
     tarball: Tarball | None,
+    flag: str = "",
 ) -> Iterator[Finding]:
-    """`tarball` is None where there is none to be had: what it needs of a host is then not told."""
+    """`tarball` is None where there is none to be had: what it needs of a host is then not told.
+    `flag` is what names the cluster in commands (` --cluster green`)."""
     yield from zookeeper(state, to)
-    yield from _cluster(state, to)
+    yield from _cluster(state, to, flag)
     for one in looks:
         yield from _way(one, place, to)
         if tarball is not None and not one.runs(str(to), place):
             yield from _room(one, place, to, tarball)
         yield from _settings(one, to)
         if state.quorum is None and to < KRAFT_ONLY:
-            yield from _protocol(one, to)
+            yield from _protocol(one, to, flag)
     yield from _topics(state, looks, to)
 
 
-def _protocol(one: Look, to: Release) -> Iterator[Finding]:
+def _protocol(one: Look, to: Release, flag: str) -> Iterator[Finding]:
     """In ZooKeeper mode a broker without a pinned protocol speaks the newest it knows, and there is
     no way back from that ("Upgrading to 3.9" of Kafka's documentation)."""
     if one.running is not None and PROTOCOL not in one.known:
@@ -58,8 +61,8 @@ def _protocol(one: Look, to: Release) -> Iterator[Finding]:
             f"{PROTOCOL} is not set: on {to} this broker would speak {to.line} at once, and not go"
             " back",
             f"set {PROTOCOL}={one.running.release.line} on every host, and kafkaops restart"
-            " --changed-config; once all run the new version: kafkaops upgrade protocol --to"
-            f" {to.line}",
+            f"{flag} --changed-config; once all run the new version: kafkaops upgrade protocol --to"
+            f" {to.line}{flag}",
         )
     pinned = told(one.known)
     if pinned is not None and pinned > Protocol(to.major, to.minor):
@@ -84,7 +87,7 @@ def zookeeper(state: ClusterState, to: Release) -> Iterator[Finding]:
         )
 
 
-def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
+def _cluster(state: ClusterState, to: Release, flag: str) -> Iterator[Finding]:
     now, most = state.features.get(levels.METADATA), levels.of_release(str(to))
     if most is None:
         yield Finding(
@@ -94,7 +97,7 @@ def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
             note=True,
         )
     else:
-        yield from _unknown(state, to, levels.supports(most))
+        yield from _unknown(state, to, levels.supports(most), flag)
     least = levels.of_release(OLDEST.line)
     if now is not None and to >= KRAFT_ONLY and least is not None and now < least.level:
         yield Finding(
@@ -106,7 +109,9 @@ def _cluster(state: ClusterState, to: Release) -> Iterator[Finding]:
         )
 
 
-def _unknown(state: ClusterState, to: Release, supports: Mapping[str, int]) -> Iterator[Finding]:
+def _unknown(
+    state: ClusterState, to: Release, supports: Mapping[str, int], flag: str
+) -> Iterator[Finding]:
     """Features at a level that the target does not know: it would not register, nor start as a
     controller. A feature that is in no table came after every release that is."""
     for feature, now in sorted(state.features.items()):
@@ -115,6 +120,8 @@ def _unknown(state: ClusterState, to: Release, supports: Mapping[str, int]) -> I
             continue
         known = f"{levels.words(feature, most)} at most" if most else "no level of it"
         shut = levels.barrier(feature, now, most)
+        # `features downgrade` takes only what is in the table
+        tool = f"kafkaops features downgrade{flag}" if feature in levels.FEATURES else KAFKAS_OWN
         yield Finding(
             "KO-FEATURES-NEWER",
             feature,
@@ -123,7 +130,7 @@ def _unknown(state: ClusterState, to: Release, supports: Mapping[str, int]) -> I
             f"it cannot be lowered any more, because of {shut} of release {shut.release}: stay on a"
             " release that knows it"
             if shut is not None
-            else f"lower it first: kafkaops features downgrade --feature {feature}={most}",
+            else f"lower it first: {tool} --feature {feature}={most}",
         )
 
 

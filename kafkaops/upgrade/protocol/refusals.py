@@ -64,14 +64,16 @@ def find(
     looks: Sequence[Look],
     to: Protocol,
     releases: Collection[str],
+    flag: str = "",
 ) -> Iterator[Finding]:
-    """`releases` are those that the config has a tarball of."""
+    """`releases` are those that the config has a tarball of; `flag` is what names the cluster in
+    commands."""
     yield from _away(state, spec)
     for one in looks:
-        yield from _software(one, to, releases)
+        yield from _software(one, to, releases, flag)
         yield from _file(one, spec)
         yield from _lower(one, to)
-        yield from _format(one, to)
+        yield from _format(one, to, flag)
 
 
 def _away(state: ClusterState, spec: ClusterSpec) -> Iterator[Finding]:
@@ -88,7 +90,7 @@ def _away(state: ClusterState, spec: ClusterSpec) -> Iterator[Finding]:
         )
 
 
-def _software(one: Look, to: Protocol, releases: Collection[str]) -> Iterator[Finding]:
+def _software(one: Look, to: Protocol, releases: Collection[str], flag: str) -> Iterator[Finding]:
     if one.release is None:
         yield Finding(
             "KO-RUNNING-UNKNOWN",
@@ -102,7 +104,7 @@ def _software(one: Look, to: Protocol, releases: Collection[str]) -> Iterator[Fi
             "KO-PROTOCOL-SOFTWARE",
             one.host,
             f"it runs {one.release}, which does not know protocol {to}",
-            f"kafkaops upgrade --strategy rolling --to {max(there, default=f'{to}.N')}",
+            f"kafkaops upgrade --strategy rolling --to {max(there, default=f'{to}.N')}{flag}",
         )
 
 
@@ -135,7 +137,7 @@ def _lower(one: Look, to: Protocol) -> Iterator[Finding]:
         )
 
 
-def _format(one: Look, to: Protocol) -> Iterator[Finding]:
+def _format(one: Look, to: Protocol, flag: str) -> Iterator[Finding]:
     """An old format of records: in force below protocol 3.0, and without effect from there on."""
     if one.format is None or one.format >= to:
         return
@@ -147,7 +149,7 @@ def _format(one: Look, to: Protocol) -> Iterator[Finding]:
             f"{FORMAT} is {one.format}: it ends with this roll, for from protocol {ONE_FORMAT} on"
             " records are written in the newest format, which clients before 0.11 do not read",
             f"bring it to {now} by a roll of its own first: write it, kafkaops restart"
-            f" --changed-config; or accept: [{MESSAGE_FORMAT}]",
+            f"{flag} --changed-config; or accept: [{MESSAGE_FORMAT}]",
             acceptable=True,
         )
     else:
@@ -156,6 +158,6 @@ def _format(one: Look, to: Protocol) -> Iterator[Finding]:
             one.host,
             f"{FORMAT}={one.format} is left in its file and has no effect since protocol"
             f" {ONE_FORMAT}; take it out, and a third roll makes that so: kafkaops restart"
-            " --changed-config",
+            f"{flag} --changed-config",
             note=True,
         )

@@ -34,7 +34,8 @@ def plan(world: World, options: Options, run: str) -> Plan:
     chosen = choose(spec, state, options)
     faults = Faults()
     looks = _looks(world, spec, state, chosen.hosts, faults)
-    found = list(refusals.find(state, spec, looks, to, tuple(world.config.versions)))
+    releases = tuple(world.config.versions)
+    found = list(refusals.find(state, spec, looks, to, releases, options.flag))
     found = list(accept(found, world.config.accept))
     upgrade_refusals.refuse(found, faults.found)
     left = [*chosen.left, *map(str, found), *(w for one in looks if (w := _left(one, to)))]

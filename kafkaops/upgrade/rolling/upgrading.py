@@ -65,8 +65,8 @@ def ready(world: World, options: Options) -> Ready:
     older = any(one.running and one.running.release > to for one in looks)
     found = [
         *_hosts(spec, state, options),
-        *_mixed(world, spec, state, chosen.hosts, looks, to, faults),
-        *install_refusals.find(state, looks, place, to, tarball),
+        *_mixed(world, spec, state, chosen.hosts, looks, options, faults),
+        *install_refusals.find(state, looks, place, to, tarball, options.flag),
     ]
     features = faults.tried(world.clusters[options.cluster].features) if state.quorum else None
     if features is not None and state.quorum:
@@ -222,16 +222,17 @@ def _mixed(
     state: ClusterState,
     chosen: Collection[int],
     looks: Sequence[Look],
-    to: Release,
+    options: Options,
     faults: Faults,
 ) -> list[Finding]:
     """Those that were not chosen are asked too, where brokers could come to be newer than their
     controllers."""
+    to = Release.of(str(options.to))
     rolled = mixed.some(state, looks, place_of(spec), to)
     left = rolled.left(state, chosen)
     hosts = {h.node_id: h for h in spec.hosts if h.node_id is not None and h.node_id in left}
     others = look_at(world, spec, hosts, str(to), faults)
-    return list(mixed.find(state, rolled, others, left - set(hosts), to))
+    return list(mixed.find(state, rolled, others, left - set(hosts), to, options.flag))
 
 
 def protocol_as_before(
@@ -263,5 +264,6 @@ def features_as_before(there: Plan, state: ClusterState) -> None:
         raise GuardRefused(
             "KO-FEATURES-RAISED",
             f"since the upgrade {named(raised)}: the version before may not read that",
-            hint="kafkaops features downgrade first, where that is possible",
+            hint=f"kafkaops features downgrade{Options.of(there.snapshot['options']).flag} first,"
+            " where that is possible",
         )

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kafkaops.engine.errors import GuardRefused
+from kafkaops.engine.errors import GuardRefused, UsageFault
 from kafkaops.features import levels
+from kafkaops.features.asking import parse
 from kafkaops.features.levels import ELR, GROUP, KRAFT, METADATA, SHARE, STREAMS, TRANSACTION
 from kafkaops.model.features import Features
 from kafkaops.model.partition import TopicConfig
@@ -76,6 +77,19 @@ def test_what_can_be_lowered_is_told_apart_from_what_cannot() -> None:
     assert lower.hint.endswith("--feature metadata.version=21")
     [kraft] = found({METADATA: 20, KRAFT: 1}, "3.8.1")
     assert "cannot be lowered any more, because of 1 of release 3.9" in kraft.hint
+
+
+def test_the_command_that_lowers_a_level_is_one_that_does() -> None:
+    finalized = {METADATA: 22, GROUP: 1, "cleverness.version": 2}
+    state = replace(Restart().cluster.snapshot(), features=finalized)
+    every = refusals.find(state, (), PLACE, Release.of("3.9.2"), None, " --cluster green")
+    hints = {f.subject: f.hint for f in every if f.code == "KO-FEATURES-NEWER"}
+    assert hints[GROUP].endswith("downgrade --cluster green --feature group.version=0")
+    *_, name = hints["cleverness.version"].split()
+    with pytest.raises(UsageFault):  # nothing of this name is in the table
+        parse((name,))
+    assert "kafka-features.sh" in hints["cleverness.version"]
+    assert "kafkaops" not in hints["cleverness.version"]
 
 
 @pytest.mark.parametrize("line", ["3.9", "4.3"])
