@@ -22,6 +22,7 @@ from kafkaops.upgrade.batches_colouring import Colouring, Effort, colour
 from kafkaops.upgrade.batches_graph import graph_of
 from kafkaops.upgrade.batches_moves import Advice, advise
 from kafkaops.upgrade.batches_rows import Rows, rows_of
+from kafkaops.upgrade.gate_quorum import caught_up
 
 MAX_BATCH = 3
 """Low, for a batch of a whole rack leaves every partition of the cluster at its min ISR."""
@@ -165,19 +166,28 @@ def _cap(rows: Rows, limits: Limits) -> int:
 
 
 def _isolated(state: ClusterState, rows: Rows) -> list[int]:
-    """Voters that are no brokers, the active one last."""
-    voters = state.quorum.voters if state.quorum else {}
-    leader = state.quorum.leader if state.quorum else -1
-    return sorted(set(voters) - set(rows.brokers), key=lambda node: (node == leader, node))
+    """Voters that are no brokers: those that lag first, for the gate lets none of the others go
+    while one does, and a restart may be what cures it; the active one last."""
+    quorum = state.quorum
+    if quorum is None:
+        return []
+    alone = set(quorum.voters) - set(rows.brokers)
+    return sorted(alone, key=lambda n: (n == quorum.leader, caught_up(quorum, n), n))
 
 
 def _combined(state: ClusterState, rows: Rows) -> list[tuple[Role, list[int]]]:
-    """Voters that are brokers, the active one last, else the one with the fewest leaders first."""
+    """Voters that are brokers: those that lag first as above, then by how many partitions they
+    lead; the active one last."""
     if state.quorum is None:
         return []
     led, quorum = rows.led(), state.quorum
     both = [i for i, node in enumerate(rows.brokers) if node in quorum.voters]
-    both.sort(key=lambda i: (rows.brokers[i] == quorum.leader, led[i], i))
+
+    def turn(i: int) -> tuple[bool, bool, int, int]:
+        node = rows.brokers[i]
+        return node == quorum.leader, caught_up(quorum, node), int(led[i]), i
+
+    both.sort(key=turn)
     return [(Role.COMBINED, [i]) for i in both]
 
 

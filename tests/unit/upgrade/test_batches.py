@@ -46,6 +46,24 @@ def test_combined_nodes_go_one_at_a_time_the_active_one_last() -> None:
     assert found.proven
 
 
+@pytest.mark.parametrize(
+    ("leader", "nodes", "lags", "order"),
+    [
+        (101, (101, 102, 103), 103, [103, 102, 101]),
+        (101, (101, 102, 103), 101, [102, 103, 101]),  # the active one is behind nobody
+        (3, (1, 2, 3), 1, [1, 2, 3]),  # combined; 1 leads everything
+    ],
+)
+def test_a_voter_that_lags_goes_first(
+    leader: int, nodes: tuple[int, ...], lags: int, order: list[int]
+) -> None:
+    """Without it the others are a quorum, and without any other they are not."""
+    ends = {node: 10 if node == lags else 1000 for node in nodes}
+    quiet = topic("t", ROWS, leaders=dict.fromkeys(range(8), 1))
+    state = cluster(SIX, quiet, quorum=Quorum(leader, 1, 1000, ends))
+    assert [n for _, batch in orders(plan(state))[:3] for n in batch] == order
+
+
 def test_combined_beside_brokers() -> None:
     found = plan(cluster(SIX, topic("t", ROWS), quorum=voters(1, 1, 2, 3)))
     assert [r for r, _ in orders(found)] == [
