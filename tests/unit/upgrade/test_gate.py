@@ -76,6 +76,10 @@ CASES = [
     Case("RF = min ISR, both go", world(part((1, 2), (1, 2))), (1, 2), "KO-GATE-OFFLINE", False),
     Case("RF = min ISR, one out of sync goes", world(part((1, 2), (1,))), (2,), None),
     Case(
+        "RF = min ISR, one is out of sync and another goes: all in sync it is refused too",
+        world(part(RF3, (1, 2), 3)), (1,), "KO-ISR-BELOW-MIN", False,
+    ),
+    Case(
         "accepted, and still waited for while the other catches up",
         world(part((1, 2), (1,))), (1,), "KO-GATE-OFFLINE", accept=("t",),
     ),
@@ -93,6 +97,10 @@ CASES = [
         "unclean, never by acceptance, whoever else is down",
         world(part(RF3, (1,), unclean=True), down=(3,)), (1,), "KO-GATE-UNCLEAN", accept=("*",),
     ),
+    Case(
+        "unclean, and nobody is up to be elected",
+        world(part(RF3, (1,), unclean=True), down=(2, 3)), (1,), "KO-GATE-OFFLINE",
+    ),
     Case("unclean allowed, nothing at stake", world(part(RF3, RF3, unclean=True)), (1,), None),
     # reassignments
     Case("moving, unknown what it loses",
@@ -103,6 +111,8 @@ CASES = [
          world(part((1, 2, 3, 4), (1, 2, 3, 4)), moving={TP: (3,)}), (1,), None),
     Case("moving, who leaves goes",
          world(part((1, 2, 3, 4), RF3), moving={TP: (3,)}), (3,), None),
+    Case("moving to RF = min ISR: what leaves spares nobody",
+         world(part(RF3, RF3), moving={TP: (3,)}), (1,), "KO-ISR-BELOW-MIN", False),
     Case("moving elsewhere",
          replace(world(part(RF3, RF3)), reassigning=(TopicPartition("u", 0),)), (1,), None),
     # not up
@@ -282,11 +292,22 @@ def test_one_or_two_controllers_go_with_a_warning(voters: int, words: str) -> No
     assert words in found.warnings[0]
 
 
+@pytest.mark.parametrize(("ago", "goes"), [(2000, True), (2001, False)])
+def test_caught_up_is_what_the_controllers_themselves_call_so(ago: int, goes: bool) -> None:
+    """controller.quorum.fetch.timeout.ms: a follower of that age holds an election (Strimzi's
+    limit too)."""
+    told = quorum(3)
+    late = replace(told, caught_up={**told.caught_up, 13: told.caught_up[11] - ago})
+    assert codes(judge(world(quorum=late), (12,))) == ([] if goes else ["KO-QUORUM-BEHIND"])
+
+
 def test_a_voter_behind_by_records_where_times_are_unknown() -> None:
     old = replace(quorum(3), caught_up={}, voters={11: 1000, 12: 1000, 13: 979})
     assert codes(judge(world(quorum=old), (12,))) == ["KO-QUORUM-BEHIND"]
     near = replace(old, voters={11: 1000, 12: 1000, 13: 980})
     assert judge(world(quorum=near), (12,)).go
+    never_heard_of = replace(old, voters={11: 10, 12: 10, 13: -1})
+    assert codes(judge(world(quorum=never_heard_of), (12,))) == ["KO-QUORUM-BEHIND"]
 
 
 def test_combined_nodes_pass_both_gates() -> None:
@@ -310,13 +331,14 @@ def test_a_combined_node_that_is_stuck_as_a_broker_may_still_have_a_vote() -> No
     assert judge(state(1000, 1000), (1,), rules).go
 
 
-def test_what_waiting_cannot_cure_comes_first() -> None:
-    state = world(part(RF3, (1, 2)), topic("one", [(1,)], minimum=1))
+@pytest.mark.parametrize(
+    ("isr", "later"), [((1, 2), "KO-ISR-BELOW-MIN"), ((1,), "KO-GATE-OFFLINE")]
+)
+def test_what_waiting_cannot_cure_comes_first(isr: tuple[int, ...], later: str) -> None:
+    """Also before what is worse: or the run would wait for that, and be refused then."""
+    state = world(part(RF3, isr), topic("one", [(1,)], minimum=1))
     found = judge(state, (1,))
-    assert [(b.code, b.transient) for b in found.blocked] == [
-        ("KO-RF-ONE", False),
-        ("KO-ISR-BELOW-MIN", True),
-    ]
+    assert [(b.code, b.transient) for b in found.blocked] == [("KO-RF-ONE", False), (later, True)]
 
 
 @pytest.mark.parametrize(
