@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from kafkaops.cli.rolls import in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.engine.facts import FileFacts
 from kafkaops.engine.lease import lost
-from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.choosing import SOAK, Options
 from kafkaops.upgrade.rolling.phases import ACCEPTED, LOST, UNCLEAN, WITHOUT
 from tests.crash.restart_scene import Restart
 from tests.unit.cli.conftest import Kafkaops
@@ -45,6 +46,49 @@ def test_a_plan_changes_nothing_and_is_applied_later(
     assert (code, document["outcome"], operations.done) == (0, "done", ["stop", "start"])
     assert "for each batch:" in err
     assert kafkaops("apply", file, "--yes")[1]["outcome"] == "nothing-to-do"
+
+
+CHOICES = ("--only", "3", "--only", "blue-5", "--no-canary", "--soak", "60")
+LIMITS = ("--max-batch", "2", "--gate-looks", "5", "--gate-timeout", "77", "--return-timeout", "99")
+ACCEPTS = ("--accept-unavailable", "scratch", "--accept-unavailable", "t-?")
+SAID = Options(
+    only=("3", "blue-5"),
+    canary=False,
+    soak=60.0,
+    max_batch=2,
+    gate_looks=5,
+    gate_timeout=77.0,
+    return_timeout=99.0,
+    accept=("scratch", "t-?"),
+)
+
+
+def options_of(kafkaops: Kafkaops, *argv: str) -> dict[str, Any]:
+    code, document, _ = kafkaops(*argv, "--plan")
+    assert code == 0, document
+    found: dict[str, Any] = document["plan"]["snapshot"]["options"]
+    return found
+
+
+def test_each_flag_of_a_restart_is_heeded(kafkaops: Kafkaops) -> None:
+    since = ("--not-restarted-since", "2026-11-26T10:00Z")
+    more = ("--cluster", "green", "--rack", "b", "--changed-config", *since)
+    found = options_of(kafkaops, "restart", *CHOICES, *LIMITS, *ACCEPTS, *more)
+    moment_of_it = moment("2026-11-26T10:00Z")
+    wanted = replace(SAID, cluster="green", rack="b", since=moment_of_it, changed=True)
+    assert found == wanted.to_json()
+    assert options_of(kafkaops, "restart", "--whole-racks")["whole_racks"] is True
+    assert options_of(kafkaops, "restart") == Options(soak=SOAK).to_json()
+
+
+def test_each_flag_of_an_upgrade_on_the_hosts_is_heeded(kafkaops: Kafkaops) -> None:
+    roll = ("upgrade", "--to", "4.3.1", "--cluster", "green", "--strategy")
+    found = options_of(kafkaops, *roll, "rolling", *CHOICES, *LIMITS, *ACCEPTS)
+    assert found == replace(SAID, cluster="green", to="4.3.1").to_json()
+    assert options_of(kafkaops, *roll, "rolling", "--whole-racks")["whole_racks"] is True
+    found = options_of(kafkaops, *roll, "downtime", "--outage", "900", "--return-timeout", "99")
+    usual = Options(soak=SOAK, cluster="green", to="4.3.1")
+    assert found == replace(usual, outage=900.0, return_timeout=99.0).to_json()
 
 
 def test_consent_is_asked_for_and_the_plan_shown_before(

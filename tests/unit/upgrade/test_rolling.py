@@ -19,6 +19,8 @@ from kafkaops.upgrade.rolling.roster import roster
 from tests.crash.restart_scene import Restart
 from tests.unit.upgrade.rolls import gates, planned
 
+KINDS = ("gate-open", "node-up", "node-in-sync", "node-rested")
+
 
 def test_controllers_first_the_active_one_last_then_a_canary_then_batches() -> None:
     order = gates(planned(Restart()))
@@ -89,6 +91,17 @@ def test_each_node_of_a_batch_goes_its_own_way_and_every_phase_has_a_title() -> 
 def test_a_choice(only: tuple[str, ...], rack: str | None, wanted: set[int]) -> None:
     world = Restart(Options(only=only, rack=rack))
     assert {n for batch in gates(planned(world)) for n in batch} == wanted
+
+
+def test_what_was_chosen_of_gates_and_waits_is_in_the_steps() -> None:
+    chosen = Options(gate_looks=7, gate_timeout=77.0, return_timeout=99.0, soak=5.0)
+    specs = planned(Restart(chosen)).specs
+    steps = {kind: {(s.guards, s.deadline) for s in specs if s.kind == kind} for kind in KINDS}
+    assert steps["gate-open"] == {(7, 77.0)}
+    assert steps["node-up"] == {(1, 99.0)}
+    assert steps["node-in-sync"] == {(1, 99.0), (1, 2 * 99.0)}  # alone, and with mates
+    assert steps["node-rested"] == {(7, 2 * 99.0)}
+    assert {s.args["soak"] for s in specs if s.kind == "node-soaked"} == {5.0}
 
 
 def hosts(*more: tuple[str, int | None]) -> ClusterSpec:
