@@ -28,6 +28,9 @@ WAITED = 5.0
 
 WINDOW = 20.0
 """Seconds that a rate is measured over."""
+FEW = 3
+"""Changes of a count: with fewer of them in the window its rate is over the last ones, however long
+they took."""
 
 ENDS: Mapping[Kind, tuple[str, str, str]] = {
     Kind.DONE: ("✓", "done", "green"),
@@ -52,11 +55,13 @@ NEWS: Mapping[Kind, tuple[str, str]] = {
 
 @dataclass
 class Running:
-    """A step under way: since when, what it said of itself lately (when, progress)."""
+    """A step under way: since when, what it said of itself lately (when, progress), and when its
+    count last changed, to what."""
 
     name: str
     since: float
     seen: deque[tuple[float, Progress]] = field(default_factory=deque)
+    changed: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=FEW))
     message: str = ""
     told: float = 0.0
     codes: set[str] = field(default_factory=set)
@@ -68,6 +73,9 @@ class Running:
             return
         if self.seen and progress.done < self.seen[-1][1].done:
             self.seen.clear()  # it began again
+            self.changed.clear()
+        if not self.changed or progress.done != self.changed[-1][1]:
+            self.changed.append((now, progress.done))
         self.seen.append((now, progress))
         while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW:
             self.seen.popleft()
@@ -76,8 +84,11 @@ class Running:
         """Units a second, lately; None while unknown."""
         if not self.seen:
             return None
-        (first, was), (last, now) = self.seen[0], self.seen[-1]
-        return (now.done - was.done) / (last - first) if last - first >= 0.5 else None
+        first, was = self.seen[0][0], self.seen[0][1].done
+        if len({seen.done for _, seen in self.seen}) <= FEW:
+            first, was = self.changed[0]
+        last, now = self.seen[-1]
+        return (now.done - was) / (last - first) if last - first >= 0.5 else None
 
     def words(self) -> str:
         """`1,200 of 9,000 records, 310 records/s, 25 s left: detail`."""
@@ -91,7 +102,8 @@ class Running:
         rate = 1.0 if timed else self.rate()
         if rate and rate > 0:
             if not timed:
-                parts.append(f"{rate:,.0f} {seen.unit}/s")
+                pace = f"{rate:,.0f} {seen.unit}/s"
+                parts.append(pace if rate >= 1 else f"{rate * 60:.1f} {seen.unit}/min")
             if seen.total is not None and seen.total > seen.done:
                 parts.append(f"{span((seen.total - seen.done) / rate)} left")
         detail = seen.detail or self.message

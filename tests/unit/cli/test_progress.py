@@ -63,6 +63,27 @@ def test_the_rate_is_of_late() -> None:
     assert rate > 20
 
 
+def test_what_comes_once_in_a_while_has_a_rate_and_a_time_left_too() -> None:
+    """Partitions that catch up: one in 40 s. None is no rate, and 0 a second would be none."""
+    step = Running(NAME, since=0.0)
+    for second in range(0, 100, 2):
+        step.note(float(second), Progress(second // 40, 12, "partitions in sync", "t-3"), "")
+    assert step.words() == (
+        "2 of 12 partitions in sync, 1.2 partitions in sync/min, 8 min 10 s left: t-3"
+    )
+    for second in range(100, 200, 2):  # and it comes to a stand
+        step.note(float(second), Progress(2, 12, "partitions in sync", "t-3"), "")
+    assert "0.6 partitions in sync/min" in step.words()
+    assert len(step.seen) < 20
+
+
+def test_what_has_not_begun_to_change_has_no_rate() -> None:
+    step = Running(NAME, since=0.0)
+    for second in range(100):
+        step.note(float(second), Progress(0, 12, "partitions in sync", "t-3"), "")
+    assert step.words() == "0 of 12 partitions in sync: t-3"
+
+
 def test_off_a_terminal_one_plain_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     board = Board(1, {"verify": "compare both logs"}, clock=FakeClock())
     with board.shown():

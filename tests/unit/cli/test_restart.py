@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kafkaops.cli.conducted import CONDUCT, conducted
+from kafkaops.cli.progress import Board
 from kafkaops.cli.restart import moment
 from kafkaops.cli.rolls import in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
@@ -227,6 +228,33 @@ def test_the_end_says_who_is_back_and_who_is_not() -> None:
         "not restarted, or not watched to the end: blue-2",
     ]
     assert any("batch 1, " in line for line in lines(plan))
+
+
+def test_who_catches_up_is_shown_with_batch_host_phase_partitions_rate_and_time_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = Restart(Options(only=("1", "3")))
+    scene = world.scene()
+    scene.events = Board(len(scene.plan.specs), clock=world.clock)
+    mine = [part for part in world.cluster.parts.values() if 1 in part.replicas]
+    assert len(mine) == 4
+
+    def one_by_one() -> None:
+        """Each partition of broker 1 a minute after the one before."""
+        node = world.cluster.nodes[1]
+        for turn, part in enumerate(mine):
+            if node.starts > 1 and 1 in part.ready:
+                part.ready[1] = max(part.ready[1], node.ready + 60.0 * (turn + 1))
+
+    world.cluster.on_tick = one_by_one
+    scene.process()
+    shown = [line for line in capsys.readouterr().err.splitlines() if "so far" in line]
+    assert shown[:4:3] == [
+        "  [sync] batch 2/2: blue-1 is in sync: 31 s so far; 0 of 4 partitions in sync:"
+        " orders-0, orders-4, orders-5, orders-6",
+        "  [sync] batch 2/2: blue-1 is in sync: 2 min 01 s so far; 2 of 4 partitions in sync,"
+        " 1.0 partitions in sync/min, 2 min 01 s left: orders-5, orders-6",
+    ]
 
 
 def test_phases_are_shown_once_and_in_the_order_of_a_broker() -> None:
