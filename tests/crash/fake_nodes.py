@@ -85,7 +85,7 @@ class LiveCluster:
 
     def __init__(self, clock: LiveClock, nodes: Sequence[Node], voters: Sequence[int]) -> None:
         self.clock = clock
-        self.id = "BLUE"
+        self.id, self.name = "BLUE", "blue"
         self.nodes = {n.id: n for n in nodes}
         self.voters = tuple(voters)
         self.electable = self.voters or tuple(n.id for n in nodes)  # in ZooKeeper mode any broker
