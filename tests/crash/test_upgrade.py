@@ -359,16 +359,26 @@ def test_in_zookeeper_mode_a_release_of_4_is_refused_before_its_tarball_is_asked
     assert caught.value.code == "KO-ZOOKEEPER"
 
 
+def placeless(world: Upgrade) -> Upgrade:
+    """Its config does not say where versions lie."""
+    spec = world.world.config.blue.model_copy(update={"install": None})
+    bare = world.world.config.model_copy(update={"blue": spec})
+    world.world = replace(world.world, config=bare)
+    return world
+
+
 def test_a_release_without_a_tarball_and_a_cluster_without_a_place() -> None:
     with pytest.raises(ConfigError) as caught:
         Upgrade(Options(to="4.2.0")).plan()
     assert caught.value.code == "KO-VERSION-UNKNOWN"
-    world = Upgrade()
-    spec = world.world.config.blue.model_copy(update={"install": None})
-    bare = world.world.config.model_copy(update={"blue": spec})
-    with pytest.raises(ConfigError) as placeless:
-        upgrading.plan(replace(world.world, config=bare), world.options, "run-1")
-    assert placeless.value.code == "KO-INSTALL-NONE"
+    with pytest.raises(ConfigError) as nowhere:
+        placeless(Upgrade()).plan()
+    assert (nowhere.value.code, int(nowhere.value.exit)) == ("KO-INSTALL-NONE", 4)
+    with pytest.raises(GuardRefused) as never:  # whatever its config comes to say
+        placeless(Upgrade(voters=())).plan()
+    assert never.value.code == "KO-ZOOKEEPER"
+    assert "KRaft on 3.9" in f"{never.value.hint} {never.value.message}"
+    assert "--strategy blue-green" in f"{never.value.hint} {never.value.message}"
 
 
 def test_a_file_cannot_be_sent_through_ssm() -> None:

@@ -53,9 +53,9 @@ def ready(world: World, options: Options) -> Ready:
     """Look at the cluster and its hosts. GuardRefused with every reason against it."""
     to = Release.of(str(options.to))
     spec = cluster_spec(world, options)
-    place = place_of(spec)
     state = world.clusters[options.cluster].snapshot()
     refusals.refuse(list(install_refusals.zookeeper(state, to)))
+    place = place_of(spec)
     faults = Faults()
     tarball = faults.tried(lambda: world.versions.tarball(str(to)))
     chosen = faults.tried(lambda: choose(spec, state, options)) or Chosen()
