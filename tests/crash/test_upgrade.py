@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import SOAK, Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD, OneVersion, Upgrade, in_zookeeper_mode
@@ -379,6 +381,30 @@ def test_a_release_without_a_tarball_and_a_cluster_without_a_place() -> None:
     assert never.value.code == "KO-ZOOKEEPER"
     assert "KRaft on 3.9" in f"{never.value.hint} {never.value.message}"
     assert "--strategy blue-green" in f"{never.value.hint} {never.value.message}"
+
+
+def test_a_topic_of_one_replica_while_versions_are_brought_ends_a_run_that_was_begun() -> None:
+    """Nobody was stopped; what was brought stays, so it is no refusal that changed nothing."""
+    world = Upgrade(Options(only=("1",)))
+    world.upgraded(*VOTERS)
+    scene = world.scene()
+    tried = world.hosts["blue-1"]
+    run = tried.run
+
+    def meanwhile(*argv: Any, **more: Any) -> Any:
+        if "lonely" not in {tp.topic for tp in world.cluster.parts}:
+            world.cluster.topic("lonely", [(1,)], 1)
+        return run(*argv, **more)
+
+    tried.run = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(StepFailed) as caught:
+        scene.process()
+    assert (caught.value.code, int(caught.value.exit)) == ("KO-RF-ONE", 8)
+    assert set(world.starts().values()) == {0}
+    world.facts.put(ACCEPTED, ["lonely"])
+    world.cluster.faults.clear()
+    scene.process()
+    assert scene.outcomes == ["done"]
 
 
 def test_a_file_cannot_be_sent_through_ssm() -> None:
