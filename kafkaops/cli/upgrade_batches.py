@@ -141,8 +141,9 @@ def _parts(found: Batches) -> Iterator[Table | Text]:
             ("partition", "from", "to"), [(str(m.tp), m.source, m.target) for m in moves], "moves"
         )
         yield Text(
-            f"{places} badly placed partitions cost batches: with {len(moves)} replicas moved"
-            f" there would be {found.advised} instead of {count}"
+            f"{counted(places, 'badly placed partition')} cost{'s' * (places == 1)} batches: with"
+            f" {counted(len(moves), 'replica')} moved there would be {found.advised} instead of"
+            f" {count}"
         )
     if found.never:
         yield Table(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kafkaops.cli.main import run
+from kafkaops.cli.output import Text
+from kafkaops.cli.upgrade_batches import _parts
 from kafkaops.model.cluster_json import to_json
+from kafkaops.model.partition import TopicPartition
+from kafkaops.upgrade.batches import Limits, plan
+from kafkaops.upgrade.batches_moves import Advice, Move
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
 from tests.unit.upgrade.placements import cluster, grown, topic
@@ -74,6 +80,16 @@ def test_the_moves_are_shown(kafkaops: Kafkaops, operations: FakeOperations) -> 
     rows = [line for line in out.splitlines() if line.startswith("t-")]
     assert rows == [f"{m['partition']}\t{m['source']}\t{m['target']}" for m in moves]
     assert f"there would be 4 instead of {document['count']}" in err
+
+
+def test_one_badly_placed_partition_is_said_of_one() -> None:
+    found = plan(cluster(RACKS, topic("t", ROWS)), Limits(canary=False))
+    advice = Advice((Move(TopicPartition("t", 3), 1, 4),), 3, 2)
+    said = [part.text for part in _parts(replace(found, advice=advice)) if isinstance(part, Text)]
+    assert said[1] == (
+        "1 badly placed partition costs batches: with 1 replica moved there would be 2 instead of"
+        " 3 batches"
+    )
 
 
 def test_what_no_order_can_keep_writable_needs_a_name(
