@@ -195,6 +195,7 @@ class LabHost(CommandHost):
             restarts=int(found["starts"]) - 1,
             enabled=self.link(f"{WANTS}/{unit_name(name)}") is not None,
             file=unit_file.path(name) if self._installed(name) else "",
+            drop_ins=unit_file.drop_ins(self.layout.host_root(self.name), name),
         )
 
     def _installed(self, name: str) -> bool:

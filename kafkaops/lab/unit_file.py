@@ -53,13 +53,18 @@ def path(service: str) -> str:
     return f"{SYSTEM}/{service}.service"
 
 
+def drop_ins(root: Path, service: str) -> tuple[str, ...]:
+    """Where the drop-ins of a unit are on the host whose `/` is `root`, in systemd's order."""
+    found = (root / f"{path(service)}.d".lstrip("/")).glob("*.conf")
+    return tuple(f"/{file.relative_to(root)}" for file in sorted(found))
+
+
 def read(root: Path, service: str) -> UnitFile:
     """The unit of a host whose `/` is `root`, and its drop-ins in systemd's order. UnitFault if it
     is missing or not understood."""
-    file = root / path(service).lstrip("/")
-    drop_ins = sorted((file.parent / f"{file.name}.d").glob("*.conf"))
+    names = (path(service), *drop_ins(root, service))
     try:
-        texts = [(f"/{f.relative_to(root)}", f.read_text()) for f in (file, *drop_ins)]
+        texts = [(name, (root / name.lstrip("/")).read_text()) for name in names]
     except (OSError, UnicodeDecodeError) as error:
         raise UnitFault(f"{path(service)} cannot be read: {error}") from None
     return parse(*texts)

@@ -153,6 +153,8 @@ def test_an_installed_unit_is_read_at_each_start(host: LabHost, tmp_path: Path) 
         host.unit_start("kafka")
         said(host, "second")
         assert host.journal("kafka").split() == ["first", "second"]
+        host.put(f"{unit}.d/heap.conf", b"[Service]\nEnvironment=A=third\n")
+        assert host.unit("kafka").drop_ins == (f"{unit}.d/heap.conf",)
         host.unit_stop("kafka")
         host.switch("/opt/kafka/current", "versions/2")
         with pytest.raises(StepFailed, match="203/EXEC"):
