@@ -14,7 +14,7 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
-from kafkaops.upgrade.rolling.node import NodeStep
+from kafkaops.upgrade.rolling.node import Mark, NodeStep
 from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import (
     SOAK,
@@ -334,6 +334,23 @@ def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back(
     assert (world.starts()[down], world.starts()[left]) == (1, 1)
     ups = [world.facts.get(f"restart.blue-{n}.up")["at"] for n in (down, left)]
     assert ups[0] + 300 < ups[1], "what was down waited for what could not go"
+
+
+def test_killed_before_the_stop_of_the_rest_it_is_held_back_like_one_that_nobody_marked() -> None:
+    """What was written down for a stop that was never asked for opens no gate."""
+    world, scene, down, left = half_a_batch()
+    host = world.hosts[f"blue-{left}"]
+    mark = Mark(host.now(), host.node.pid, ())
+    world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
+    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
+    world.cluster.down(third)
+    world.cluster.nodes[third].boot = 600.0
+    world.cluster.start(third)
+    scene.process()
+    assert any(f"blue-{left}: held back" in line for line in world.said)
+    assert scene.outcomes == ["killed", "done"]
+    assert (world.starts()[down], world.starts()[left]) == (1, 1)
+    assert world.cluster.faults == []
 
 
 def test_one_that_is_up_and_not_in_sync_again_is_not_what_the_other_waits_with() -> None:

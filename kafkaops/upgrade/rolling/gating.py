@@ -45,10 +45,13 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     away = [s for s in batch if s.mark(world) is not None and not s.back(world)]
     if not any(s.stop_state(world) is State.DONE for s in away):
         return why
-    for held in waiting:
-        held.put(world, "held", why.reason)
-    names = named([s.name for s in waiting])
-    world.say(f"{names}: held back, for {why.reason}; alone once the others are back")
+    # what is marked was told to stop, or a process that died was about to: only its own lane knows
+    held = [s for s in waiting if s.mark(world) is None or s.name == step.spec.args.get("host")]
+    for one in held:
+        one.hold(world, why.reason)
+    names = named([s.name for s in held])
+    if names:
+        world.say(f"{names}: held back, for {why.reason}; alone once the others are back")
     return None
 
 
