@@ -15,7 +15,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.node import Mark, NodeStep
-from kafkaops.upgrade.rolling.phases import ACCEPTED
+from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 from tests.crash.engine_harness import (
     SOAK,
     Point,
@@ -351,6 +351,20 @@ def test_killed_before_the_stop_of_the_rest_it_is_held_back_like_one_that_nobody
     assert scene.outcomes == ["killed", "done"]
     assert (world.starts()[down], world.starts()[left]) == (1, 1)
     assert world.cluster.faults == []
+
+
+def test_the_rest_of_a_batch_waits_with_nobody_for_one_that_the_run_goes_on_without() -> None:
+    """It does not come back: the gate itself is waited for, and says why it is closed."""
+    world, scene, down, left = half_a_batch()
+    world.hosts[f"blue-{down}"].away = True
+    world.facts.put(WITHOUT, [f"blue-{down}"])
+    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
+    world.cluster.die(third)
+    error = raised(scene)
+    assert (error.code, int(error.exit)) == ("KO-ISR-BELOW-MIN", 7)
+    assert f"broker {third}" in error.hint
+    assert world.starts()[left] == 0
+    assert not any("held back" in line for line in world.said)
 
 
 def test_one_that_is_up_and_not_in_sync_again_is_not_what_the_other_waits_with() -> None:

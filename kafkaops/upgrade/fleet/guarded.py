@@ -87,7 +87,7 @@ class Guarded:
         if self._spec.kind != "node-stopped":
             return False
         mates = [self._node.of(host) for host in self._node.mates]
-        return any(m.mark(world) is not None and not m.back(world) for m in mates)
+        return any(m.awaited(world) for m in mates)
 
     def _loose(self, world: World) -> Blocked | None:
         """What acts, though it is to be held."""

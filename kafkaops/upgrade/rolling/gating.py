@@ -42,7 +42,7 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     if not blocked:
         return None
     why = blocked[0]
-    away = [s for s in batch if s.mark(world) is not None and not s.back(world)]
+    away = [s for s in batch if s.awaited(world)]
     if not any(s.stop_state(world) is State.DONE for s in away):
         return why
     # what is marked was told to stop, or a process that died was about to: only its own lane knows

@@ -135,6 +135,11 @@ class NodeStep:
             return True
         return self.get(world, "in-sync") is not None and self.unit(world).pid > 0
 
+    def awaited(self, world: World) -> bool:
+        """Whether it was told to stop, is not back, and is to come back: nobody waits for one that
+        the run goes on without."""
+        return self.mark(world) is not None and not self.left_out(world) and not self.back(world)
+
     def left_out(self, world: World) -> bool:
         return self.name in (world.facts.get(WITHOUT) or ())
 
