@@ -353,6 +353,29 @@ def test_killed_before_the_stop_of_the_rest_it_is_held_back_like_one_that_nobody
     assert world.cluster.faults == []
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["it runs", "it was told to stop"])
+def test_what_is_down_does_not_wait_for_the_host_of_a_mate(stopped: bool) -> None:
+    world, scene, down, left = half_a_batch()
+    host = world.hosts[f"blue-{left}"]
+    if stopped:  # killed before it heard that
+        mark = Mark(host.now(), host.node.pid, ())
+        world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
+        host.unit_stop("kafka")
+    host.away = True
+    world.clock.sleep(120)  # the gate was passed long ago
+    scene.parallel = lane_by_lane
+    begun = world.clock.wall()
+    error = raised(scene)
+    assert (error.where, int(error.exit)) == (f"stop-blue-{left}", 7)
+    assert (world.starts()[down], world.starts()[left]) == (1, 0)
+    assert world.facts.get(f"restart.blue-{down}.up")["at"] < begun + 60
+    host.away = False
+    scene.process()
+    assert scene.outcomes == ["killed", "done"]
+    assert world.starts() == ONCE
+    assert world.cluster.faults == []
+
+
 def test_the_rest_of_a_batch_waits_with_nobody_for_one_that_the_run_goes_on_without() -> None:
     """It does not come back: the gate itself is waited for, and says why it is closed."""
     world, scene, down, left = half_a_batch()

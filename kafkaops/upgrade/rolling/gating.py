@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kafkaops.engine.errors import Unreachable
 from kafkaops.engine.step import Blocked, State
 from kafkaops.model.cluster import ClusterState
 from kafkaops.ports.world import World
@@ -92,6 +93,13 @@ def _fallen(step: NodeStep, world: World, state: ClusterState) -> Iterator[Block
         )
 
 
+def _down(step: NodeStep, world: World) -> bool:
+    try:
+        return step.awaited(world) and step.stop_state(world) is State.DONE
+    except Unreachable:
+        return False
+
+
 class GateOpen(NodeStep):
     """One step for a batch: done when the gate was passed lately, or when nobody of the batch
     waits for it any more."""
@@ -102,14 +110,28 @@ class GateOpen(NodeStep):
 
     def check(self, world: World) -> State:
         batch = [self.of(host) for host in self.mates]
-        if all(s.over(world, "ended") or s.stop_state(world) is State.DONE for s in batch):
-            return State.DONE
+        try:
+            if all(s.over(world, "ended") or s.stop_state(world) is State.DONE for s in batch):
+                return State.DONE
+        except Unreachable:
+            if not self._one_is_down(world):
+                raise
         passed = world.facts.get(self.fact)
         fresh = passed is not None and since(world, passed) < FRESH
         return State.DONE if fresh else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
-        return look(self, world)
+        try:
+            return look(self, world)
+        except Unreachable:
+            if not self._one_is_down(world):
+                raise
+            return None  # who is down is started; each of the others looks again before its stop
+
+    def _one_is_down(self, world: World) -> bool:
+        """Whether a node of the batch is known to be down for us: it waits for no host, and for no
+        cluster, that does not answer."""
+        return any(_down(self.of(host), world) for host in self.mates)
 
     def act(self, world: World) -> None:
         clock = world.clock
