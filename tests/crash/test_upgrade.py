@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kafkaops.engine.errors import ConfigError, GuardRefused, StepFailed
+from kafkaops.engine.errors import ConfigError, GuardRefused, OpsError, StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
@@ -166,6 +166,25 @@ def test_killed_between_the_stop_and_the_link_it_can_go_back() -> None:
     world.clock.sleep(5)
     assert world.versions() == dict.fromkeys(NODES, OLD)
     assert all(node.pid for node in world.cluster.nodes.values())
+
+
+def test_killed_with_a_node_down_a_resume_waits_for_no_other_host_before_it_starts_it() -> None:
+    stops = [n for n, (name, _) in enumerate(uncrashed(there)[1].calls, 1) if "unit_stop" in name]
+    world = Upgrade()
+    scene = world.scene()
+    scene.process(Point(stops[4], "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+    other = next(h for h in world.hosts.values() if h.node.pid and h.node.version == OLD)
+    other.away = True
+    begun = world.clock.wall()
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    assert int(caught.value.exit) == 7
+    assert world.facts.get(f"rolling.blue-{down}.up")["at"] < begun + 60
+    other.away = False
+    scene.process()
+    assert scene.outcomes == ["killed", "done"]
+    assert world.starts() == ONCE
 
 
 def test_after_features_were_raised_there_is_no_way_back() -> None:

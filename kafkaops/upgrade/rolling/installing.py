@@ -40,10 +40,12 @@ class InstallStep(NodeStep):
 
 
 class VersionReady(InstallStep):
-    """The version lies on the host, unpacked beside the one that runs."""
+    """The version lies on the host, unpacked beside the one that runs. Once it was tried there
+    nobody is asked again: a resume may have a node to start that is down, and no time for a host
+    that does not answer."""
 
     def check(self, world: World) -> State:
-        if self.left_out(world):
+        if self.over(world, "tried"):
             return State.DONE
         mark = self.host(world).read(self.place(world).mark(self.version))
         wanted = world.versions.sha512(self.version)  # its source may be gone once it was brought
