@@ -12,6 +12,7 @@ from kafkaops.ports.host import Ran
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import upgrading
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.down import down as down_for
 from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import SOAK, Point, Scene, sweep, uncrashed
 from tests.crash.restart_scene import RACKS, VOTERS
@@ -166,6 +167,42 @@ def test_killed_between_the_stop_and_the_link_it_can_go_back() -> None:
     world.clock.sleep(5)
     assert world.versions() == dict.fromkeys(NODES, OLD)
     assert all(node.pid for node in world.cluster.nodes.values())
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["of no stop", "of the stop"])
+def test_one_that_somebody_starts_before_it_has_its_version_is_stopped_anew_by_a_resume(
+    heard: bool,
+) -> None:
+    """Its host came up anew while kafkaops was dead: the link is not turned under its process, and
+    the second stop is behind the gate, not a restart by hand."""
+    calls = uncrashed(there)[1].calls
+    stop = [n for n, (name, _) in enumerate(calls, 1) if "unit_stop" in name][4]
+    world = Upgrade()
+    scene = world.scene()
+    put = next(n for n, (name, _) in enumerate(calls, 1) if n > stop and name == "facts.put")
+    scene.process(Point(put if heard else stop, "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+    assert (world.facts.get(f"rolling.blue-{down}.ended") is not None) is heard
+    world.hosts[f"blue-{down}"].unit_start("kafka")
+    world.clock.sleep(20)
+    with pytest.raises(StepFailed) as caught:
+        scene.process()
+    assert (caught.value.code, caught.value.where) == ("KO-NODE-RUNS", f"blue-{down}")
+    assert (world.versions()[down], world.cluster.up(down)) == (OLD, True)
+    assert world.hosts[f"blue-{down}"].links["/opt/kafka/current"] == f"versions/{OLD}"
+    stopped, coming = down_for(world.facts, [scene.plan])
+    assert (stopped, f"blue-{down}" in coming) == ([], True)
+    world.clock.sleep(120)
+    gate = next(
+        s.id for s in scene.plan.specs if s.kind == "gate-open" and down in s.args["mates"].values()
+    )
+    before = world.facts.get(f"rolling.{gate}")
+    scene.process()
+    assert scene.outcomes == ["killed", "done"]
+    assert world.facts.get(f"rolling.{gate}") != before, "its gate was not asked again"
+    assert world.starts() == ONCE | {down: 2}
+    assert set(world.versions().values()) == {NEW}
+    assert world.cluster.faults == []
 
 
 def test_killed_with_a_node_down_a_resume_waits_for_no_other_host_before_it_starts_it() -> None:

@@ -17,7 +17,7 @@ from kafkaops.upgrade.protocol.setting import NAME, Protocol, replaced, values
 from kafkaops.upgrade.rolling.node import NodeStep
 from kafkaops.upgrade.rolling.resting import Rested
 from kafkaops.upgrade.rolling.starting import Started, Up
-from kafkaops.upgrade.rolling.stopping import see_end
+from kafkaops.upgrade.rolling.stopping import refuse_running, see_end
 
 LINKS = 8
 """Symbolic links that lead to a file, at the most."""
@@ -33,12 +33,13 @@ class Written(NodeStep):
         return State.DONE if said == Protocol.of(self._to) else State.TODO
 
     def safe(self, world: World) -> Blocked | None:
-        if self.stop_state(world) is State.DONE and not self.unit(world).running:
+        if self.stop_state(world) is State.DONE:
             return None
         return Blocked("KO-NODE-RUNS", f"{self.name} still runs: its protocol is not written")
 
     def act(self, world: World) -> None:
         see_end(self, world)
+        refuse_running(self, world, "its protocol is not written")
         said = self._said(world)
         if self.get(world, "protocol-before") is None:
             self.put(world, "protocol-before", said)

@@ -15,7 +15,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.install import trial
 from kafkaops.upgrade.install.place import Place
 from kafkaops.upgrade.rolling.node import NodeStep
-from kafkaops.upgrade.rolling.stopping import see_end
+from kafkaops.upgrade.rolling.stopping import refuse_running, see_end
 
 TRANSFER_TIMEOUT = 1200.0
 
@@ -114,6 +114,7 @@ class Switched(InstallStep):
 
     def act(self, world: World) -> None:
         see_end(self, world)
+        refuse_running(self, world, "its version is not changed")
         host, place = self.host(world), self.place(world)
         if self.get(world, "link-before") is None:
             before = host.link(place.link)

@@ -11,7 +11,7 @@ from kafkaops.engine.step import Blocked, Progress, State
 from kafkaops.model.volume import VolumeSpec
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.node import NodeStep
-from kafkaops.upgrade.rolling.stopping import see_end
+from kafkaops.upgrade.rolling.stopping import refuse_running, see_end
 from kafkaops.volumes import copies, inventory
 from kafkaops.volumes.cluster import clearing, guarding
 from kafkaops.volumes.cluster.on_host import status, typed
@@ -35,6 +35,7 @@ class Renewed(NodeStep):
 
     def act(self, world: World) -> None:
         see_end(self, world)
+        refuse_running(self, world, "its volumes are in use")
         host, before = self.host(world), self.get(world, "uuids")
         if before is None:
             before = {row["volume"]: row["uuid"] for row in status(host, "--local")}

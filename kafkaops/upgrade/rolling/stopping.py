@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
@@ -38,6 +40,8 @@ class Stopped(NodeStep):
         pid = self.unit(world).pid
         mark = Mark(self.host(world).now(), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
+        if self.get(world, "started") is not None:
+            self.put(world, "started", None)
         if not pid or self._served_nobody(world):  # how it ended is no news
             self.put(world, "told", True)
         see_end(self, world, self.host(world).unit_stop(self.service(world), timeout=TIMEOUT))
@@ -88,6 +92,28 @@ def see_end(step: NodeStep, world: World, unit: Unit | None = None) -> None:
             f"{step.name} did not end by itself when told to ({how}): its logs will be recovered at"
             " the start"
         )
+
+
+def refuse_running(step: NodeStep, world: World, what: str) -> None:
+    """StepFailed KO-NODE-RUNS where the node was stopped and runs again before it was changed: its
+    host came up anew, or an agent started it. Nothing is changed under a process that runs. Its
+    stop counts no more, so that a resume stops it once more, behind its gate."""
+    unit, mark = step.unit(world), step.mark(world)
+    if not unit.pid or mark is None:
+        return
+    for fact in ("ended", "told"):
+        if step.get(world, fact) is not None:
+            step.put(world, fact, None)
+    step.seen(world, "started")
+    now = replace(mark, noted=step.host(world).now(), pid=unit.pid)
+    step.put(world, "mark", now.to_json())
+    raise StepFailed(
+        "KO-NODE-RUNS",
+        f"{step.name} was stopped and runs again, started by somebody else: {what}",
+        where=step.name,
+        hint="see who started it (its host came up anew, an agent), then resume, which stops it"
+        " once more",
+    )
 
 
 def unclean(ended: Mapping[str, Any] | None) -> str:

@@ -253,5 +253,11 @@ def test_what_a_node_runs_with_is_not_changed_while_it_runs(
     change = world.registry[changed](own[changed])
     blocked = change.safe(world.world)
     assert (blocked.code, blocked.reason) == ("KO-NODE-RUNS", f"blue-2 still runs: {words}")
-    world.registry["node-stopped"](own["node-stopped"]).act(world.world)
+    stop = world.registry["node-stopped"](own["node-stopped"])
+    stop.act(world.world)
     assert change.safe(world.world) is None
+    world.hosts["blue-2"].unit_start("kafka")  # somebody did: it is to be stopped anew
+    with pytest.raises(StepFailed) as caught:
+        change.act(world.world)
+    assert (caught.value.code, stop.check(world.world)) == ("KO-NODE-RUNS", State.TODO)
+    assert words in caught.value.message
