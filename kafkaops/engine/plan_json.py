@@ -16,7 +16,7 @@ from kafkaops.engine.errors import ConfigError
 from kafkaops.engine.step import Critical, Plan, Spec
 
 SCHEMA_VERSION = 1
-LATER = {"unbroken", "lane"}
+LATER = {"unbroken", "lane", "patience"}
 """Fields that specs did not have from the beginning."""
 
 

@@ -76,7 +76,8 @@ class Spec:
     `irreversible` names what cannot be taken back, `ask` is a go/no-go question put before the
     step. `deadline` is in seconds; `poll` is how many pass at the most between two looks, and just
     so many between two guards; `guards` is how often in a row `safe` must pass (always 1 inside a
-    critical section). Consecutive specs that share a non-empty `unbroken` are not parted by a stop
+    critical section), `patience` how many seconds it may refuse (0: as long as `deadline`).
+    Consecutive specs that share a non-empty `unbroken` are not parted by a stop
     request: what the first takes away the last brings back, so one that comes once any of them has
     acted is put off until all have.
     """
@@ -95,6 +96,7 @@ class Spec:
     ask: str = ""
     unbroken: str = ""
     lane: str = ""
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ class Stepping(Generic[W]):
 
     def _until_safe(self, spec: Spec, step: Step[W], budget: Budget | None) -> None:
         """Return when the guard passed `spec.guards` times in a row (once inside a section)."""
-        deadline = self.clock.monotonic() + spec.deadline
+        patience = spec.patience or spec.deadline
+        deadline = self.clock.monotonic() + patience
         wanted = 1 if budget else max(1, spec.guards)
         passed, said = 0, float("-inf")
         while True:
@@ -173,7 +174,7 @@ class Stepping(Generic[W]):
                 if now >= deadline:
                     raise TimedOut(
                         blocked.code,
-                        f"{spec.title}: still blocked after {spec.deadline:g} s: {blocked.reason}",
+                        f"{spec.title}: still blocked after {patience:g} s: {blocked.reason}",
                         where=spec.id,
                         hint=blocked.hint or self.resume,
                     )

@@ -159,6 +159,40 @@ def test_another_broker_dies_the_gate_waits_by_name_and_goes_on_when_it_is_back(
     assert (world.starts()[one], world.starts()[other]) == (1, 1)
 
 
+def test_a_gate_that_closes_between_its_looks_and_the_stop_is_waited_for_as_long() -> None:
+    world, _, one, other = pair(1, 5)
+    world.options = replace(world.options, gate_timeout=4 * 3600.0)
+    scene = world.scene()
+    last = [s.id for s in scene.plan.specs if s.kind == "gate-open"][-1]
+    died: list[float] = []
+
+    def look() -> None:
+        if not died and world.facts.get(f"restart.{last}"):
+            died.append(world.clock.now)
+            world.cluster.die(6)
+        if died and world.clock.now > died[0] + 3600 and not world.cluster.nodes[6].pid:
+            world.cluster.nodes[6].broken = False
+            world.cluster.start(6)
+
+    scene.events = lambda event: look()
+    world.cluster.on_tick = look
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.starts() == dict.fromkeys(world.starts(), 0) | {one: 1, other: 1, 6: 1}
+    assert world.cluster.faults == []
+
+
+def test_one_that_was_held_back_waits_for_its_gate_no_longer_than_any_other() -> None:
+    world, scene, down, left = half_a_batch()
+    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
+    world.cluster.die(third)
+    begun = world.clock.now
+    error = raised(scene)
+    assert (error.where, int(error.exit)) == (f"rest-blue-{left}", 7)
+    assert world.starts()[down] == 1
+    assert world.clock.now - begun < world.options.gate_timeout + 120
+
+
 def test_a_host_that_does_not_come_back_times_out_and_a_resume_finishes() -> None:
     world, scene, one, other = pair(2, 3)
     world.cluster.nodes[one].broken = True

@@ -230,7 +230,9 @@ def _batch(
         poll=POLL,
         guards=options.gate_looks,
     )
-    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT)
+    # its last look is at the same gate; a mate that takes its time to stop may close it
+    wait = max(options.gate_timeout, STOP_TIMEOUT)
+    yield from each("node-stopped", "stop {}", Phase.STOP, deadline=STOP_TIMEOUT, patience=wait)
     if way.changes:
         yield from each("node-switched", "give {} its version", Phase.INSTALL)
     if way.renews:
@@ -248,8 +250,8 @@ def _batch(
     yield from each("node-soaked", soak, Phase.SOAK, deadline=options.soak + LEADERS_TIMEOUT)
     if len(mates) > 1:
         words = "{} alone, if it was held back"
-        looks = options.gate_looks
-        yield from each("node-rested", words, Phase.REST, deadline=2 * back, guards=looks)
+        gate = {"guards": options.gate_looks, "patience": options.gate_timeout}
+        yield from each("node-rested", words, Phase.REST, deadline=2 * back, **gate)
 
 
 def _refuse(found: Batches, state: ClusterState, hosts: Collection[int]) -> None:
