@@ -250,7 +250,7 @@ def _hint(
         if down:
             return f"bring back broker {', '.join(map(str, down))}"
         return f"wait until broker {', '.join(map(str, missing))} has caught up"
-    if any(e.spare > 0 for e in some):
+    if harm is Harm.LOST or any(e.spare > 0 for e in some):  # what is lost cannot be accepted
         if together:
             return "stop fewer brokers at once"
         return f"replicas on broker {', '.join(map(str, missing))} do not come back by waiting"

@@ -351,6 +351,11 @@ def test_what_waiting_cannot_cure_comes_first(isr: tuple[int, ...], later: str) 
             (1,),
             "replicas on broker 3 do not come back by waiting",
         ),
+        (
+            world(part((1, 2), (1,), offline=(2,), unclean=True)),
+            (1,),
+            "replicas on broker 2 do not come back by waiting",  # and loss cannot be accepted
+        ),
         (world(part(RF3, (1, 2))), (1,), "wait until broker 3 has caught up"),
         (world(part(RF3, (1, 2)), down=(3,)), (1,), "bring back broker 3"),
         (
