@@ -51,7 +51,8 @@ class NodeStep:
     `node`, `broker` and `voter` (whether it is one), `mates` (host to node of its batch),
     `accept` (globs), `soak` (seconds); `rest` where it goes alone after it was held back; with
     another version `version` (what must run) and `link` (what leads to it); `stuck` where the
-    cluster goes without it since the way there: it did not come up, or has no process."""
+    cluster goes without it since the way there (`there`, how the names of its facts begin): it did
+    not come up, or has no process."""
 
     spec: Spec
 

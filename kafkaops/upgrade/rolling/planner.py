@@ -55,7 +55,8 @@ class Way:
     nodes that do not run, and go first: they have nothing to lose. `stuck` run and are not up, and
     go next, each alone: others may wait for them. `renews`: each node's encrypted volumes are made
     anew while it is down. `back`: what no order keeps writable does not refuse the plan, for nobody
-    may be kept from going back; the gate refuses it batch by batch."""
+    may be kept from going back; the gate refuses it batch by batch. `there` is how the names of the
+    facts of the way there begin."""
 
     operation: str = OPERATION
     notes: str = OPERATION
@@ -66,6 +67,7 @@ class Way:
     stuck: tuple[int, ...] = ()
     renews: bool = False
     back: bool = False
+    there: str = ""
 
 
 RESTART = Way()
@@ -194,7 +196,8 @@ def _batch(
     voters = set(state.quorum.voters) if state.quorum else set()
     common = _common(state, options, way) | {"batch": number, "mates": mates}
     # one whose unit starts it over and over has a process at one moment and none at the next
-    common |= {"stuck": True} if set(batch.nodes) <= {*way.down, *way.stuck} else {}
+    if set(batch.nodes) <= {*way.down, *way.stuck}:
+        common |= {"stuck": True, "there": way.there}
     lead = f"batch {number}/{count}"
 
     def bonds(name: str, phase: Phase) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
+from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
 from kafkaops.upgrade import mounts
@@ -37,6 +38,7 @@ class Stopped(NodeStep):
         had = set(in_sync(self.cluster(world).topics(), self.node)) if self.is_broker else set()
         # told to stop before by a process that died, it may have left ISRs already
         had |= set(before.isr) if before else set()
+        had |= self._had_there(world)
         pid = self.unit(world).pid
         mark = Mark(self.host(world).now(), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
@@ -54,6 +56,11 @@ class Stopped(NodeStep):
             mounts.refuse_bare(self.cluster_spec(world), self.host(world))
             self.host(world).unit_start(self.service(world))
             self.seen(world, "started")
+
+    def _had_there(self, world: World) -> set[TopicPartition]:
+        """What a node that serves nobody, on a way back, was in sync with before the way there."""
+        kept = world.facts.get(f"{self.spec.args.get('there')}.{self.name}.mark")
+        return set(Mark.of(kept).isr) if kept and self._served_nobody(world) else set()
 
     def _served_nobody(self, world: World) -> bool:
         if not self.spec.args.get("stuck"):

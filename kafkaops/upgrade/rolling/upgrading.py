@@ -146,6 +146,7 @@ def way_back(world: World, there: Plan) -> Plan:
             changes,
             brokers_first=True,
             back=True,
+            there=NOTES[UPGRADE],
             down=tuple(one.node for one in lost if not one.unit.pid),
             stuck=tuple(one.node for one in lost if one.unit.pid),
         ),
