@@ -273,6 +273,34 @@ def test_one_that_ends_by_itself_after_it_was_up_is_told_of_and_started_by_a_res
     assert world.cluster.faults == []
 
 
+def test_one_that_its_unit_starts_again_while_it_is_watched_ends_the_run() -> None:
+    """It is what a canary is watched for; and it may recover its logs until long after the soak."""
+    world, _, one, other = pair(2, 3)
+    world.options = replace(world.options, soak=30.0)
+    scene = world.scene()
+    node = world.cluster.nodes[one]
+
+    def ends() -> None:
+        soak = world.facts.get(f"restart.blue-{one}.soak")
+        if soak and not node.restarts and world.clock.now > soak["monotonic"] + 10:
+            world.cluster.down(one)
+            world.cluster.start(one)
+            node.boot, node.restarts, node.starts = 100.0, 1, node.starts - 1
+            node.ready = world.clock.now + node.boot
+
+    world.cluster.on_tick = ends
+    error = raised(scene)
+    assert (error.code, int(error.exit), error.where) == ("KO-NODE-ENDED", 8, f"blue-{one}")
+    assert "waits for it anew" in error.hint
+    assert world.starts()[other] == 0
+    again = world.clock.wall()
+    scene.process()
+    assert scene.outcomes == ["done"]
+    assert world.facts.get(f"restart.blue-{one}.in-sync")["at"] > again + 50
+    assert (world.starts()[one], world.starts()[other]) == (1, 1)
+    assert world.cluster.faults == []
+
+
 def test_a_slow_isr_is_waited_for() -> None:
     world = Restart()
     world.cluster.nodes[2].catch_up = 1200.0

@@ -45,7 +45,7 @@ def lives(step: NodeStep, world: World, unit: Unit) -> bool:
         step.put(world, "restarts", unit.restarts)
     elif unit.restarts - int(first) >= ROUNDS:
         times = unit.restarts - int(first)
-        raise _ended(step, world, unit, f"and its unit started it again {times} times")
+        raise ended(step, world, unit, f"and its unit started it again {times} times")
     if unit.running:
         if step.get(world, "gone") is not None:
             step.put(world, "gone", None)
@@ -55,7 +55,7 @@ def lives(step: NodeStep, world: World, unit: Unit) -> bool:
         clock = world.clock
         step.put(world, "gone", {"wall": clock.wall(), "monotonic": clock.monotonic()})
     elif since(world, gone) >= GONE:
-        raise _ended(step, world, unit)
+        raise ended(step, world, unit)
     return False
 
 
@@ -82,7 +82,8 @@ def how(unit: Unit) -> str:
     return "" if unit.exit_code is None else f"exit code {unit.exit_code}"
 
 
-def _ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFailed:
+def ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFailed:
+    """KO-NODE-ENDED, and what the node had reached counts no more."""
     for fact in ("gone", "restarts", *REACHED):
         if step.get(world, fact) is not None:
             step.put(world, fact, None)
@@ -91,9 +92,10 @@ def _ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFail
     words = f"{step.name} started{f' with {version}' if version else ''} and ended again"
     words += f" ({how(unit)})" if how(unit) else ""
     words += f", {more}" if more else ""
+    anew = "waits for it anew" if unit.running else "starts it again"
     return StepFailed(
         "KO-NODE-ENDED",
         words + (f"; the end of its log:\n{lines}" if lines else ""),
         where=step.name,
-        hint="cure it and resume, which starts it again; or go back: kafkaops run rollback",
+        hint=f"cure it and resume, which {anew}; or go back: kafkaops run rollback",
     )

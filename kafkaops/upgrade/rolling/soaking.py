@@ -7,13 +7,14 @@ from kafkaops.engine.step import Progress, State
 from kafkaops.ports.world import World
 from kafkaops.upgrade.blue_green.move import since
 from kafkaops.upgrade.rolling.node import NodeStep
-from kafkaops.upgrade.rolling.process import lives
+from kafkaops.upgrade.rolling.process import ended, lives
 from kafkaops.upgrade.rolling.stopping import unclean
 
 
 class Soaked(NodeStep):
-    """Done when the node ran for `soak` seconds after all else was in order. Here, with the node
-    back in service, a stop that was not clean ends the run once: a resume goes on."""
+    """Done when the node ran for `soak` seconds after all else was in order: the same process, for
+    one that its unit had to start again meanwhile is what is watched for. Here, with the node back
+    in service, a stop that was not clean ends the run once: a resume goes on."""
 
     def check(self, world: World) -> State:
         if self.over(world, "soaked"):
@@ -21,7 +22,10 @@ class Soaked(NodeStep):
         begun = self.get(world, "soak")
         if begun is None:
             return State.TODO
-        if not lives(self, world, self.unit(world)) or since(world, begun) < self._seconds:
+        unit = self.unit(world)
+        if unit.restarts > begun.get("restarts", unit.restarts):
+            raise ended(self, world, unit, "while it was watched, and its unit started it again")
+        if not lives(self, world, unit) or since(world, begun) < self._seconds:
             return State.PENDING
         return self.seen(world, "soaked")
 
@@ -37,7 +41,8 @@ class Soaked(NodeStep):
                 hint="look at its log, then resume",
             )
         clock = world.clock
-        self.put(world, "soak", {"wall": clock.wall(), "monotonic": clock.monotonic()})
+        now = {"wall": clock.wall(), "monotonic": clock.monotonic()}
+        self.put(world, "soak", {**now, "restarts": self.unit(world).restarts})
 
     def progress(self, world: World) -> Progress | None:
         begun = self.get(world, "soak")
