@@ -117,6 +117,7 @@ class Stepping(Generic[W]):
         deadline = begun + spec.deadline
         acted = pending = False
         said, detail = float("-inf"), ""
+        lost: str | None = None
         while True:
             self.lease.verify()
             state, trouble = self._look(spec, step, inside=budget is not None)
@@ -124,13 +125,14 @@ class Stepping(Generic[W]):
                 return self._finish(spec, begun, waited=acted or pending)
             if state is State.TODO and trouble is None and (pending or not acted):
                 if acted:  # it was on its way and fell back: begin again, within the deadline
-                    self._within(spec, deadline, "it fell back to its beginning")
+                    self._within(spec, deadline, lost or "it fell back to its beginning")
                 self._until_safe(spec, step, budget)
-                self._act(spec, step, budget)
+                trouble = lost = self._act(spec, step, budget)
                 if not acted:
                     deadline = self.clock.monotonic() + spec.deadline
-                acted, pending = True, False
-                continue
+                acted, pending = True, trouble is not None
+                if trouble is None:
+                    continue
             pending = pending or state is State.PENDING
             self._within(spec, deadline, trouble or detail or "it is not done yet")
             now = self.clock.monotonic()
@@ -206,7 +208,10 @@ class Stepping(Generic[W]):
             hint=f"{self.resume} {blocked.hint}" if flags else blocked.hint or self.resume,
         )
 
-    def _act(self, spec: Spec, step: Step[W], budget: Budget | None) -> None:
+    def _act(self, spec: Spec, step: Step[W], budget: Budget | None) -> str | None:
+        """Why the target could not be reached, where that is to be waited for: what was taken away
+        is to be brought back, so a connection that was lost in the act is looked at, and acted
+        again, as a resume would."""
         if spec.ask and not self.confirm(spec.ask):
             raise OpsError(
                 "KO-DECLINED",
@@ -227,7 +232,13 @@ class Stepping(Generic[W]):
         else:
             self.history.note(h.INTENT, step=spec.id)
         self.announcer.say(Kind.STARTED, spec)
-        step.act(self.world)
+        try:
+            step.act(self.world)
+        except Unreachable as error:
+            if budget or not spec.unbroken:
+                raise
+            return error.message
+        return None
 
     def _open(self, budget: Budget) -> None:
         with budget.lock:

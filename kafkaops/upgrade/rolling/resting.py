@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kafkaops.engine.errors import Unreachable
 from kafkaops.engine.step import Blocked, Progress, State, Step
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling.catching_up import InSync
@@ -37,12 +38,16 @@ class Rested(NodeStep):
         return None if found is None else found[0].safe(world)
 
     def act(self, world: World) -> None:
-        """Up to the first step that has to be waited for."""
-        for step in self._steps(world):
-            if step.check(world) is State.TODO:
-                step.act(world)
-            if step.check(world) is not State.DONE:
-                return
+        """Up to the first step that has to be waited for; a host that is lost in the middle is."""
+        try:
+            for step in self._steps(world):
+                if step.check(world) is State.TODO:
+                    step.act(world)
+                if step.check(world) is not State.DONE:
+                    return
+        except Unreachable:
+            if self.mark(world) is None:
+                raise
 
     def undo(self, world: World) -> None:
         self._steps(world)[0].undo(world)

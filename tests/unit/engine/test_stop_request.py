@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kafkaops.engine.errors import Exit, StepFailed, Unreachable
+from kafkaops.engine.errors import Exit, StepFailed, TimedOut, Unreachable
 from kafkaops.engine.parallel import in_turn
 from kafkaops.engine.step import Plan
 from kafkaops.engine.stepping import Interrupted
@@ -98,6 +98,27 @@ def test_what_is_not_to_be_parted_is_looked_at_for_longer_than_the_grace(bench: 
         runner.run()
     assert bench.world.held == {"down-1", "down-2", "up-1", "up-2"}
     assert "after" not in bench.world.held
+
+
+@pytest.mark.parametrize("cut", ["act down-2", "act up-2"])
+def test_a_target_that_is_lost_in_an_act_of_theirs_is_waited_for_and_acted_on_again(
+    bench: Bench, cut: str
+) -> None:
+    gone = Unreachable("KO-AWAY", "the connection ended")
+    bench.world.breaks[cut] = [gone, gone]
+    bench.world.breaks[cut.replace("act", "check")] = [None, gone]
+    bench.runner(unbroken()).run()
+    assert bench.world.changes.count(cut) == 3
+    assert bench.world.held >= {"down-1", "down-2", "up-1", "up-2", "after"}
+    assert any(e.message == "the connection ended" for e in bench.events)
+    assert bench.clock.slept
+
+
+def test_but_not_for_ever(bench: Bench) -> None:
+    bench.world.breaks["act up-2"] = [Unreachable("KO-AWAY", "the connection ended")] * 10_000
+    with pytest.raises(TimedOut, match="the connection ended"):
+        bench.runner(unbroken()).run()
+    assert bench.clock.now < 1_000_000 + 400
 
 
 def test_a_lane_that_began_nothing_is_left_as_it_is_by_a_stop_request(bench: Bench) -> None:
