@@ -27,6 +27,7 @@ Change = tuple[Mapping[str, str], Collection[str]]
 """Values to set, and names to delete."""
 _SET, _DELETE = 0, 1
 _UNKNOWN_TOPIC, _NOT_NEEDED = 3, 84
+_GONE = frozenset({_UNKNOWN_TOPIC, 80})  # preferred leader not available
 _ASSIGNED = -1  # counts that the given assignment implies
 
 
@@ -258,7 +259,8 @@ async def elect(
     wire: Wire, partitions: Collection[TopicPartition], *, unclean: bool = False
 ) -> None:
     """Preferred leaders for these partitions, or whoever is up (KIP-460); one that is led as wanted
-    already is no error. In as few requests as a controller takes whole."""
+    already is no error, nor one that was deleted since somebody looked, or whose preferred replica
+    fell out of sync: the next look tells. In as few requests as a controller takes whole."""
     for some in parts(sorted(partitions)):
         await _elected(wire, some, unclean)
 
@@ -279,5 +281,5 @@ async def _elected(wire: Wire, partitions: Collection[TopicPartition], unclean: 
     check(answer.error_code, "leader election")
     for topic in answer.replica_election_results:
         for p in topic.partition_result:
-            if p.error_code != _NOT_NEEDED:
+            if p.error_code != _NOT_NEEDED and (unclean or p.error_code not in _GONE):
                 check(p.error_code, f"{topic.topic}-{p.partition_id}", p.error_message)
