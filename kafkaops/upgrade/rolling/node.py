@@ -172,6 +172,11 @@ def in_sync(topics: Mapping[str, Topic], node: int) -> tuple[TopicPartition, ...
     return tuple(p.tp for t in topics.values() for p in t.partitions if node in p.isr)
 
 
+def holding(topics: Mapping[str, Topic], node: int) -> tuple[TopicPartition, ...]:
+    """The partitions that have a replica on the node."""
+    return tuple(p.tp for t in topics.values() for p in t.partitions if node in p.replicas)
+
+
 def catching_up(
     topics: Mapping[str, Topic], node: int, had: Collection[TopicPartition]
 ) -> tuple[TopicPartition, ...]:

@@ -8,12 +8,11 @@ from typing import Any
 
 from kafkaops.engine.errors import StepFailed
 from kafkaops.engine.step import Blocked, State
-from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.host_units import Unit
 from kafkaops.ports.world import World
 from kafkaops.upgrade import mounts
 from kafkaops.upgrade.rolling.gating import look
-from kafkaops.upgrade.rolling.node import Mark, NodeStep, in_sync
+from kafkaops.upgrade.rolling.node import Mark, NodeStep, holding, in_sync
 
 TIMEOUT = 600.0
 """Seconds: 300 that Kafka waits for its controlled shutdown, and as many to close its logs."""
@@ -34,12 +33,16 @@ class Stopped(NodeStep):
     def act(self, world: World) -> None:
         if self.check(world) is not State.TODO:
             return
-        before = self.mark(world)
-        had = set(in_sync(self.cluster(world).topics(), self.node)) if self.is_broker else set()
-        # told to stop before by a process that died, it may have left ISRs already
-        had |= set(before.isr) if before else set()
-        had |= self._had_there(world)
+        before = self.mark(world) or self._there(world)
+        topics = self.cluster(world).topics() if self.is_broker else {}
         pid = self.unit(world).pid
+        had = set(in_sync(topics, self.node))
+        if before is not None:
+            # told to stop before by a process that died, it may have left ISRs already
+            had |= set(before.isr)
+        elif not pid:
+            # it ended by itself, and nobody can tell what it was in
+            had |= set(holding(topics, self.node))
         mark = Mark(self.host(world).now(), pid, tuple(sorted(had)))
         self.put(world, "mark", mark.to_json())
         if self.get(world, "started") is not None:
@@ -57,10 +60,10 @@ class Stopped(NodeStep):
             self.host(world).unit_start(self.service(world))
             self.seen(world, "started")
 
-    def _had_there(self, world: World) -> set[TopicPartition]:
-        """What a node that serves nobody, on a way back, was in sync with before the way there."""
+    def _there(self, world: World) -> Mark | None:
+        """What was true of a node that serves nobody, on a way back, before the way there."""
         kept = world.facts.get(f"{self.spec.args.get('there')}.{self.name}.mark")
-        return set(Mark.of(kept).isr) if kept and self._served_nobody(world) else set()
+        return Mark.of(kept) if kept and self._served_nobody(world) else None
 
     def _served_nobody(self, world: World) -> bool:
         if not self.spec.args.get("stuck"):

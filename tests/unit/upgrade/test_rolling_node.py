@@ -68,6 +68,23 @@ def stopped_and_started(world: Restart, node: int) -> Plan:
     return plan
 
 
+def test_one_that_ended_by_itself_before_its_stop_is_to_be_in_sync_with_all_that_it_holds() -> None:
+    world = Restart()
+    plan = planned(world)
+    stop, sync = step(plan, "stop-blue-1"), step(plan, "sync-blue-1")
+    world.cluster.down(1)
+    world.clock.sleep(60)
+    stop.act(world.world)
+    mark = world.facts.get("restart.blue-1.mark")
+    assert mark["isr"] == [f"orders/{i}" for i, row in enumerate(ROWS) if 1 in row]
+    world.cluster.nodes[1].catch_up = 100.0
+    world.hosts["blue-1"].unit_start("kafka")
+    world.clock.sleep(50)
+    assert sync.check(world.world) is State.PENDING
+    world.clock.sleep(100)
+    assert sync.check(world.world) is State.DONE
+
+
 def test_a_node_that_recovers_its_logs_is_pending_with_the_logs_counted() -> None:
     world = Restart()
     world.cluster.nodes[1].boot = 1000.0
