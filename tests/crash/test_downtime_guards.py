@@ -64,9 +64,9 @@ def test_nobody_is_stopped_without_the_proof_that_the_ends_stand_still() -> None
 def test_a_timer_that_runs_out_between_two_stages_keeps_the_others_from_their_stop() -> None:
     """Clients write again: whoever is stopped now would be missed by them, and what stood still
     does so no more."""
-    world = Outage(options=Options(outage=60.0))
+    world = Outage(options=Options(outage=120.0))
     for node in world.cluster.nodes.values():
-        node.stop = 45.0
+        node.stop = 90.0
     error = failed(world.scene())
     assert error.code == "KO-OUTAGE-OVER"
     assert "run rollback" in error.hint

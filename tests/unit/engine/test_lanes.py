@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kafkaops.engine.errors import ConfigError, StepFailed
+from kafkaops.engine.errors import ConfigError, StepFailed, Unreachable
 from kafkaops.engine.parallel import Lane, in_turn
 from tests.unit.engine.conftest import WAIT, Bench, plan_of, step
 
@@ -93,6 +93,14 @@ def test_a_hold_comes_in_the_middle_of_lanes_too(bench: Bench, until: str, acted
     assert len(result.acted) == acted
     assert bench.runner().run().outcome == "done"
     assert len(bench.world.held) == 5
+
+
+def test_a_host_that_hangs_ends_no_lane_of_one_that_is_well(bench: Bench) -> None:
+    bench.world.breaks["act a"] = [Unreachable("KO-GONE", "b3 does not answer")]
+    bench.runner(plan_of(step("a", batch="x", lane="a"), step("b", batch="x", lane="b"))).run()
+    assert bench.world.changes.count("act a") == 2
+    assert bench.world.held == {"a", "b"}
+    assert any(e.message == "b3 does not answer" for e in bench.events)
 
 
 def test_a_lane_without_a_batch_is_no_plan(bench: Bench) -> None:
