@@ -1,13 +1,15 @@
 """What can go wrong while nine real brokers are upgraded: at each phase of a batch, each trouble.
 
 A cell is a trouble and the phase after which it strikes; one journey takes seven, each in a batch
-of its own. After an exit the operator does what is documented: cure it, `run resume`. CI takes one
-journey, chosen by KAFKAOPS_SEED, or one of the two in test_rolling; `make soak` takes all.
+of its own: brokers one at a time, or controllers and then brokers in pairs. After an exit the
+operator does what is documented: cure it, `run resume`. CI takes one journey, chosen by
+KAFKAOPS_SEED, or one of the two in test_rolling; `make soak` takes all.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import subprocess
@@ -30,15 +32,21 @@ from tests.integration.test_rolling import NEW, NODES, judged, rolling_lab, star
 MEDDLER = ROOT / "tests" / "integration" / "meddler.py"
 SERVERS = ",".join(f"127.0.1.{n}:9094" for n in range(1, 10))
 PHASES = ("gate", "stop", "install", "start", "up", "sync", "leaders", "soak")
+OF_PAIRS = (*PHASES, "rest")
+OF_CONTROLLERS = ("gate", "stop", "install", "start", "up", "soak")
+BEFORE_START = ("gate", "stop", "install")
 TROUBLES = ("killed", "moved", "lonely", "frozen", "broken", "slow", "tool")
+FIRST_BROKERS = 4
+"""The number of the batch that follows the controllers."""
 AWAY = 8.0
 """Seconds until a killed broker is started by its service manager."""
-UPGRADE = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--max-batch", "1")
-UPGRADE += ("--gate-timeout", "60", "--return-timeout", "60")
+PATIENCE = ("--gate-timeout", "60", "--return-timeout", "60")
+UPGRADE = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", *PATIENCE)
+SINGLY, IN_PAIRS = ("--max-batch", "1"), ("--max-batch", "2", "--no-canary")
 RESUMES = 8
 DONE = re.compile(r"[✓·] \[(\w+)\] batch (\d+)/\d+: .*?((?:blue|ctl)-\d+)")
 PLANNED = re.compile(r"\s*batch (\d+), \w+: ([\w-]+) \(node")
-FROM, TO = "1,2,3", "7,8,9"
+PLACES = ("1,2,3", "7,8,9")
 """The brokers that somebody moves a large partition between."""
 WRONG = "num.io.threads=0"
 """A setting that no broker starts with, and that nobody looks at before."""
@@ -49,12 +57,49 @@ Cells = Mapping[int, tuple[str, str]]
 """Number of a batch to the phase and the trouble that strikes after it."""
 
 
-def journeys() -> list[Cells]:
-    """Every trouble at every phase, once. Batches 4 to 10 are brokers, and two come after."""
+@dataclass(frozen=True)
+class Way:
+    """One upgrade: how large its batches are, and what strikes it."""
+
+    flags: tuple[str, ...]
+    cells: Cells
+
+    def __str__(self) -> str:
+        struck = ",".join(f"{what}-{phase}" for phase, what in self.cells.values())
+        return f"{'pairs' if self.flags == IN_PAIRS else 'singly'}:{struck}"
+
+
+def journeys() -> list[Way]:
+    """Every trouble at every phase, once for each kind of batch."""
+    return [*singly(), *in_pairs()]
+
+
+def singly() -> list[Way]:
+    """Batches 4 to 10 are brokers, and two come after."""
+    every = range(len(PHASES))
     return [
-        {4 + i: (PHASES[(i + turn) % len(PHASES)], what) for i, what in enumerate(TROUBLES)}
-        for turn in range(len(PHASES))
+        Way(SINGLY, {4 + i: (PHASES[(i + n) % len(PHASES)], t) for i, t in enumerate(TROUBLES)})
+        for n in every
     ]
+
+
+def in_pairs() -> list[Way]:
+    """Batches 1 to 3 are controllers, 4 to 7 pairs of brokers; the last broker comes after."""
+    controllers, pairs = met(OF_CONTROLLERS), met(OF_PAIRS)
+    ways = []
+    while pairs:
+        struck = controllers[:3] + [None] * (3 - len(controllers[:3])) + pairs[:4]
+        ways.append(Way(IN_PAIRS, {n: cell for n, cell in enumerate(struck, 1) if cell}))
+        del controllers[:3], pairs[:4]
+    return ways
+
+
+def met(phases: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each phase with each trouble, once, in an order in which neither comes twice in a row: their
+    numbers have no common factor."""
+    assert math.gcd(len(phases), len(TROUBLES)) == 1
+    count = len(phases) * len(TROUBLES)
+    return [(phases[i % len(phases)], TROUBLES[i % len(TROUBLES)]) for i in range(count)]
 
 
 @dataclass
@@ -63,6 +108,7 @@ class Trouble(Journey):
     kafkaops' second; `cures` what to do before the next resume, and with which flags; `wanted`
     exit codes of which one has to come."""
 
+    upgrade: tuple[str, ...] = ()
     cells: dict[int, tuple[str, str]] = field(default_factory=dict)
     order: dict[int, str] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
@@ -70,12 +116,13 @@ class Trouble(Journey):
     flags: list[str] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
     threads: list[threading.Thread] = field(default_factory=list)
+    place: str = PLACES[0]
     spared: set[str] = field(default_factory=set)
     """Hosts whose extra start may have been the roll's own: it was their turn while they were
     dead, and the service manager found them running."""
 
     def go(self) -> None:
-        argv: tuple[str, ...] = (*UPGRADE, "--yes", "--reason", "test")
+        argv = (*self.upgrade, "--yes", "--reason", "test")
         for _ in range(RESUMES):
             code = self.type(self.see, *argv)
             for thread in self.threads:
@@ -116,14 +163,18 @@ class Trouble(Journey):
 
     def moved(self, phase: str, host: str, later: str, process: Process) -> None:
         """A reassignment by somebody else that takes its time."""
-        self.meddle("move", "big", TO, "2000000")
-        self.cures.append("moved")
+        self.place = PLACES[self.place == PLACES[0]]
+        self.meddle("move", "big", self.place, "2000000")
+        if "moved" not in self.cures:
+            self.cures.append("moved")
 
     def lonely(self, phase: str, host: str, later: str, process: Process) -> None:
-        """A topic of one replica, on the host that is next."""
-        self.meddle("lonely", "lonely", str(NODES[later]))
-        self.wanted = {8}
-        self.flags = ["--accept-unavailable", "lonely"]
+        """A topic of one replica, on the broker that is next."""
+        name = f"lonely-{len(self.flags)}"
+        broker = later if later.startswith("blue") else self.order[FIRST_BROKERS]
+        self.meddle("lonely", name, str(NODES[broker]))
+        self.wanted |= {8}
+        self.flags += ["--accept-unavailable", name]
 
     def frozen(self, phase: str, host: str, later: str, process: Process) -> None:
         """The host does not come back, or falls silent when it was back."""
@@ -131,7 +182,7 @@ class Trouble(Journey):
 
         def freeze() -> None:
             deadline = time.monotonic() + 60
-            early = phase in ("gate", "stop", "install")
+            early = phase in BEFORE_START
             while early and self.pair.control("service", f"{host}/kafka")["starts"] == before:
                 assert time.monotonic() < deadline, f"{host} was not started"
                 time.sleep(0.05)
@@ -140,7 +191,7 @@ class Trouble(Journey):
         thread = threading.Thread(target=freeze)
         thread.start()
         self.threads.append(thread)
-        self.wanted = {7}
+        self.wanted |= {7}
         self.cures.append(f"thaw {host}")
 
     def broken(self, phase: str, host: str, later: str, process: Process) -> None:
@@ -148,11 +199,11 @@ class Trouble(Journey):
         path = self.properties(host)
         path.write_text(path.read_text() + f"{WRONG}\n")
         self.extra[host] = self.extra.get(host, 0) + 1
-        self.wanted = {8}
-        if phase in ("start", "up", "sync", "leaders", "soak"):
+        self.wanted |= {8}
+        if phase not in BEFORE_START:
             self.pair.control("kill", f"{host}/kafka", signal="KILL")
-        if phase in ("up", "sync", "leaders", "soak"):  # it was back: no resume starts it again
-            self.wanted = {7, 8}
+        if phase not in (*BEFORE_START, "start"):  # it was back: no resume starts it again
+            self.wanted |= {7}
             self.cures.append(f"start {host}")
         self.cures.insert(0, f"mend {host}")
 
@@ -165,7 +216,7 @@ class Trouble(Journey):
 
     def tool(self, phase: str, host: str, later: str, process: Process) -> None:
         process.send_signal(signal.SIGKILL)
-        self.wanted = {-signal.SIGKILL}
+        self.wanted |= {-signal.SIGKILL}
 
     # and what cures them
 
@@ -174,7 +225,7 @@ class Trouble(Journey):
             self.tell(f"*** {cure}")
             what, _, host = cure.partition(" ")
             if what == "moved":
-                self.meddle("moved", "big", TO)
+                self.meddle("moved", "big", self.place)
             elif what == "thaw":
                 self.pair.control("kill", f"{host}/kafka", signal="CONT")
             elif what == "mend":
@@ -198,11 +249,12 @@ class Trouble(Journey):
         assert done.returncode == 0, f"{argv}: {said!r}"
 
 
-def travel(directory: Path, cells: Cells) -> dict[str, float]:
+def travel(directory: Path, way: Way) -> dict[str, float]:
     """The whole journey; the producers that waited too long, and how many seconds."""
     with rolling_lab(directory) as pair:
-        journey = Trouble(pair, directory / "story.txt", cells=dict(cells))
-        journey.meddle("fill", "big", FROM, "24")
+        upgrade = (*UPGRADE, *way.flags)
+        journey = Trouble(pair, directory / "story.txt", upgrade=upgrade, cells=dict(way.cells))
+        journey.meddle("fill", "big", journey.place, "24")
         before = starts(pair)
         journey.go()
         after = starts(pair)
@@ -220,18 +272,14 @@ def travel(directory: Path, cells: Cells) -> dict[str, float]:
         return {name: wait for name, wait in waits.items() if wait > PAUSE}
 
 
-def words(cells: Cells) -> str:
-    return ",".join(f"{what}-{phase}" for phase, what in cells.values())
-
-
 @pytest.mark.lab
 @turn("trouble")
 def test_no_trouble_stops_an_upgrade_for_good(tmp_path: Path) -> None:
-    assert travel(tmp_path, journeys()[SEED % len(PHASES)]) == {}
+    assert travel(tmp_path, journeys()[SEED % len(journeys())]) == {}
 
 
 @pytest.mark.lab
 @pytest.mark.soak
-@pytest.mark.parametrize("cells", journeys(), ids=words)
-def test_every_trouble_at_every_phase(cells: Cells, tmp_path: Path) -> None:
-    assert travel(tmp_path, cells) == {}
+@pytest.mark.parametrize("way", journeys(), ids=str)
+def test_every_trouble_at_every_phase(way: Way, tmp_path: Path) -> None:
+    assert travel(tmp_path, way) == {}
