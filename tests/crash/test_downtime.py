@@ -132,13 +132,14 @@ def test_back_from_the_end_is_an_outage_of_its_own() -> None:
     assert (state["starts"], state["closed"]) == (dict.fromkeys(NODES, 2), [])
 
 
+def until_still(runner: Runner[World]) -> RunResult:
+    """Held with clients shut out and nobody stopped."""
+    runner.until = "still"
+    return runner.run()
+
+
 def test_with_the_tool_gone_the_kernels_let_clients_in_again() -> None:
     world = Outage()
-
-    def until_still(runner: Runner[World]) -> RunResult:
-        runner.until = "still"
-        return runner.run()
-
     world.scene(operate=until_still).play()
     assert not world.cluster.serving()
     world.clock.sleep(world.options.outage + 1)
@@ -147,11 +148,6 @@ def test_with_the_tool_gone_the_kernels_let_clients_in_again() -> None:
 
 def test_before_anybody_was_stopped_going_back_opens_the_listener() -> None:
     world = Outage()
-
-    def until_still(runner: Runner[World]) -> RunResult:
-        runner.until = "still"
-        return runner.run()
-
     held = world.scene(operate=until_still)
     held.play()
     back = world.scene(operate=lambda runner: runner.rollback())
@@ -250,11 +246,6 @@ def test_a_listener_that_a_resume_closed_again_was_open_all_the_same() -> None:
 
 def test_ends_are_proven_anew_where_clients_were_in_before_anybody_was_stopped() -> None:
     world = Outage()
-
-    def until_still(runner: Runner[World]) -> RunResult:
-        runner.until = "still"
-        return runner.run()
-
     held = world.scene(operate=until_still)
     held.play()
     before = world.facts.get("downtime.still")["orders/0"]

@@ -383,13 +383,18 @@ def half_a_batch() -> tuple[Restart, Scene[World], int, int]:
     return world, scene, down, left
 
 
-def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
-    """What is down comes up first: nothing waits for a gate that only it could open."""
-    world, scene, down, left = half_a_batch()
+def dies_for_a_while(world: Restart, left: int) -> None:
+    """A broker that shares partitions with `left` is away for ten minutes."""
     third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
     world.cluster.down(third)
     world.cluster.nodes[third].boot = 600.0
     world.cluster.start(third)
+
+
+def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
+    """What is down comes up first: nothing waits for a gate that only it could open."""
+    world, scene, down, left = half_a_batch()
+    dies_for_a_while(world, left)
     scene.process()
     assert any(f"blue-{left}: held back" in line for line in world.said)
     assert scene.outcomes == ["killed", "done"]
@@ -404,10 +409,7 @@ def test_killed_before_the_stop_of_the_rest_it_is_held_back_like_one_that_nobody
     host = world.hosts[f"blue-{left}"]
     mark = Mark(host.now(), host.node.pid, ())
     world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
-    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
-    world.cluster.down(third)
-    world.cluster.nodes[third].boot = 600.0
-    world.cluster.start(third)
+    dies_for_a_while(world, left)
     scene.process()
     assert any(f"blue-{left}: held back" in line for line in world.said)
     assert scene.outcomes == ["killed", "done"]
