@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kafkaops.cli.session import current
 from kafkaops.engine.errors import Exit
@@ -96,13 +96,17 @@ def ended(loaded: Loaded, run: str, outcome: str) -> int:
         after.append(f"{finalised_by(found.last.plan)[1]}{flag}")
     after.append(f"kafkaops run report {run}{flag} --out report.html")
     words += [f"next: {command}" for command in after]
-    data = {
+    data: dict[str, Any] = {
         "run": run,
         "outcome": outcome,
         "status": found.status,
         "next": after,
         "proof": proof.to_json(),
     }
+    if ENDED.get(found.operation) is _rolled:
+        from kafkaops.cli import rolls
+
+        data["nodes"] = rolls.figures(found)
     emit(data, *(Text(line) for line in words))
     return Exit.OK
 

@@ -147,8 +147,14 @@ def nodes(plan: Plan) -> list[str]:
     return [str(s.args["host"]) for s in plan.specs if s.kind in STOPS]
 
 
-def summary(run: Run) -> list[str]:
-    """Who was restarted, by which way, and is back; how the nodes ended; and who is not back."""
+def figures(run: Run) -> dict[str, Any]:
+    """For scripts: `back` are the hosts that were restarted and are in sync, by the release that
+    they came to ("" for a restart), and `left` all others of the run; `clean` ended by themselves
+    when told to, `unclean` did not, and how. Of an outage also `outage_seconds`, and of how many
+    partitions the ends are no earlier than before it (`ends_kept`), or of which they are
+    (`ends_short`); None where that is not known yet."""
+    from kafkaops.upgrade.rolling.stopping import unclean
+
     facts = run.directory.facts()
     plan = run.last.plan
     notes = next((str(s.args["notes"]) for s in plan.specs if "notes" in s.args), plan.operation)
@@ -156,39 +162,55 @@ def summary(run: Run) -> list[str]:
     version = {
         str(s.args["host"]): str(s.args.get("version", "")) for s in plan.specs if s.kind in STOPS
     }
-    end = "up" if plan.operation.startswith(OUTAGE) else "soaked"
+    outage = plan.operation.startswith(OUTAGE)
+    end = "up" if outage else "soaked"
     back = [name for name in every if facts.get(f"{notes}.{name}.{end}") is not None]
+    ends = {name: facts.get(f"{notes}.{name}.ended") or {} for name in every}
+    found: dict[str, Any] = {
+        "back": {
+            release: [name for name in back if version[name] == release]
+            for release in dict.fromkeys(version[name] for name in back)
+        },
+        "left": [name for name in every if name not in back],
+        "clean": [name for name, ended in ends.items() if ended.get("clean")],
+        "unclean": {name: how for name, ended in ends.items() if (how := unclean(ended))},
+    }
+    if outage:
+        begun, over = (facts.get(f"{notes}.outage-{end}") for end in ("begun", "over"))
+        took = round(over["wall"] - begun["wall"], 1) if begun and over else None
+        kept = facts.get(f"{notes}.ends-kept")
+        found |= {
+            "outage_seconds": took,
+            "ends_kept": kept["partitions"] if kept else None,
+            "ends_short": facts.get(f"{notes}.ends-told") or [],
+        }
+    return found
+
+
+def summary(run: Run) -> list[str]:
+    """Who was restarted, by which way, and is back; how the nodes ended; and who is not back."""
+    from kafkaops.upgrade.rolling.node import named
+
+    told = figures(run)
     found = []
-    for release in dict.fromkeys(version[name] for name in back):
-        names = ", ".join(name for name in back if version[name] == release)
+    for release, hosts in told["back"].items():
         what = f"on {release} and in sync" if release else "restarted and back in sync"
-        found.append(f"{what}: {names}")
-    found += _endings({name: facts.get(f"{notes}.{name}.ended") or {} for name in every})
-    begun, over = (facts.get(f"{notes}.outage-{end}") for end in ("begun", "over"))
-    if begun and over:
-        found.append(f"the outage: {over['wall'] - begun['wall']:.1f} s")
-    kept = facts.get(f"{notes}.ends-kept")
-    if kept:
-        count = counted(kept["partitions"], "partition")
+        found.append(f"{what}: {', '.join(hosts)}")
+    if told["clean"]:
+        found.append(f"ended by itself when told to: {counted(len(told['clean']), 'node')}")
+    if told["unclean"]:
+        killed = ", ".join(f"{name} ({how})" for name, how in told["unclean"].items())
+        found.append(f"did not, so its logs were recovered at the start: {killed}")
+    if told.get("outage_seconds") is not None:
+        found.append(f"the outage: {told['outage_seconds']:.1f} s")
+    if told.get("ends_kept"):
+        count = counted(told["ends_kept"], "partition")
         found.append(f"end no earlier than before the outage: {count}")
-    if short := facts.get(f"{notes}.ends-told"):
-        found.append(f"END EARLIER than before the outage: {', '.join(short[:5])}")
-    left = [name for name in every if name not in back]
-    if left:
-        found.append(f"not restarted, or not watched to the end: {', '.join(left)}")
+    if short := told.get("ends_short"):
+        found.append(f"END EARLIER than before the outage: {named(short)}")
+    if told["left"]:
+        found.append(f"not restarted, or not watched to the end: {', '.join(told['left'])}")
     return found or ["restarted and back in sync: nobody"]
-
-
-def _endings(ends: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Whether each node that was told to stop did so by itself, as its host's systemd told."""
-    from kafkaops.upgrade.rolling.stopping import unclean
-
-    clean = sum(bool(ended.get("clean")) for ended in ends.values())
-    if clean:
-        yield f"ended by itself when told to: {counted(clean, 'node')}"
-    killed = [f"{name} ({how})" for name, ended in ends.items() if (how := unclean(ended))]
-    if killed:
-        yield f"did not, so its logs were recovered at the start: {', '.join(killed)}"
 
 
 def lines(plan: Plan) -> Iterator[str]:

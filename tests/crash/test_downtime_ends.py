@@ -7,11 +7,11 @@ lacked them.
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from kafkaops.cli.rolls import lines, summary
+from kafkaops.cli.rolls import figures, lines, summary
 from kafkaops.engine.errors import GuardRefused, OpsError
 from kafkaops.engine.step import Plan
 from kafkaops.model.partition import TopicPartition
@@ -35,10 +35,14 @@ def raised(scene: Scene[World]) -> OpsError:
     return caught.value
 
 
+def ended(world: Outage, plan: Plan) -> Any:
+    directory = SimpleNamespace(facts=lambda: world.facts)
+    return SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))
+
+
 def told(world: Outage, plan: Plan) -> list[str]:
     """What the end of the run says."""
-    directory = SimpleNamespace(facts=lambda: world.facts)
-    return summary(cast(Any, SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))))
+    return summary(ended(world, plan))
 
 
 def test_each_end_is_proven_before_the_version_and_one_that_was_killed_ends_the_run_once() -> None:
@@ -62,6 +66,11 @@ def test_each_end_is_proven_before_the_version_and_one_that_was_killed_ends_the_
     assert f"ended by itself when told to: {len(NODES) - 1} nodes" in words
     assert "did not, so its logs were recovered at the start: blue-4 (signal 9)" in words
     assert f"end no earlier than before the outage: {len(world.cluster.parts)} partitions" in words
+    found = figures(ended(world, scene.plan))
+    assert (found["unclean"], found["ends_short"]) == ({"blue-4": "signal 9"}, [])
+    assert found["ends_kept"] == len(world.cluster.parts)
+    assert set(found["back"]) == {NEW}
+    assert found["left"] == []
 
 
 def test_killed_while_it_waited_for_a_stop_the_end_is_proven_all_the_same() -> None:
@@ -152,6 +161,9 @@ def test_what_was_lost_can_be_given_up_by_name_and_the_end_still_tells_it() -> N
     assert scene.outcomes == ["done"]
     [told_at_the_end] = [w for w in told(world, scene.plan) if w.startswith("END EARLIER")]
     assert str(ORDERS) in told_at_the_end
+    found = figures(ended(world, scene.plan))
+    assert found["ends_kept"] is None
+    assert [line.split()[0] for line in found["ends_short"]] == [str(ORDERS)]
 
 
 def test_what_is_lost_beside_what_was_given_up_keeps_clients_out() -> None:
@@ -431,3 +443,4 @@ def test_the_plan_says_which_outage_to_expect_and_the_end_which_one_it_was() -> 
     real = closed[-1] - closed[0]
     assert real > 5
     assert abs(float(said.split()[2]) - real) < 3
+    assert figures(ended(world, scene.plan))["outage_seconds"] == float(said.split()[2])

@@ -14,7 +14,7 @@ import yaml
 from kafkaops.cli.conducted import CONDUCT, conducted
 from kafkaops.cli.progress import Board
 from kafkaops.cli.restart import moment
-from kafkaops.cli.rolls import in_order, lines, summary, wishes
+from kafkaops.cli.rolls import figures, in_order, lines, summary, wishes
 from kafkaops.engine.errors import ConfigError, UsageFault
 from kafkaops.engine.facts import FileFacts
 from kafkaops.engine.lease import lost
@@ -227,6 +227,8 @@ def test_the_end_says_who_is_back_and_who_is_not() -> None:
         "restarted and back in sync: blue-1",
         "not restarted, or not watched to the end: blue-2",
     ]
+    told = {"back": {"": ["blue-1"]}, "left": ["blue-2"], "clean": [], "unclean": {}}
+    assert figures(cast(Any, run)) == told
     assert any("batch 1, " in line for line in lines(plan))
 
 
