@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 from kafkaops.adapters.host_agents import CommandAgents
 from kafkaops.adapters.host_files import CommandFiles
+from kafkaops.adapters.host_scripts import TIMED_OUT
 from kafkaops.adapters.host_units import CommandUnits
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.host import Ran, ServiceState
 
 SUDO = ("sudo", "-n", "--")
-TIMED_OUT = 124
 KILL_AFTER = 5
 
 

@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from kafkaops.adapters.host_command import TIMED_OUT, CommandHost
+from kafkaops.adapters.host_command import CommandHost
+from kafkaops.adapters.host_scripts import TIMED_OUT
 
 NOT_FOUND = 127
 

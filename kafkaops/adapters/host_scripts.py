@@ -9,6 +9,7 @@ from __future__ import annotations
 ABSENT = 44
 OTHER = 45
 CHECKSUM = 46
+TIMED_OUT = 124  # of coreutils' timeout
 
 # To $1: beside it, checked against SHA-512 $3, mode $2, owner $4, fsync, rename.
 PLACE = """\

@@ -6,7 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 
-from kafkaops.adapters.host_scripts import BEFORE_STOP, JOURNAL, START, STOP_DROP_IN, UNIT
+from kafkaops.adapters.host_scripts import (
+    BEFORE_STOP,
+    JOURNAL,
+    START,
+    STOP_DROP_IN,
+    TIMED_OUT,
+    UNIT,
+)
 from kafkaops.engine.errors import ConfigError, StepFailed
 from kafkaops.ports.host import Ran
 from kafkaops.ports.host_units import Unit
@@ -75,6 +82,8 @@ class CommandUnits:
         self.unit(name)
         ran = self.run(("sh", "-c", START, "sh", service(name)), timeout=timeout)
         unit = self.unit(name)
+        if ran.code == TIMED_OUT and unit.running:
+            return unit
         if ran.code != 0 or unit.active == "failed":
             said = ran.err.strip() or f"{name} ended at once ({unit.result})"
             raise self._refused(said, self.journal(name, lines=10))

@@ -45,7 +45,9 @@ class Unit:
 
     @property
     def running(self) -> bool:
-        return self.active in {"active", "reloading"} and self.pid > 0
+        """Whether its main process is there; systemd may still wait for it to serve
+        (Type=notify, an ExecStartPost)."""
+        return self.active in {"active", "reloading", "activating"} and self.pid > 0
 
     @property
     def stopped_clean(self) -> bool:
@@ -72,8 +74,9 @@ class Units(Protocol):
 
     @mutates
     def unit_start(self, name: str, *, timeout: float = 90.0) -> Unit:
-        """Start it and wait until systemd calls it started; running already is success.
-        KO-UNIT with the end of its journal where it ends at once."""
+        """Start it and wait until systemd calls it started; running already is success, and so is
+        a process that systemd still waits for after `timeout`: a broker may recover its logs
+        before it serves. KO-UNIT with the end of its journal where it ends at once."""
 
     @mutates
     def unit_stop(self, name: str, *, timeout: float = 330.0) -> Unit:

@@ -12,6 +12,7 @@ import pytest
 from kafkaops.adapters.host_local import LocalHost
 from kafkaops.adapters.host_scripts import BEFORE_STOP, STOP_DROP_IN
 from kafkaops.adapters.host_units import WANTED, Shown, read_unit, seconds
+from kafkaops.engine.errors import StepFailed
 from kafkaops.ports.host_units import Unit
 
 
@@ -28,6 +29,33 @@ def test_the_time_for_a_stop_outranks_what_an_operator_set_for_the_unit(
     [ours] = (tmp_path / "units" / "kafka.service.d").iterdir()
     assert ours.read_text() == "[Service]\nTimeoutStopSec=600\n"
     assert max("10-kafka.conf", "override.conf", "zz-local.conf", ours.name) == ours.name
+
+
+SLOW = """\
+#!/bin/sh
+case $1 in
+  show) printf '%s\\n' LoadState=loaded ActiveState=activating SubState=start-post MainPID=@ ;;
+  start) exec tail -f /dev/null ;;
+esac
+"""
+"""A systemctl of a unit that counts as started only once the broker serves."""
+
+
+@pytest.mark.parametrize("pid", [7, 0])
+def test_a_start_that_systemd_still_waits_for_is_one_where_the_process_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    for name, text in (("systemctl", SLOW.replace("@", str(pid))), ("journalctl", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host = LocalHost("h", "127.0.0.1", as_self=True)
+    if pid:
+        unit = host.unit_start("kafka", timeout=0.2)
+        assert (unit.running, unit.active, unit.pid) == (True, "activating", 7)
+    else:
+        with pytest.raises(StepFailed, match="not done within"):
+            host.unit_start("kafka", timeout=0.2)
 
 
 @pytest.mark.parametrize(
