@@ -11,6 +11,7 @@ from kafkaops.engine.errors import TimedOut
 from kafkaops.engine.events import Kind
 from kafkaops.engine.run import Runner
 from kafkaops.ports.world import World
+from kafkaops.upgrade.rolling.node import Mark
 from tests.crash.fleet_scene import FleetRestart, as_before
 from tests.crash.test_fleet import leave, one
 
@@ -111,3 +112,22 @@ def test_a_long_recovery_does_not_let_the_agents_come_back() -> None:
     assert leave(world).outcome == "done"
     assert world.cluster.faults == []
     as_before(world)
+
+
+def test_one_that_was_marked_for_its_stop_waits_for_the_fleet_and_is_not_passed_over() -> None:
+    """Killed between the mark and the stop, or its connection was lost there. It goes alone: held
+    back it would never go, and the run would say that it is done."""
+    world = one()
+    host = world.hosts["blue-2"]
+    mark = Mark(host.now(), host.node.pid, ())
+    world.facts.put("restart.blue-2.mark", mark.to_json())
+
+    def on(runner: Runner[World], event: Any) -> None:
+        if event.step == "hold-agents-blue-2" and event.kind is Kind.DONE:
+            host.units["puppet.service"] = "active"
+
+    with pytest.raises(TimedOut) as caught:
+        leave(world, on=on)
+    assert (caught.value.code, world.starts()[2]) == ("KO-FLEET-AGENTS", 0)
+    assert leave(world).outcome == "done"
+    assert world.starts()[2] == 1

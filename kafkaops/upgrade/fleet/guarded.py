@@ -86,8 +86,8 @@ class Guarded:
     def _mate_away(self, world: World) -> bool:
         if self._spec.kind != "node-stopped":
             return False
-        mates = [self._node.of(host) for host in self._node.mates]
-        return any(m.awaited(world) for m in mates)
+        others = [host for host in self._node.mates if host != self._node.name]
+        return any(self._node.of(host).awaited(world) for host in others)
 
     def _loose(self, world: World) -> Blocked | None:
         """What acts, though it is to be held."""
