@@ -54,15 +54,15 @@ def test_where_that_never_succeeds_the_run_ends_with_exit_7_and_says_why() -> No
     assert (int(caught.value.exit), caught.value.where) == (7, "start-blue-2")
 
 
-@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize(("heard", "times"), [(False, 1), (False, 3), (True, 1)])
 @pytest.mark.parametrize("call", ["unit_stop", "unit_start"])
-def test_one_that_goes_alone_is_told_again_too(call: str, heard: bool) -> None:
+def test_one_that_goes_alone_is_told_again_too(call: str, heard: bool, times: int) -> None:
     world, scene, _, left = half_a_batch()
     third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
     world.cluster.down(third)
     world.cluster.nodes[third].boot = 300.0
     world.cluster.start(third)
-    cut(world.hosts[f"blue-{left}"], call, heard=heard)
+    cut(world.hosts[f"blue-{left}"], call, heard=heard, times=times)
     scene.process()
     assert any(f"blue-{left}: held back" in line for line in world.said)
     assert scene.outcomes == ["killed", "done"]

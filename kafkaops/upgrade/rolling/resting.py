@@ -38,7 +38,8 @@ class Rested(NodeStep):
         return None if found is None else found[0].safe(world)
 
     def act(self, world: World) -> None:
-        """Up to the first step that has to be waited for; a host that is lost in the middle is."""
+        """Up to the first step that has to be waited for; a host that is lost in the middle is, and
+        told again what it was told: that is announced anew, as often as it takes."""
         try:
             for step in self._steps(world):
                 if step.check(world) is State.TODO:
@@ -48,6 +49,7 @@ class Rested(NodeStep):
         except Unreachable:
             if self.mark(world) is None:
                 raise
+            self.put(world, "announced", None)
 
     def undo(self, world: World) -> None:
         self._steps(world)[0].undo(world)
