@@ -10,7 +10,7 @@ import pytest
 from kafkaops.engine.errors import OpsError, Unreachable
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.fake_node_host import NodeHost
-from tests.crash.restart_scene import VOTERS
+from tests.crash.restart_scene import VOTERS, Restart
 from tests.crash.test_restart import ONCE, half_a_batch, shared
 from tests.crash.upgrade_scene import NEW, Upgrade
 
@@ -68,3 +68,24 @@ def test_one_that_goes_alone_is_told_again_too(call: str, heard: bool, times: in
     assert scene.outcomes == ["killed", "done"]
     assert world.starts() == ONCE | {third: 2}  # once by itself
     assert world.cluster.faults == []
+
+
+def test_a_host_that_is_away_as_the_watch_begins_is_waited_for() -> None:
+    """Of one that goes alone by its plan: no lane of others waits for it."""
+    world = Restart(Options(only=("1",)))
+    scene = world.scene()
+    host = world.hosts["blue-1"]
+    away: list[float] = []
+
+    def look() -> None:
+        if world.facts.get("restart.blue-1.leaders") and not away:
+            away.append(world.clock.now)
+            host.away = True
+        if away and world.clock.now > away[0] + 60:
+            host.away = False
+
+    scene.events = lambda event: look()
+    world.cluster.on_tick = look
+    scene.process()
+    assert away
+    assert (scene.outcomes, world.starts()[1]) == (["done"], 1)

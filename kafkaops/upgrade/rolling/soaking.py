@@ -23,7 +23,11 @@ class Soaked(NodeStep):
         if begun is None:
             return State.TODO
         unit = self.unit(world)
-        if unit.restarts > begun.get("restarts", unit.restarts):
+        if "restarts" not in begun:
+            # not in the act: here a host that does not answer is waited for
+            begun = {**begun, "restarts": unit.restarts}
+            self.put(world, "soak", begun)
+        if unit.restarts > begun["restarts"]:
             raise ended(self, world, unit, "while it was watched, and its unit started it again")
         if not lives(self, world, unit) or since(world, begun) < self._seconds:
             return State.PENDING
@@ -41,8 +45,7 @@ class Soaked(NodeStep):
                 hint="look at its log, then resume",
             )
         clock = world.clock
-        now = {"wall": clock.wall(), "monotonic": clock.monotonic()}
-        self.put(world, "soak", {**now, "restarts": self.unit(world).restarts})
+        self.put(world, "soak", {"wall": clock.wall(), "monotonic": clock.monotonic()})
 
     def progress(self, world: World) -> Progress | None:
         begun = self.get(world, "soak")
