@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
+from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut, Unreachable
 from kafkaops.engine.parallel import Parallel
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
@@ -438,6 +438,25 @@ def test_what_is_down_does_not_wait_for_the_host_of_a_mate(stopped: bool) -> Non
     assert scene.outcomes == ["killed", "done"]
     assert world.starts() == ONCE
     assert world.cluster.faults == []
+
+
+def test_nor_for_one_whose_host_hangs_longer_than_a_passed_gate_counts() -> None:
+    """As one by SSM may: minutes for each question."""
+    world, scene, down, left = half_a_batch()
+    host = world.hosts[f"blue-{left}"]
+    mark = Mark(host.now(), host.node.pid, ())
+    world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
+
+    def hangs() -> None:
+        world.clock.sleep(gating.FRESH + 10)
+        raise Unreachable("KO-SSM-TIMEOUT", f"{host.name} does not answer")
+
+    host._reached = hangs  # type: ignore[method-assign]
+    world.clock.sleep(120)  # the gate was passed long ago
+    scene.parallel = lane_by_lane
+    begun = world.clock.wall()
+    assert raised(scene).where == f"stop-blue-{left}"
+    assert world.facts.get(f"restart.blue-{down}.up")["at"] < begun + 600
 
 
 def test_the_rest_of_a_batch_waits_with_nobody_for_one_that_the_run_goes_on_without() -> None:
