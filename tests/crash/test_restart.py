@@ -530,3 +530,25 @@ def test_going_back_starts_what_is_down_and_nothing_else() -> None:
         assert scene.outcomes == ["killed", "rolled-back"]
         assert all(n.pid for n in world.cluster.nodes.values())
         assert all(world.starts()[n] == 1 for n in down)
+
+
+def test_a_mate_that_is_marked_for_its_stop_while_another_lane_holds_it_back_keeps_its_mark() -> (
+    None
+):
+    """It is told to stop next: without the mark it would be left down until the others are back."""
+    world, scene, down, left = half_a_batch()
+    world.cluster.down(next(n for n in world.cluster.nodes if n != left and shared(world, left, n)))
+    host = world.hosts[f"blue-{left}"]
+    mark = Mark(host.now(), host.node.pid, ()).to_json()
+    put = world.facts.put
+
+    def meanwhile(name: str, value: Any) -> None:
+        put(name, value)
+        if name == f"restart.blue-{left}.held":
+            put(f"restart.blue-{left}.mark", mark)
+
+    world.facts.put = meanwhile  # type: ignore[method-assign]
+    [stop] = [s for s in scene.plan.specs if s.id == f"stop-blue-{down}"]
+    assert gating.look(NodeStep(stop), world.world) is None
+    assert any(f"blue-{left}: held back" in line for line in world.said)
+    assert world.facts.get(f"restart.blue-{left}.mark") == mark

@@ -58,7 +58,7 @@ class Guarded:
         if loose is None or not self._mate_away(world):
             return loose
         # as the gate does: nothing waits while a node of the same batch is away
-        self._node.hold(world, loose.reason)
+        self._node.hold(world, loose.reason, own=True)
         world.say(f"{self._node.name}: held back, for {loose.reason}; alone once the others are")
         return None
 

@@ -47,9 +47,10 @@ def look(step: NodeStep, world: World) -> Blocked | None:
     if not any(s.stop_state(world) is State.DONE for s in away):
         return why
     # what is marked was told to stop, or a process that died was about to: only its own lane knows
-    held = [s for s in waiting if s.mark(world) is None or s.name == step.spec.args.get("host")]
+    own = step.spec.args.get("host")
+    held = [s for s in waiting if s.mark(world) is None or s.name == own]
     for one in held:
-        one.hold(world, why.reason)
+        one.hold(world, why.reason, own=one.name == own)
     names = named([s.name for s in held])
     if names:
         world.say(f"{names}: held back, for {why.reason}; alone once the others are back")

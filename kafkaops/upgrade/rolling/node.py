@@ -147,11 +147,12 @@ class NodeStep:
     def held(self, world: World) -> bool:
         return self.get(world, "held") is not None and self.get(world, "mark") is None
 
-    def hold(self, world: World, why: str) -> None:
-        """Hold it back from its batch, while it runs. A mark is of a process that died before the
-        stop: with it nothing would be held, and the node be stopped without its gate."""
+    def hold(self, world: World, why: str, *, own: bool) -> None:
+        """Hold it back from its batch, while it runs. In its `own` lane a mark is of a process that
+        died before the stop: with it nothing would be held, and the node be stopped without its
+        gate. To another lane it may be of just now, and the node about to stop."""
         self.put(world, "held", why)
-        if self.get(world, "mark") is not None:
+        if own and self.get(world, "mark") is not None:
             self.put(world, "mark", None)
 
     def stop_state(self, world: World) -> State:
