@@ -56,7 +56,8 @@ NEWS: Mapping[Kind, tuple[str, str]] = {
 @dataclass
 class Running:
     """A step under way: since when, what it said of itself lately (when, progress), and when its
-    count last changed, to what."""
+    count last changed, to what. A terminal is drawn by a thread of its own, without the lock of
+    those that note: it would wait for the terminal's, which they hold."""
 
     name: str
     since: float
@@ -82,19 +83,21 @@ class Running:
 
     def rate(self) -> float | None:
         """Units a second, lately; None while unknown."""
-        if not self.seen:
+        kept, changed = tuple(self.seen), tuple(self.changed)  # which others change meanwhile
+        if not kept:
             return None
-        first, was = self.seen[0][0], self.seen[0][1].done
-        if len({seen.done for _, seen in self.seen}) <= FEW:
-            first, was = self.changed[0]
-        last, now = self.seen[-1]
+        first, was = kept[0][0], kept[0][1].done
+        if changed and len({seen.done for _, seen in kept}) <= FEW:
+            first, was = changed[0]
+        last, now = kept[-1]
         return (now.done - was) / (last - first) if last - first >= 0.5 else None
 
     def words(self) -> str:
         """`1,200 of 9,000 records, 310 records/s, 25 s left: detail`."""
-        if not self.seen:
+        kept = tuple(self.seen)
+        if not kept:
             return self.message
-        seen = self.seen[-1][1]
+        seen = kept[-1][1]
         total = f" of {seen.total:,.0f}" if seen.total is not None else ""
         parts = [f"{seen.done:,.0f}{total} {seen.unit}".strip()] if seen.unit or seen.total else []
         # A unit such as "s held" is time itself: it passes at its own rate.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,20 @@ def test_what_comes_once_in_a_while_has_a_rate_and_a_time_left_too() -> None:
         step.note(float(second), Progress(2, 12, "partitions in sync", "t-3"), "")
     assert "0.6 partitions in sync/min" in step.words()
     assert len(step.seen) < 20
+
+
+def test_a_step_goes_on_while_its_rate_is_shown() -> None:
+    """The terminal is drawn by another thread, which an error would end."""
+    step = Running(NAME, since=0.0)
+
+    class Moving(Progress):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "done" and len(step.seen) < 9:
+                step.seen.append((2.0, Progress(2, 12, "records")))
+            return super().__getattribute__(name)
+
+    step.seen += [(0.0, Moving(1, 12, "records")), (1.0, Moving(1, 12, "records"))]
+    assert "of 12 records" in step.words()
 
 
 def test_what_has_not_begun_to_change_has_no_rate() -> None:
