@@ -200,24 +200,19 @@ class Link:
         a request and says nothing: one that was silent for an attempt's time is left aside, and
         another asked too."""
         deadline = self._clock.monotonic() + self.timeout
+        manager = self._manager  # which a `close` meanwhile takes away
         asked: dict[Future, Any] = {}
         while True:
-            node = self._beside(set(asked.values()))
-            asked[self._manager.call_soon(lambda n=node: self.direct(make, n))] = node
+            node = beside(manager, set(asked.values()))
+            asked[manager.call_soon(lambda n=node: self.direct(make, n))] = node
             try:
-                return await self._manager.wait_for(first_of(asked), self._attempt * 1000)
+                return await manager.wait_for(first_of(asked), self._attempt * 1000)
             except (*BROKEN, k.KafkaTimeoutError):
-                if self._clock.monotonic() >= deadline or self._manager.closed:
+                if self._clock.monotonic() >= deadline or manager.closed:
                     raise
             if any(future.is_done for future in asked):
                 asked = {future: n for future, n in asked.items() if not future.is_done}
                 await self.sleep(0.05)
-
-    def _beside(self, silent: Collection[Any]) -> Any:
-        """A node that is not silent, as long as there is one."""
-        node = self._manager.least_loaded_node()
-        others = [b.node_id for b in self._manager.cluster.brokers() if b.node_id not in silent]
-        return random.choice(others) if node in silent and others else node
 
     async def together(self, work: Mapping[K, Callable[[], Awaitable[T]]]) -> dict[K, T]:
         """Run all at once; the first error is raised after all have ended."""
@@ -264,6 +259,13 @@ class Link:
     def now(self) -> float:
         """Monotonic seconds, for deadlines inside the loop."""
         return self._clock.monotonic()
+
+
+def beside(manager: Any, silent: Collection[Any]) -> Any:
+    """A node that is not silent, as long as there is one."""
+    node = manager.least_loaded_node()
+    others = [b.node_id for b in manager.cluster.brokers() if b.node_id not in silent]
+    return random.choice(others) if node in silent and others else node
 
 
 def first_of(futures: Collection[Future]) -> Future:

@@ -108,6 +108,18 @@ def test_where_all_are_silent_the_time_is_bounded(net: NetworkSelector) -> None:
     assert set(nodes.asked) == {1, 2, 3}
 
 
+def test_a_link_that_is_closed_meanwhile_says_so(net: NetworkSelector) -> None:
+    """By another thread, at the end of a command: no error of the program's own."""
+
+    def closing(node: int) -> Future:
+        nodes._manager.closed, nodes._manager = True, None
+        return Future().failure(k.Cancelled())
+
+    nodes = Nodes(net, closing)
+    with pytest.raises(Unreachable):
+        nodes.answer()
+
+
 def test_the_first_of_several_is_as_it_ended() -> None:
     one, two = Future(), Future()
     first = first_of([one, two])
