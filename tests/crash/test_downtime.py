@@ -11,10 +11,12 @@ from kafkaops.engine.run import Runner, RunResult
 from kafkaops.engine.step import State
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
+from kafkaops.upgrade.downtime import operation
 from kafkaops.upgrade.downtime.opening import Led
 from kafkaops.upgrade.downtime.stages import last, stages
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.phases import UNCLEAN, WITHOUT
+from tests.crash.conducting import Processes
 from tests.crash.downtime_scene import NODES, Outage, back_of, without_the_last
 from tests.crash.engine_harness import SOAK, sweep
 from tests.crash.restart_scene import RACKS, VOTERS
@@ -130,6 +132,17 @@ def test_back_from_the_end_is_an_outage_of_its_own() -> None:
     state = scene.state()
     assert state["versions"] == dict.fromkeys(NODES, OLD)
     assert (state["starts"], state["closed"]) == (dict.fromkeys(NODES, 2), [])
+
+
+def test_a_link_that_an_older_kafkaops_kept_from_the_root_can_be_turned_back() -> None:
+    world, conducted = Outage(), operation.Outage()
+    plan, processes = world.plan(), Processes(world)
+    processes.process(lambda conduct: conducted.begin(conduct, plan))
+    for name in world.hosts:
+        world.facts.put(f"downtime.{name}.link-before", f"/opt/kafka/versions/{OLD}")
+    processes.process(conducted.rollback)
+    assert world.versions() == dict.fromkeys(NODES, OLD)
+    assert set(world.state()["links"].values()) == {f"versions/{OLD}"}
 
 
 def until_still(runner: Runner[World]) -> RunResult:

@@ -145,6 +145,18 @@ def test_a_link_that_somebody_wrote_another_way_can_be_turned_back(link: str) ->
     assert set(world.state()["links"].values()) == {f"versions/{OLD}"}
 
 
+def test_a_link_that_an_older_kafkaops_kept_from_the_root_can_be_turned_back() -> None:
+    world = Upgrade(Options(only=("1", "2")))
+    world.upgraded(*VOTERS)
+    plan = world.plan()
+    world.scene(plan=plan).play()
+    for name in ("blue-1", "blue-2"):
+        world.facts.put(f"rolling.{name}.link-before", f"/opt/kafka/versions/{OLD}")
+    world.scene(plan=upgrading.way_back(world.world, plan)).play()
+    assert {world.versions()[n] for n in RACKS} == {OLD}
+    assert upgrading.way_back(world.world, plan).specs == ()
+
+
 def test_killed_on_the_way_back_it_resumes_to_the_same_end() -> None:
     def back() -> Scene[World]:
         world = Upgrade()

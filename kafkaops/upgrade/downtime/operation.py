@@ -70,8 +70,9 @@ class Outage(OnHosts):
         place = upgrading.place_of(spec)
 
         def before(host: str) -> tuple[str, str]:
-            link = world.facts.get(told(host, "link-before")) or place.target(ran[host])
-            return ran[host] or str(link).rpartition("/")[2], str(link)
+            kept = str(world.facts.get(told(host, "link-before")) or place.target(ran[host]))
+            link = place.said(kept)  # as an older kafkaops kept it, it may be from the root
+            return ran[host] or link.rpartition("/")[2], link
 
         over = world.facts.get(f"{OPERATION}.outage-over") is not None
         back = planner.way_back(there, before, touched, world.clock.wall(), over=over)

@@ -124,4 +124,5 @@ class Switched(InstallStep):
     def undo(self, world: World) -> None:
         before = self.get(world, "link-before")
         if before is not None and not self.left_out(world) and not self.unit(world).running:
-            self.host(world).switch(self.place(world).link, str(before))
+            place = self.place(world)
+            self.host(world).switch(place.link, place.said(str(before)))

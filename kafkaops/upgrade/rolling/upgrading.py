@@ -109,6 +109,7 @@ def way_back(world: World, there: Plan) -> Plan:
     meanwhile = world.facts.get(ACCEPTED) or ()
     options = replace(options, accept=tuple(dict.fromkeys((*options.accept, *meanwhile))))
     spec = cluster_spec(world, options)
+    place = place_of(spec)
     state = world.clusters[options.cluster].snapshot()
     features_as_before(there, state)
     ran = {str(s.args["host"]): str(s.args["before"]) for s in there.specs if "before" in s.args}
@@ -127,7 +128,8 @@ def way_back(world: World, there: Plan) -> Plan:
         raise faults.found[0]  # as it came: there is a run to go on with
     changes: dict[int, Change] = {}
     for one in looks:
-        link = str(world.facts.get(noted(one.host, "link-before")) or one.link)
+        # as an older kafkaops kept it, it may be from the root
+        link = place.said(str(world.facts.get(noted(one.host, "link-before")) or one.link))
         change = Change(ran.get(one.host) or link.rpartition("/")[2], link, str(options.to))
         if _runs(one) != change.version or one.link != change.link:
             changes[one.node] = change
