@@ -12,6 +12,7 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.upgrade.downtime.planner import expected
 from kafkaops.upgrade.downtime.steps import Down
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.down import down as down_for
 from tests.crash.downtime_scene import NODES, Outage
 from tests.crash.restart_scene import RACKS, VOTERS
 from tests.crash.upgrade_scene import NEW, OLD
@@ -92,6 +93,28 @@ def test_a_controller_that_starts_another_version_is_found_before_a_broker_start
     assert down(world) == set(RACKS)
     host.node.version = NEW  # its ExecStart was corrected, and the unit restarted
     done(world, scene)
+
+
+def test_one_that_somebody_starts_before_it_has_its_version_is_stopped_anew_and_said_to_be() -> (
+    None
+):
+    world = Outage()
+    plan = world.plan()
+    stop, switch = (
+        world.registry[kind](next(s for s in plan.specs if s.id == f"{phase}-blue-4"))
+        for kind, phase in (("outage-down", "down"), ("node-switched", "install"))
+    )
+    stop.act(world.world)
+    world.hosts["blue-4"].unit_start("kafka")
+    with pytest.raises(StepFailed) as caught:
+        switch.act(world.world)
+    assert caught.value.code == "KO-NODE-RUNS"
+    assert down_for(world.facts, [plan]) == ([], ["blue-4"])
+    stop.act(world.world)
+    assert down(world) == {4}
+    assert down_for(world.facts, [plan]) == (["blue-4"], [])
+    switch.act(world.world)
+    assert world.hosts["blue-4"].links["/opt/kafka/current"] == f"versions/{NEW}"
 
 
 def test_the_outage_that_is_expected_grows_with_its_stages() -> None:

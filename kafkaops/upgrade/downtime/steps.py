@@ -240,6 +240,8 @@ class Down(OutageStep):
         pid = self.unit(world).pid
         mark = Mark(self.host(world).now(), pid, had)
         self.put(world, "mark", mark.to_json())
+        if self.get(world, "started") is not None:  # by somebody else, before it had its version
+            self.put(world, "started", None)
         if not pid:  # how it ended is no news
             self.put(world, "told", True)
         see_end(self, world, self.host(world).unit_stop(self.service(world), timeout=TIMEOUT))
