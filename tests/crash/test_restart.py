@@ -14,6 +14,7 @@ from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
+from kafkaops.upgrade.rolling.down import down as down_for
 from kafkaops.upgrade.rolling.node import Mark, NodeStep
 from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
 from tests.crash.engine_harness import (
@@ -292,6 +293,7 @@ def test_one_that_its_unit_starts_again_while_it_is_watched_ends_the_run() -> No
     error = raised(scene)
     assert (error.code, int(error.exit), error.where) == ("KO-NODE-ENDED", 8, f"blue-{one}")
     assert "waits for it anew" in error.hint
+    assert down_for(world.facts, [scene.plan]) == ([], [f"blue-{one}"])
     assert world.starts()[other] == 0
     again = world.clock.wall()
     scene.process()

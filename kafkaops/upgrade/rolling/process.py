@@ -87,6 +87,8 @@ def ended(step: NodeStep, world: World, unit: Unit, more: str = "") -> StepFaile
     for fact in ("gone", "restarts", *REACHED):
         if step.get(world, fact) is not None:
             step.put(world, fact, None)
+    if unit.running:  # by its unit: who is told of as down is to be started
+        step.seen(world, "started")
     lines = step.host(world).journal(step.service(world), lines=LAST).strip()
     version = step.spec.args.get("version")
     words = f"{step.name} started{f' with {version}' if version else ''} and ended again"
