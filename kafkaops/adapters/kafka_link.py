@@ -208,6 +208,10 @@ class Link:
             try:
                 return await manager.wait_for(first_of(asked), self._attempt * 1000)
             except (*BROKEN, k.KafkaTimeoutError):
+                # one may have come while this was on its way
+                heard = next((future for future in asked if future.succeeded()), None)
+                if heard is not None:
+                    return heard.value
                 if self._clock.monotonic() >= deadline or manager.closed:
                     raise
             if any(future.is_done for future in asked):

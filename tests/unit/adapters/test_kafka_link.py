@@ -87,6 +87,23 @@ def test_one_that_is_slow_is_heard_all_the_same(net: NetworkSelector) -> None:
     assert Nodes(net, answers).answer() == "late"
 
 
+def test_an_answer_that_comes_as_its_time_is_over_is_not_asked_for_again(
+    net: NetworkSelector,
+) -> None:
+    """Both are there at once after something else has kept the loop busy."""
+    nodes = Nodes(net, said, timeout=0.3)
+    real = nodes._manager.wait_for
+
+    async def late(future: Future, timeout_ms: float) -> Any:
+        found = await real(future, timeout_ms)
+        if timeout_ms < 1000:  # of one question, not of the whole call
+            raise k.KafkaTimeoutError
+        return found
+
+    nodes._manager.wait_for = late
+    assert (nodes.answer(), nodes.asked) == (1, [1])
+
+
 def test_one_that_breaks_off_is_asked_again(net: NetworkSelector) -> None:
     broken = [k.KafkaConnectionError("reset"), k.NodeNotReadyError(1)]
     nodes = Nodes(net, lambda node: Future().failure(broken.pop()) if broken else said(node))
