@@ -89,3 +89,20 @@ def test_a_host_that_is_away_as_the_watch_begins_is_waited_for() -> None:
     scene.process()
     assert away
     assert (scene.outcomes, world.starts()[1]) == (["done"], 1)
+
+
+def test_an_election_that_is_sent_to_a_broker_that_hangs_is_asked_for_again() -> None:
+    world = Restart(Options(only=("1",)))
+    scene = world.scene()
+    elect, asked = world.cluster.elect_preferred, [0]
+
+    def hangs(partitions: Any) -> None:
+        asked[0] += 1
+        if asked[0] < 3:
+            raise Unreachable("KO-CLUSTER-UNREACHABLE", "blue did not answer to elect leaders")
+        elect(partitions)
+
+    world.cluster.elect_preferred = hangs  # type: ignore[method-assign]
+    scene.process()
+    assert (scene.outcomes, asked, world.starts()[1]) == (["done"], [3], 1)
+    assert all(p.leader == p.replicas[0] for p in world.cluster.parts.values())
