@@ -11,9 +11,10 @@ OTHER = 45
 CHECKSUM = 46
 TIMED_OUT = 124  # of coreutils' timeout
 
-# To $1: beside it, checked against SHA-512 $3, mode $2, owner $4, fsync, rename.
+# To $1: beside it, checked against SHA-512 $3, mode $2, owner $4, fsync, rename. A directory that
+# is missing is made for all to enter, whatever umask the login has: versions lie in one.
 PLACE = """\
-set -e; d=$(dirname "$1"); mkdir -p "$d"; t="$1.kafkaops.$$"
+set -e; d=$(dirname "$1"); (umask 022; mkdir -p "$d"); t="$1.kafkaops.$$"
 trap 'rm -f "$t"' EXIT; trap 'exit 143' TERM HUP PIPE
 (umask 077; %s)
 sum=$(sha512sum < "$t"); sum=${sum%%%% *}

@@ -54,6 +54,20 @@ def test_the_services_user_can_read_a_version_whatever_umask_the_login_has(
     assert {p.stat().st_mode & 0o777 for p in inside} == {0o755}
 
 
+def test_that_is_so_too_where_the_tarball_came_into_a_new_directory(
+    host: LocalHost, tmp_path: Path
+) -> None:
+    versions = tmp_path / "kafka" / "versions"
+    tarball = versions / f".{RELEASE}.tgz"
+    before = os.umask(0o077)
+    try:
+        host.put(str(tarball), packed())
+        host.unpack(str(tarball), str(versions / RELEASE))
+    finally:
+        os.umask(before)
+    assert {p.stat().st_mode & 0o777 for p in (versions.parent, versions)} == {0o755}
+
+
 @pytest.mark.parametrize("cut", [2, 3])
 def test_a_tarball_that_ended_early_leaves_no_version_on_the_host(
     host: LocalHost, tmp_path: Path, cut: int
