@@ -19,6 +19,7 @@ from tests.integration.systemd_fleet import NEW, OLD, UNIT, Fleet, running, runs
 pytestmark = pytest.mark.lab
 
 BUCKET = "versions"
+OVERRIDE = "/etc/systemd/system/kafka.service.d/override.conf"
 AGENT = "[Service]\nExecStart=/bin/sleep 100000\n"
 RUN = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 TIMER = "[Timer]\nOnActiveSec=1h\nOnUnitActiveSec=1h\n"
@@ -32,6 +33,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield made
 
 
+def batches(fleet: Fleet) -> int:
+    """How many the newest run has had: each begins with one gate."""
+    steps = fleet.kafkaops("ssh", "run", "show")["steps"]
+    return sum(s["phase"] == "gate" and s["state"] == "done" for s in steps)
+
+
+def starts(fleet: Fleet) -> list[int]:
+    """How often each host's systemd has started the broker, by its journal."""
+    told = [fleet.found.local(n).run(("journalctl", "-u", "kafka", "-o", "cat")) for n in range(3)]
+    return [sum(line.startswith("Started ") for line in one.out.splitlines()) for one in told]
+
+
 def test_to_the_new_version_over_ssh_and_back_over_ssm(fleet: Fleet) -> None:
     assert runs(fleet) == [OLD] * 3
     roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0")
@@ -40,15 +53,18 @@ def test_to_the_new_version_over_ssh_and_back_over_ssm(fleet: Fleet) -> None:
     plan = fleet.kafkaops("ssh", *roll, "--plan")["plan"]
     assert len([s for s in plan["specs"] if s["kind"] == "gate-open"]) == 3  # combined: one by one
     assert runs(fleet) == [OLD] * 3
+    before = starts(fleet)
     with under_load(fleet):
         done = fleet.kafkaops("ssh", *roll, "--yes")
         assert done["outcome"] == "done"
         assert runs(fleet) == [NEW] * 3
+        assert (batches(fleet), starts(fleet)) == (3, [n + 1 for n in before])
         shown = fleet.kafkaops("ssh", "health")
         assert {h["release"] for h in shown["clusters"][0]["hosts"]} == {NEW}
         back = fleet.kafkaops("ssm", "run", "rollback", "--yes")
     assert back["status"] == "rolled-back"
     assert runs(fleet) == [OLD] * 3
+    assert starts(fleet) == [n + 2 for n in before]
 
 
 def test_to_the_new_version_over_ssm_and_back_over_ssh(fleet: Fleet) -> None:
@@ -62,10 +78,12 @@ def test_to_the_new_version_over_ssm_and_back_over_ssh(fleet: Fleet) -> None:
     s3.upload_file(str(fleet.new.path), BUCKET, "kafka.tgz")
     source = f"s3://{BUCKET}/kafka.tgz"
     roll = ("upgrade", "--strategy", "rolling", "--to", NEW, "--soak", "0", "--yes")
+    before = starts(fleet)
     with under_load(fleet):
         done = fleet.kafkaops("ssm", *roll, source=source)
         assert done["outcome"] == "done"
         assert runs(fleet) == [NEW] * 3
+        assert (batches(fleet), starts(fleet)) == (3, [n + 1 for n in before])
         back = fleet.kafkaops("ssh", "run", "rollback", "--yes", source=source)
     assert back["status"] == "rolled-back"
     assert runs(fleet) == [OLD] * 3
@@ -179,4 +197,10 @@ def test_only_the_host_whose_unit_was_changed_would_be_restarted(fleet: Fleet) -
     shown = fleet.kafkaops("ssh", "restart", "--changed-config", "--plan", "--soak", "0")
     stopped = [s["args"]["host"] for s in shown["plan"]["specs"] if s["kind"] == "node-stopped"]
     assert stopped == [host.name]
+    other = fleet.found.local(2)
+    other.put(OVERRIDE, b"[Service]\nEnvironment=KAFKA_OPTS=-Dx=1\n")  # as `systemctl edit` does
+    other.units_reload()
+    shown = fleet.kafkaops("ssh", "restart", "--changed-config", "--plan", "--soak", "0")
+    stopped = [s["args"]["host"] for s in shown["plan"]["specs"] if s["kind"] == "node-stopped"]
+    assert sorted(stopped) == sorted((host.name, other.name))
     assert [fleet.found.local(n).unit("kafka").pid for n in range(3)] == pids
