@@ -7,6 +7,7 @@ as soon as an answer or a broken connection says that it has changed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from copy import copy
 from typing import Any
 
 import kafka.errors as k
@@ -80,7 +81,9 @@ class Wire(Link):
         self.controller = answer.controller_id
         known = {(b.node_id, b.host, b.port) for b in self._manager.cluster.brokers()}
         if {(b.node_id, b.host, b.port) for b in answer.brokers} != known:
-            self._manager.cluster.update_metadata(answer)
+            told = copy(answer)  # the library writes in what it is given
+            told.topics = []
+            self._manager.cluster.update_metadata(told)
         if topics is None:
             self._leaders.clear()
         for topic in answer.topics:

@@ -79,7 +79,7 @@ class Spec:
     critical section), `patience` how many seconds it may refuse (0: as long as `deadline`).
     Consecutive specs that share a non-empty `unbroken` are not parted by a stop
     request: what the first takes away the last brings back, so one that comes once any of them has
-    acted is put off until all have. In such a step, and in a lane, a target that cannot be reached
+    acted is put off until all have. In such a step, and in a batch, a target that cannot be reached
     in an act is waited for.
     """
 

@@ -211,7 +211,8 @@ class Stepping(Generic[W]):
     def _act(self, spec: Spec, step: Step[W], budget: Budget | None) -> str | None:
         """Why the target could not be reached, where that is to be waited for: what was taken away
         is to be brought back, so a connection that was lost in the act is looked at, and acted
-        again, as a resume would; and a host that hangs ends no lane of one that is well."""
+        again, as a resume would; and a host that hangs ends nothing for those of its batch that are
+        well."""
         if spec.ask and not self.confirm(spec.ask):
             raise OpsError(
                 "KO-DECLINED",
@@ -235,7 +236,7 @@ class Stepping(Generic[W]):
         try:
             step.act(self.world)
         except Unreachable as error:
-            if budget or not (spec.unbroken or spec.lane):
+            if budget or not (spec.unbroken or spec.batch):
                 raise
             return error.message
         return None

@@ -95,9 +95,13 @@ def test_a_hold_comes_in_the_middle_of_lanes_too(bench: Bench, until: str, acted
     assert len(bench.world.held) == 5
 
 
-def test_a_host_that_hangs_ends_no_lane_of_one_that_is_well(bench: Bench) -> None:
+@pytest.mark.parametrize("lanes", [("a", "b"), ("", "")], ids=["lanes", "side by side"])
+def test_a_host_that_hangs_ends_nothing_for_those_that_are_well(
+    bench: Bench, lanes: tuple[str, str]
+) -> None:
     bench.world.breaks["act a"] = [Unreachable("KO-GONE", "b3 does not answer")]
-    bench.runner(plan_of(step("a", batch="x", lane="a"), step("b", batch="x", lane="b"))).run()
+    steps = [step(name, batch="x", lane=lane) for name, lane in zip("ab", lanes, strict=True)]
+    bench.runner(plan_of(*steps)).run()
     assert bench.world.changes.count("act a") == 2
     assert bench.world.held == {"a", "b"}
     assert any(e.message == "b3 does not answer" for e in bench.events)
