@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from kafkaops.cli.rolls import summary
 from kafkaops.config.schema import ClientGroup
 from kafkaops.engine.errors import OpsError
 from kafkaops.engine.step import Plan
@@ -96,3 +98,14 @@ def without_the_last(world: Outage) -> tuple[Plan, Any, str]:
     assert f"blue-{lonely}" in str(caught.value.message)
     assert not world.cluster.serving()
     return plan, scene, f"blue-{lonely}"
+
+
+def ended(world: Outage, plan: Plan) -> Any:
+    """The run as the commands that tell of it see it."""
+    directory = SimpleNamespace(facts=lambda: world.facts)
+    return SimpleNamespace(directory=directory, last=SimpleNamespace(plan=plan))
+
+
+def told(world: Outage, plan: Plan) -> list[str]:
+    """What the end of the run says."""
+    return summary(ended(world, plan))

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import pytest
+
 from kafkaops.engine.clock import FakeClock
-from kafkaops.engine.errors import RolledBack, StepFailed
+from kafkaops.engine.errors import OpsError, RolledBack, StepFailed
 from kafkaops.engine.events import Listener
 from kafkaops.engine.journal import Journal
 from kafkaops.engine.lease import Lease
@@ -398,3 +400,10 @@ def _all(make: Make, expected: Any, scenarios: Iterable[tuple[Point, ...]]) -> S
         if found != expected:
             swept.failures.append(f"{words}: ended as {found}, not {expected} {scene.outcomes}")
     return swept
+
+
+def raised(scene: Scene[Any]) -> OpsError:
+    """What one process of the scene ends with."""
+    with pytest.raises(OpsError) as caught:
+        scene.process()
+    return caught.value

@@ -16,7 +16,7 @@ from kafkaops.ports.world import World
 from kafkaops.upgrade.rolling import survey
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.registry import REGISTRY
-from tests.crash.engine_harness import Scene
+from tests.crash.engine_harness import Point, Scene, uncrashed
 from tests.crash.fake_node_host import NodeHost
 from tests.crash.fake_nodes import LiveClock, LiveCluster, Node
 from tests.crash.fake_world import world_of
@@ -24,6 +24,7 @@ from tests.crash.fake_world import world_of
 RACKS = {1: "a", 2: "b", 3: "c", 4: "a", 5: "b", 6: "c"}
 ROWS = ((1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2), (1, 5, 3), (4, 2, 6))
 VOTERS = (100, 101, 102)
+ONCE = dict.fromkeys((1, 2, 3, 4, 5, 6, *VOTERS), 1)
 PROTOCOLS: dict[str, type[Any]] = {"clusters": Cluster, "hosts": Host, "facts": Facts}
 
 
@@ -141,3 +142,22 @@ class Restart:
             always=self.always,
             operate=operate,
         )
+
+
+def shared(world: Restart, one: int, other: int) -> bool:
+    return any({one, other} <= set(p.replicas) for p in world.cluster.parts.values())
+
+
+def half_a_batch() -> tuple[Restart, Scene[World], int, int]:
+    """Killed between the two stops of a batch: the node that is down, and the other one."""
+    rows = ((1, 2, 3), (4, 5, 6))
+    world = Restart(rows=rows)
+    calls = uncrashed(lambda: Restart(rows=rows).scene())[1].calls
+    stops = [n for n, (name, _) in enumerate(calls, 1) if name.endswith("unit_stop")]
+    scene = world.scene()
+    gates = [s for s in scene.plan.specs if s.kind == "gate-open"]
+    place = next(i for i, s in enumerate(gates) if len(s.args["mates"]) == 2)
+    scene.process(Point(stops[place], "after"))
+    [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
+    [left] = set(gates[place].args["mates"].values()) - {down}
+    return world, scene, down, left

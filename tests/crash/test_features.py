@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut
+from kafkaops.engine.errors import GuardRefused, StepFailed, TimedOut
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.features.asking import DOWNGRADE, FINALIZE, Asked
 from kafkaops.model.features import Range
 from kafkaops.ports.world import World
-from tests.crash.engine_harness import Point, Scene, further, sweep, sweep_pairs, uncrashed
+from tests.crash.engine_harness import Point, Scene, further, raised, sweep, sweep_pairs, uncrashed
 from tests.crash.features_scene import AT_4_1, DOWN, UP, Levels
 
 ENDS = {
@@ -39,12 +39,6 @@ def back() -> Scene[World]:
     scene = Levels(Asked(FINALIZE, to="4.2"), AT_4_1).scene(rollback)
     scene.prepare = lambda runner: runner.run()
     return scene
-
-
-def raised(scene: Scene[World]) -> OpsError:
-    with pytest.raises(OpsError) as caught:
-        scene.process()
-    return caught.value
 
 
 def test_undisturbed_every_level_is_moved_once_and_metadata_version_first() -> None:

@@ -10,8 +10,7 @@ import pytest
 from kafkaops.engine.errors import OpsError, Unreachable
 from kafkaops.upgrade.rolling.choosing import Options
 from tests.crash.fake_node_host import NodeHost
-from tests.crash.restart_scene import VOTERS, Restart
-from tests.crash.test_restart import ONCE, half_a_batch, shared
+from tests.crash.restart_scene import ONCE, VOTERS, Restart, half_a_batch, shared
 from tests.crash.upgrade_scene import NEW, Upgrade
 
 

@@ -116,20 +116,24 @@ def test_a_voter_that_catches_up_in_time_ends_nothing() -> None:
     finished(world, ONCE)
 
 
+def cured_by_its_restart(world: Restart, node: int) -> None:
+    before = world.cluster.on_tick
+
+    def tick() -> None:
+        before()
+        if world.starts()[node]:
+            world.cluster.behind.discard(node)
+
+    world.cluster.on_tick = tick
+
+
 def test_the_voter_that_lags_is_the_one_to_go_and_goes() -> None:
     """The others are a quorum without it, and its restart may be what cures it."""
     world = Restart(Options(only=ONLY))
     scene = world.scene()
     first, second, _ = order(scene)
     after(world, first, lambda: world.cluster.behind.add(second))
-    cured = world.cluster.on_tick
-
-    def tick() -> None:
-        cured()
-        if world.starts()[second]:
-            world.cluster.behind.discard(second)
-
-    world.cluster.on_tick = tick
+    cured_by_its_restart(world, second)
     scene.process()
     assert scene.outcomes == ["done"]
     finished(world, ONCE)
@@ -144,12 +148,7 @@ def test_a_voter_that_lags_before_the_plan_goes_first(make: Callable[[Options], 
     world.cluster.behind.add(lagging)
     scene = world.scene()
     assert order(scene)[0] == lagging
-
-    def tick() -> None:
-        if world.starts()[lagging]:
-            world.cluster.behind.discard(lagging)
-
-    world.cluster.on_tick = tick
+    cured_by_its_restart(world, lagging)
     scene.process()
     assert scene.outcomes == ["done"]
     finished(world, ONCE)

@@ -7,31 +7,29 @@ from typing import Any
 
 import pytest
 
-from kafkaops.engine.errors import GuardRefused, OpsError, StepFailed, TimedOut, Unreachable
+from kafkaops.engine.errors import GuardRefused, StepFailed, TimedOut
 from kafkaops.engine.parallel import Parallel
 from kafkaops.engine.run import Runner, RunResult
 from kafkaops.model.partition import TopicPartition
 from kafkaops.ports.world import World
-from kafkaops.upgrade.rolling import gating
 from kafkaops.upgrade.rolling.choosing import Options
 from kafkaops.upgrade.rolling.down import down as down_for
-from kafkaops.upgrade.rolling.node import Mark, NodeStep
-from kafkaops.upgrade.rolling.phases import ACCEPTED, WITHOUT
+from kafkaops.upgrade.rolling.phases import ACCEPTED
 from tests.crash.engine_harness import (
     SOAK,
     Point,
     Scene,
     backwards,
     lane_by_lane,
+    raised,
     sweep,
     sweep_pairs,
     uncrashed,
 )
-from tests.crash.restart_scene import VOTERS, Restart
+from tests.crash.restart_scene import ONCE, VOTERS, Restart
 
 SHARE, PAIRS = (1.0, 0.15) if SOAK else (1 / 3, 0.004)
 """Of the points, and of their pairs."""
-ONCE = dict.fromkeys((1, 2, 3, 4, 5, 6, *VOTERS), 1)
 
 
 def there() -> Scene[World]:
@@ -124,12 +122,6 @@ def pair(*nodes: int) -> tuple[Restart, Scene[World], int, int]:
     return world, scene, one, other
 
 
-def raised(scene: Scene[World]) -> OpsError:
-    with pytest.raises(OpsError) as caught:
-        scene.process()
-    return caught.value
-
-
 def when(world: Restart, node: int, do: Any) -> None:
     """Do it once, as soon as this node has been restarted and is in sync again."""
     done: list[bool] = []
@@ -181,17 +173,6 @@ def test_a_gate_that_closes_between_its_looks_and_the_stop_is_waited_for_as_long
     assert scene.outcomes == ["done"]
     assert world.starts() == dict.fromkeys(world.starts(), 0) | {one: 1, other: 1, 6: 1}
     assert world.cluster.faults == []
-
-
-def test_one_that_was_held_back_waits_for_its_gate_no_longer_than_any_other() -> None:
-    world, scene, down, left = half_a_batch()
-    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
-    world.cluster.die(third)
-    begun = world.clock.now
-    error = raised(scene)
-    assert (error.where, int(error.exit)) == (f"rest-blue-{left}", 7)
-    assert world.starts()[down] == 1
-    assert world.clock.now - begun < world.options.gate_timeout + 120
 
 
 def test_a_host_that_does_not_come_back_times_out_and_a_resume_finishes() -> None:
@@ -370,139 +351,6 @@ def test_a_foreign_reassignment_is_waited_for() -> None:
     assert world.clock.now > ends[0], "it did not wait for the reassignment"
 
 
-def half_a_batch() -> tuple[Restart, Scene[World], int, int]:
-    """Killed between the two stops of a batch: the node that is down, and the other one."""
-    rows = ((1, 2, 3), (4, 5, 6))
-    world = Restart(rows=rows)
-    calls = uncrashed(lambda: Restart(rows=rows).scene())[1].calls
-    stops = [n for n, (name, _) in enumerate(calls, 1) if name.endswith("unit_stop")]
-    scene = world.scene()
-    gates = [s for s in scene.plan.specs if s.kind == "gate-open"]
-    place = next(i for i, s in enumerate(gates) if len(s.args["mates"]) == 2)
-    scene.process(Point(stops[place], "after"))
-    [down] = [n.id for n in world.cluster.nodes.values() if n.pid == 0]
-    [left] = set(gates[place].args["mates"].values()) - {down}
-    return world, scene, down, left
-
-
-def dies_for_a_while(world: Restart, left: int) -> None:
-    """A broker that shares partitions with `left` is away for ten minutes."""
-    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
-    world.cluster.down(third)
-    world.cluster.nodes[third].boot = 600.0
-    world.cluster.start(third)
-
-
-def test_killed_between_two_stops_and_another_broker_dead_the_rest_is_held_back() -> None:
-    """What is down comes up first: nothing waits for a gate that only it could open."""
-    world, scene, down, left = half_a_batch()
-    dies_for_a_while(world, left)
-    scene.process()
-    assert any(f"blue-{left}: held back" in line for line in world.said)
-    assert scene.outcomes == ["killed", "done"]
-    assert (world.starts()[down], world.starts()[left]) == (1, 1)
-    ups = [world.facts.get(f"restart.blue-{n}.up")["at"] for n in (down, left)]
-    assert ups[0] + 300 < ups[1], "what was down waited for what could not go"
-
-
-def test_killed_before_the_stop_of_the_rest_it_is_held_back_like_one_that_nobody_marked() -> None:
-    """What was written down for a stop that was never asked for opens no gate."""
-    world, scene, down, left = half_a_batch()
-    host = world.hosts[f"blue-{left}"]
-    mark = Mark(host.now(), host.node.pid, ())
-    world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
-    dies_for_a_while(world, left)
-    scene.process()
-    assert any(f"blue-{left}: held back" in line for line in world.said)
-    assert scene.outcomes == ["killed", "done"]
-    assert (world.starts()[down], world.starts()[left]) == (1, 1)
-    assert world.cluster.faults == []
-
-
-@pytest.mark.parametrize("stopped", [False, True], ids=["it runs", "it was told to stop"])
-def test_what_is_down_does_not_wait_for_the_host_of_a_mate(stopped: bool) -> None:
-    world, scene, down, left = half_a_batch()
-    host = world.hosts[f"blue-{left}"]
-    if stopped:  # killed before it heard that
-        mark = Mark(host.now(), host.node.pid, ())
-        world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
-        host.unit_stop("kafka")
-    host.away = True
-    world.clock.sleep(120)  # the gate was passed long ago
-    scene.parallel = lane_by_lane
-    begun = world.clock.wall()
-    error = raised(scene)
-    assert (error.where, int(error.exit)) == (f"stop-blue-{left}", 7)
-    assert (world.starts()[down], world.starts()[left]) == (1, 0)
-    assert world.facts.get(f"restart.blue-{down}.up")["at"] < begun + 60
-    host.away = False
-    scene.process()
-    assert scene.outcomes == ["killed", "done"]
-    assert world.starts() == ONCE
-    assert world.cluster.faults == []
-
-
-def test_nor_for_one_whose_host_hangs_longer_than_a_passed_gate_counts() -> None:
-    """As one by SSM may: minutes for each question."""
-    world, scene, down, left = half_a_batch()
-    host = world.hosts[f"blue-{left}"]
-    mark = Mark(host.now(), host.node.pid, ())
-    world.facts.put(f"restart.blue-{left}.mark", mark.to_json())
-
-    def hangs() -> None:
-        world.clock.sleep(gating.FRESH + 10)
-        raise Unreachable("KO-SSM-TIMEOUT", f"{host.name} does not answer")
-
-    host._reached = hangs  # type: ignore[method-assign]
-    world.clock.sleep(120)  # the gate was passed long ago
-    scene.parallel = lane_by_lane
-    begun = world.clock.wall()
-    assert raised(scene).where == f"stop-blue-{left}"
-    assert world.facts.get(f"restart.blue-{down}.up")["at"] < begun + 600
-
-
-def test_the_rest_of_a_batch_waits_with_nobody_for_one_that_the_run_goes_on_without() -> None:
-    """It does not come back: the gate itself is waited for, and says why it is closed."""
-    world, scene, down, left = half_a_batch()
-    world.hosts[f"blue-{down}"].away = True
-    world.facts.put(WITHOUT, [f"blue-{down}"])
-    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
-    world.cluster.die(third)
-    error = raised(scene)
-    assert (error.code, int(error.exit)) == ("KO-ISR-BELOW-MIN", 7)
-    assert f"broker {third}" in error.hint
-    assert world.starts()[left] == 0
-    assert not any("held back" in line for line in world.said)
-
-
-def test_one_that_is_up_and_not_in_sync_again_is_not_what_the_other_waits_with() -> None:
-    """A gate that is closed for it may be so for hours: the other one goes alone, later."""
-    world, scene, away, left = half_a_batch()
-    world.cluster.nodes[away].catch_up = 3600.0
-    world.cluster.start(away)
-    world.clock.sleep(10)
-    for reached in ("ended", "up"):
-        world.facts.put(f"restart.blue-{away}.{reached}", {"at": world.clock.wall(), "clean": True})
-    third = next(n for n in world.cluster.nodes if n != left and shared(world, left, n))
-    world.cluster.down(third)
-    [stop] = [s for s in scene.plan.specs if s.id == f"stop-blue-{left}"]
-    step = NodeStep(stop)
-    assert gating.look(step, world.world) is None
-    assert step.held(world.world)
-    world.facts.put(f"restart.blue-{left}.held", None)
-    world.facts.put(f"restart.blue-{away}.in-sync", {"at": world.clock.wall()})
-    blocked = gating.look(step, world.world)
-    assert blocked is not None
-    assert blocked.transient
-    world.cluster.down(away)  # it was back, and died: only its own steps tell of that
-    assert gating.look(step, world.world) is None
-    assert step.held(world.world)
-
-
-def shared(world: Restart, one: int, other: int) -> bool:
-    return any({one, other} <= set(p.replicas) for p in world.cluster.parts.values())
-
-
 def test_a_stop_that_was_not_clean_ends_the_run_once_with_the_node_back() -> None:
     world, scene, one, other = pair(1, 2)
     world.cluster.nodes[one].signal = 9
@@ -532,25 +380,3 @@ def test_going_back_starts_what_is_down_and_nothing_else() -> None:
         assert scene.outcomes == ["killed", "rolled-back"]
         assert all(n.pid for n in world.cluster.nodes.values())
         assert all(world.starts()[n] == 1 for n in down)
-
-
-def test_a_mate_that_is_marked_for_its_stop_while_another_lane_holds_it_back_keeps_its_mark() -> (
-    None
-):
-    """It is told to stop next: without the mark it would be left down until the others are back."""
-    world, scene, down, left = half_a_batch()
-    world.cluster.down(next(n for n in world.cluster.nodes if n != left and shared(world, left, n)))
-    host = world.hosts[f"blue-{left}"]
-    mark = Mark(host.now(), host.node.pid, ()).to_json()
-    put = world.facts.put
-
-    def meanwhile(name: str, value: Any) -> None:
-        put(name, value)
-        if name == f"restart.blue-{left}.held":
-            put(f"restart.blue-{left}.mark", mark)
-
-    world.facts.put = meanwhile  # type: ignore[method-assign]
-    [stop] = [s for s in scene.plan.specs if s.id == f"stop-blue-{down}"]
-    assert gating.look(NodeStep(stop), world.world) is None
-    assert any(f"blue-{left}: held back" in line for line in world.said)
-    assert world.facts.get(f"restart.blue-{left}.mark") == mark

@@ -10,7 +10,7 @@ from typing import Any, cast
 from kafkaops.cli.operations import Say, dumped
 from kafkaops.config.schema import ClusterSpec, Config
 from kafkaops.engine.clock import Clock, FakeClock
-from kafkaops.engine.errors import LeaseHeld, StepFailed
+from kafkaops.engine.errors import LeaseHeld, StepFailed, Unreachable
 from kafkaops.engine.facts import MemoryFacts
 from kafkaops.engine.lease import Lease
 from kafkaops.engine.run import Runner, RunResult
@@ -91,6 +91,8 @@ class FakeOperations(Seated):
     lost: LeaseHeld | None = None
     asked_to: list[str | None] = field(default_factory=list)
     snapshots: dict[str, ClusterState] = field(default_factory=dict)
+    silent: dict[str, Unreachable] = field(default_factory=dict)
+    """Colours of clusters that do not answer, with what that is."""
     comparison: FakeVerification = field(default_factory=FakeVerification)
     ways: list[str] = field(default_factory=list)
     compared: list[tuple[str, ...]] = field(default_factory=list)
@@ -110,6 +112,8 @@ class FakeOperations(Seated):
         return cast(World, toy)
 
     def cluster(self, config: Config, colour: str) -> Cluster:
+        if colour in self.silent:
+            raise self.silent[colour]
         spec = config.blue if colour == "blue" else config.green
         key = colour if colour in self.snapshots else spec.bootstrap[0]
         return cast(Cluster, ToyCluster(self.snapshots[key]))

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from kafkaops.cli.main import run
-from kafkaops.config.schema import Config
 from kafkaops.engine.errors import Unreachable
 from kafkaops.model.cluster import Broker, ClusterState, Group
 from kafkaops.model.partition import Partition, Topic, TopicConfig, TopicPartition
-from kafkaops.ports.cluster import Cluster
 from kafkaops.upgrade.rolling.roster import Entry
 from tests.unit.cli.conftest import Kafkaops
 from tests.unit.cli.fake_operations import FakeOperations
@@ -75,17 +73,10 @@ def test_health_of_all_says_what_each_host_runs_and_is_exit_5_if_one_is_not_up(
 
 
 def test_health_of_a_cluster_that_is_down_still_says_what_its_hosts_run(
-    kafkaops: Kafkaops, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+    kafkaops: Kafkaops, operations: FakeOperations
 ) -> None:
     operations.snapshots = {"blue": state()}
-    real = operations.cluster
-
-    def cluster(config: Config, colour: str) -> Cluster:
-        if colour == "green":
-            raise Unreachable("KO-KAFKA-AWAY", "nobody at 10.0.2.1:9094")
-        return real(config, colour)
-
-    monkeypatch.setattr(operations, "cluster", cluster)
+    operations.silent = {"green": Unreachable("KO-KAFKA-AWAY", "nobody at 10.0.2.1:9094")}
     operations.entries = {"new": [Entry("g-1", 1, "failed (failed)", "", "4.3.1")]}
     code, document, _ = kafkaops("health")
     assert (code, [c["verdict"] for c in document["clusters"]]) == (5, ["ok", "bad"])
