@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -131,6 +132,14 @@ class Quorum:
     voters: Mapping[int, int]  # node id -> log end offset
     observers: Mapping[int, int] = field(default_factory=dict)
     caught_up: Mapping[int, int] = field(default_factory=dict)
+
+    def silence(self, voter: int) -> float | None:
+        """Milliseconds for which the voter has lacked what the leader has, by the leader's clock;
+        None where the brokers tell no times."""
+        now, at = self.caught_up.get(self.leader, -1), self.caught_up.get(voter, -1)
+        if now <= 0:
+            return None
+        return now - at if at > 0 else math.inf
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from kafkaops.model.cluster import ClusterState, Quorum
+from kafkaops.model.cluster import ClusterState
 from kafkaops.model.partition import Partition, Topic
 from kafkaops.model.words import counted
 
@@ -110,7 +110,8 @@ def _quorum(state: ClusterState) -> Check:
         return Check("quorum", Level.BAD, "no leader")
     end = max(quorum.voters.values(), default=0)
     lags = {n: end - at for n, at in sorted(quorum.voters.items())}
-    behind = {n: lag for n, lag in lags.items() if lag > VOTER_LAG or _silent(quorum, n)}
+    silent = {n for n in lags if (quorum.silence(n) or 0) > VOTER_SILENCE}
+    behind = {n: lag for n, lag in lags.items() if lag > VOTER_LAG or n in silent}
     count = len(quorum.voters)
     if behind:
         level = Level.BAD if count - len(behind) <= count // 2 else Level.WARN
@@ -118,12 +119,6 @@ def _quorum(state: ClusterState) -> Check:
         names = tuple(str(n) for n in behind)
         return Check("quorum", level, f"{len(behind)} of {count} voters behind: {words}", names)
     return Check("quorum", Level.OK, f"{count} voters, leader {quorum.leader}")
-
-
-def _silent(quorum: Quorum, voter: int) -> bool:
-    """By the leader's clock; brokers of before KIP-836 tell no times."""
-    now = quorum.caught_up.get(quorum.leader, -1)
-    return now > 0 and now - quorum.caught_up.get(voter, -1) > VOTER_SILENCE
 
 
 def _partitions(name: str, found: list[Partition], level: Level) -> Check:

@@ -73,8 +73,8 @@ def caught_up(q: Quorum, voter: int, timeout: int = FETCH_TIMEOUT) -> bool:
     by records where the broker is too old to tell times."""
     if voter == q.leader:
         return True
-    now, at = q.caught_up.get(q.leader, -1), q.caught_up.get(voter, -1)
-    if now > 0:
-        return at > 0 and now - at <= timeout
+    silence = q.silence(voter)
+    if silence is not None:
+        return silence <= timeout
     end = q.voters.get(q.leader, max(q.voters.values(), default=0))
     return q.voters[voter] >= 0 and end - q.voters[voter] <= LAG

@@ -56,7 +56,7 @@ def downtime(
             "KO-OUTAGE-SHORT",
             f"--outage {options.outage:g} is over before the outage can be: it is expected to take"
             f" about {expected(order):.0f} s, and clients would be let in with nodes down",
-            hint=f"--outage {max(600, 3 * expected(order)):.0f}, or leave it out",
+            hint=f"--outage {max(600, 3 * expected(order)):.0f}",
         )
     brokers = {b.id for b in state.brokers}
     voters = set(state.quorum.voters) if state.quorum else set()
